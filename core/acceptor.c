@@ -1,0 +1,276 @@
+/*
+ * The accept loop.
+ */
+#include "core/acceptor.h"
+
+#include "core/server_internal.h"
+#include "core/sock.h"
+#include "core/task.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+
+#define BATCH_MAX     16u
+#define BACK_OFF_MIN  10
+#define BACK_OFF_MAX  500 /* service must be back within a second */
+#define LIMIT_WAIT_MS 100 /* another worker may have made the room */
+
+/* --- From accept to handler --------------------------------------------- */
+
+static void handle(void *arg)
+{
+	struct tcp_conn *c = arg;
+	struct tcp_listener *l = c->listener;
+	struct worker *w = container_of(net_self(), struct worker, net);
+
+	count_add(&w->tasks, 1);
+	c->handled = &c;
+	l->handler(c, l->ctx);
+	if (c) /* no relay took it */
+		tcp_conn_close(c);
+	count_add(&w->tasks, -1);
+}
+
+static void unhandled(struct tcp_conn *c, int r)
+{
+	struct tcp_listener *l = c->listener;
+
+	if (l->options.unhandled)
+		l->options.unhandled(&c->peer, r, l->ctx);
+	tcp_conn_close(c);
+}
+
+static void start_handler(struct tcp_conn *c)
+{
+	int r;
+
+	c->handled = NULL;
+	r = task_start(handle, c, NULL);
+	if (r < 0) {
+		tcp_conn_set_reset(c);
+		unhandled(c, r);
+	}
+}
+
+static void wake_handler(struct watch *w)
+{
+	struct tcp_conn *c = container_of(w, struct tcp_conn, watch);
+
+	if (!(w->ready & CONN_READABLE))
+		return;
+	timer_stop(net_self()->loop, &c->silence);
+	c->silent = false;
+	conn_own_by_task(c);
+	start_handler(c);
+}
+
+static void stayed_silent(struct timer *t)
+{
+	unhandled(container_of(t, struct tcp_conn, silence), -ETIMEDOUT);
+}
+
+static void begin(struct acceptor *a, int fd, const struct addr *peer)
+{
+	struct tcp_listener *l = a->listener;
+	struct net *net = net_self();
+	struct tcp_conn *c;
+
+	if (conn_new(&c, fd, peer) < 0) {
+		server_release(a->worker->server);
+		count_add(&a->worker->rejected, 1);
+		return;
+	}
+	c->listener = l;
+	c->accepted = c->handshaking = true;
+	c->urgent_inline = true; /* inherited */
+	count_add(&a->worker->accepted, 1);
+	count_add(&net->active, 1);
+	count_add(&net->handshakes, 1);
+	if (l->options.first_byte_ms <= 0) {
+		start_handler(c);
+		return;
+	}
+	c->silent = true;
+	c->silence = (struct timer){ .fire = stayed_silent };
+	c->watch.notify = wake_handler;
+	if (timer_set(net->loop, &c->silence,
+		      c->started_ms + l->options.first_byte_ms) < 0)
+		unhandled(c, -ENOMEM);
+}
+
+/* --- When there is no room ---------------------------------------------- */
+
+static void mute(struct acceptor *a, int ms)
+{
+	struct loop *loop = net_self()->loop;
+
+	a->muted = true;
+	(void)!watch_modify(loop, &a->watch, 0);
+	/* No memory for a timer: the next connection that ends resumes. */
+	(void)!timer_set(loop, &a->retry, loop_now(loop) + ms);
+}
+
+void acceptor_resume(struct acceptor *a)
+{
+	if (!a->muted)
+		return;
+	a->muted = false;
+	timer_stop(net_self()->loop, &a->retry);
+	(void)!watch_modify(net_self()->loop, &a->watch, EPOLLIN);
+}
+
+static void retry(struct timer *t)
+{
+	acceptor_resume(container_of(t, struct acceptor, retry));
+}
+
+static void reject(struct acceptor *a, int fd)
+{
+	sock_set_reset(fd);
+	close_fd(&fd);
+	count_add(&a->worker->rejected, 1);
+}
+
+static int open_spare(void)
+{
+	return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* No descriptor or memory: one client learns at once, then we wait. */
+static void back_off(struct acceptor *a)
+{
+	struct worker *w = a->worker;
+	int fd;
+
+	close_fd(&w->spare);
+	fd = accept4(a->watch.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd >= 0)
+		reject(a, fd);
+	w->spare = open_spare();
+	a->back_off_ms = a->back_off_ms ? a->back_off_ms * 2 : BACK_OFF_MIN;
+	if (a->back_off_ms > BACK_OFF_MAX)
+		a->back_off_ms = BACK_OFF_MAX;
+	mute(a, a->back_off_ms);
+}
+
+/* --- The loop ----------------------------------------------------------- */
+
+static bool too_many_handshakes(const struct acceptor *a)
+{
+	size_t limit = a->worker->server->options.max_handshakes;
+	unsigned workers = a->worker->server->worker_count;
+
+	return limit && count_get(&a->worker->net.handshakes) >=
+				max_size(limit / workers, 1);
+}
+
+/* Accepts one; 0, or why not. */
+static int accept_one(struct acceptor *a)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	struct addr peer;
+	int fd;
+
+	if (!server_admit(a->worker->server))
+		return -EBUSY;
+	fd = accept4(a->watch.fd, (struct sockaddr *)&ss, &len,
+		     SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd < 0) {
+		int r = -errno;
+
+		server_release(a->worker->server);
+		return r;
+	}
+	a->back_off_ms = 0;
+	if (too_many_handshakes(a)) {
+		server_release(a->worker->server);
+		reject(a, fd);
+		return 0;
+	}
+	addr_from_sockaddr(&peer, (const struct sockaddr *)&ss);
+	addr_unmap(&peer);
+	begin(a, fd, &peer);
+	return 0;
+}
+
+/* A connection may fail between its arrival and accept(2): the next one. */
+static bool is_about_one_connection(int r)
+{
+	switch (r) {
+	case -ECONNABORTED:
+	case -EPROTO:
+	case -EPERM: /* a firewall's word */
+	case -EINTR:
+	case -ENETDOWN:
+	case -ENOPROTOOPT:
+	case -EHOSTDOWN:
+	case -ENONET:
+	case -EHOSTUNREACH:
+	case -EOPNOTSUPP:
+	case -ENETUNREACH:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Level-triggered: what a full batch leaves brings the next event. */
+static void incoming(struct watch *watch)
+{
+	struct acceptor *a = container_of(watch, struct acceptor, watch);
+
+	watch->ready = 0;
+	for (unsigned i = 0; i < a->batch; i++) {
+		int r = accept_one(a);
+
+		if (r == 0 || is_about_one_connection(r))
+			continue;
+		if (r == -EBUSY)
+			mute(a, LIMIT_WAIT_MS);
+		else if (r != -EAGAIN)
+			back_off(a);
+		a->batch = (unsigned)max_size(i, 1);
+		return;
+	}
+	a->batch = (unsigned)min_size(a->batch * 2, BATCH_MAX);
+}
+
+int acceptor_new(struct acceptor **ret, struct worker *w,
+		 struct tcp_listener *l, int fd)
+{
+	struct acceptor *a = calloc(1, sizeof(*a));
+	int r;
+
+	if (!a) {
+		close_fd(&fd);
+		return -ENOMEM;
+	}
+	a->watch = (struct watch){ .notify = incoming, .fd = fd };
+	a->retry.fire = retry;
+	a->worker = w;
+	a->listener = l;
+	a->batch = 1;
+	r = watch_add(w->loop, &a->watch, EPOLLIN);
+	if (r < 0) {
+		close_fd(&a->watch.fd);
+		free(a);
+		return r;
+	}
+	list_append(&w->acceptors, &a->link);
+	if (ret)
+		*ret = a;
+	return 0;
+}
+
+void acceptor_free(struct acceptor *a)
+{
+	/* What the kernel has queued would be reset by the close. */
+	for (int i = 0; i < SOMAXCONN && accept_one(a) == 0; i++)
+		;
+	list_remove(&a->link);
+	timer_stop(a->worker->loop, &a->retry);
+	watch_remove(a->worker->loop, &a->watch);
+	close_fd(&a->watch.fd);
+	free(a);
+}

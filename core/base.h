@@ -1,0 +1,118 @@
+/*
+ * The few macros and inline helpers that every file may rely on: compiler
+ * attributes, ownership moves, byte order, bounds.  Nothing here allocates,
+ * logs or knows about sockets beyond closing one.
+ */
+#pragma once
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#define MUST_CHECK        __attribute__((warn_unused_result))
+#define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
+#define CLEANUP(fn)       __attribute__((cleanup(fn)))
+#define UNUSED            __attribute__((unused))
+#define NO_RETURN         __attribute__((noreturn))
+
+/* What the installed library exports; everything else stays hidden. */
+#define TCPSERVER_API __attribute__((visibility("default")))
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+#define container_of(ptr, type, member)                                        \
+	((type *)((char *)(ptr)-offsetof(type, member)))
+
+/* Moves a pointer out of a variable and leaves NULL behind. */
+#define TAKE_PTR(p)                                                            \
+	({                                                                     \
+		typeof(p) taken_ = p;                                          \
+		(p) = NULL;                                                    \
+		taken_;                                                        \
+	})
+
+/*
+ * States what must hold if our own code is right.  Never reachable from bytes
+ * on a socket or in a file; stays on in releases.
+ */
+#define ASSERT(claim)                                                          \
+	do {                                                                   \
+		if (__builtin_expect(!(claim), 0))                             \
+			assert_failed(#claim, __FILE__, __LINE__);             \
+	} while (0)
+
+NO_RETURN void assert_failed(const char *claim, const char *file, int line);
+
+/* A borrowed run of bytes; never lives across a suspension. */
+struct span {
+	const uint8_t *at;
+	size_t len;
+};
+
+static inline size_t min_size(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline size_t max_size(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+static inline int64_t min_i64(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline int64_t max_i64(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+static inline uint16_t get_be16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static inline void put_be16(uint8_t *p, uint16_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+static inline uint32_t get_be32(const uint8_t *p)
+{
+	return (uint32_t)get_be16(p) << 16 | get_be16(p + 2);
+}
+
+/* Moves a descriptor out of a variable and leaves -1 behind. */
+static inline int take_fd(int *fd)
+{
+	int taken = *fd;
+
+	*fd = -1;
+	return taken;
+}
+
+/* Closes *fd unless it is -1, leaves -1 behind, keeps errno; for CLEANUP(). */
+static inline void close_fd(int *fd)
+{
+	int saved = errno;
+
+	if (*fd >= 0)
+		(void)close(*fd);
+	*fd = -1;
+	errno = saved;
+}
+
+/*
+ * Tells whether a failed call says "not now" and nothing worse: EAGAIN and
+ * EINTR, as -errno.
+ */
+static inline bool err_is_transient(int r)
+{
+	return r == -EAGAIN || r == -EINTR;
+}

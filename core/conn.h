@@ -1,0 +1,71 @@
+/*
+ * Connections as the inside of the library sees them: a watch, an owner and
+ * a few facts.  The owner is whoever is told of events: nobody yet, a task
+ * that waits, or a relay.
+ */
+#pragma once
+
+#include "core/net.h"
+#include "core/tcpserver.h"
+
+/* What a byte stream must be able to do for a handler or a relay. */
+struct conn_ops {
+	/* As recv(2) and send(2), but -errno. */
+	ssize_t (*read)(struct tcp_conn *c, void *to, size_t len);
+	ssize_t (*write)(struct tcp_conn *c, const void *from, size_t len);
+	int (*shut)(struct tcp_conn *c); /* ends our direction */
+	bool can_splice_in, can_splice_out;
+};
+
+struct tcp_conn {
+	struct watch watch;
+	const struct conn_ops *ops;
+	union {
+		struct task *task;       /* waits for `want` */
+		struct tcp_relay *relay; /* watch.notify says so */
+	} owner;
+	struct tcp_listener *listener; /* NULL: dialled */
+	union {
+		struct timer silence;      /* until the first byte */
+		struct tcp_conn **handled; /* the handler's hold on it */
+	};
+	struct list link; /* in net.conns */
+	int64_t started_ms;
+	struct addr peer;
+	uint32_t want;
+	bool silent; /* nothing came yet: `silence` runs */
+	bool accepted, handshaking, reset, urgent_inline;
+};
+
+extern const struct conn_ops conn_plain_ops;
+
+#define CONN_READABLE (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)
+#define CONN_STICKY   (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)
+
+/*
+ * Makes a connection of a descriptor and registers it; takes the descriptor,
+ * also on failure.  -ENOMEM, -errno of epoll_ctl(2).
+ */
+int conn_new(struct tcp_conn **ret, int fd, const struct addr *peer) MUST_CHECK;
+
+/*
+ * Reads or writes without waiting, and keeps watch.ready true: a short read
+ * counts as drained only while nothing but EPOLLIN was seen, since the end of
+ * a stream, an error or an urgent mark come with no edge of their own.
+ */
+ssize_t conn_read_now(struct tcp_conn *c, void *to, size_t len) MUST_CHECK;
+ssize_t conn_write_now(struct tcp_conn *c, const void *from, size_t len)
+	MUST_CHECK;
+
+/* Suspends until one of the EPOLL* bits is there.  As task_wait(). */
+int conn_wait(struct tcp_conn *c, uint32_t bits, int64_t deadline) MUST_CHECK;
+
+/* The relay takes the connection from its handler. */
+void conn_give(struct tcp_conn *c, struct tcp_relay *r,
+	       void (*notify)(struct watch *w));
+
+/* Events of the connection wake the task that waits for them. */
+void conn_own_by_task(struct tcp_conn *c);
+
+/* An accepted connection counts as a handshake until this. */
+void conn_handshake_done(struct tcp_conn *c);

@@ -1,0 +1,175 @@
+/*
+ * Connecting to one of several addresses, RFC 8305 §5: the first at once, the
+ * next when one has failed or has not answered for `stagger`, the first that
+ * is connected wins.  An attempt that failed is not waited for again.
+ */
+#include "core/conn.h"
+
+#include "core/sock.h"
+#include "core/task.h"
+
+#include <linux/tcp.h>
+#include <netinet/in.h>
+
+#define DIAL_MAX        16u
+#define DIAL_STAGGER_MS 250
+
+struct race {
+	const struct addr *to;
+	const struct tcp_dial_options *options;
+	unsigned count, next, open;
+	int error; /* of the attempt that failed first */
+	int64_t next_at;
+	struct tcp_conn *attempt[DIAL_MAX];
+};
+
+static int set_options(int fd, sa_family_t family,
+		       const struct tcp_dial_options *o)
+{
+	const struct addr *source = family == AF_INET ? &o->source4
+						      : &o->source6;
+	int r = 0;
+
+	if (o->nodelay)
+		r = sock_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	if (r == 0 && o->keepalive)
+		r = sock_set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	if (r == 0 && o->user_timeout_ms)
+		r = sock_set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
+			     (int)o->user_timeout_ms);
+	if (r == 0 && o->mark)
+		r = sock_set(fd, SOL_SOCKET, SO_MARK, (int)o->mark);
+	if (r == 0 && o->device)
+		r = sock_bind_device(fd, o->device);
+	if (r == 0 && source->family != AF_UNSPEC)
+		r = sock_bind_source(fd, source);
+	return r;
+}
+
+static int attempt_open(struct tcp_conn **ret, const struct addr *to,
+			const struct tcp_dial_options *o)
+{
+	int fd = sock_stream(to->family);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = set_options(fd, to->family, o);
+	if (r == 0)
+		r = sock_connect(fd, to);
+	if (r < 0 && r != -EINPROGRESS) {
+		close_fd(&fd);
+		return r;
+	}
+	return conn_new(ret, fd, to);
+}
+
+static void note_failure(struct race *race, int r)
+{
+	if (race->error == 0)
+		race->error = r;
+}
+
+static void start_next(struct race *race, int64_t now)
+{
+	unsigned i = race->next++;
+	int64_t stagger = race->options->stagger_ms;
+	int r = attempt_open(&race->attempt[i], &race->to[i], race->options);
+
+	if (r < 0) {
+		note_failure(race, r);
+		race->next_at = now;
+		return;
+	}
+	race->open++;
+	race->next_at = now + (stagger > 0 ? stagger : DIAL_STAGGER_MS);
+}
+
+/* Looks at every attempt; the index of one that is connected, or -1. */
+static int look(struct race *race, int64_t now)
+{
+	for (unsigned i = 0; i < race->next; i++) {
+		struct tcp_conn *c = race->attempt[i];
+		int r = 0;
+
+		if (!c || !(c->watch.ready & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
+			continue;
+		if (c->watch.ready & (EPOLLERR | EPOLLHUP))
+			r = sock_error(c->watch.fd);
+		if (r == 0)
+			return (int)i;
+		note_failure(race, r);
+		tcp_conn_close(TAKE_PTR(race->attempt[i]));
+		race->open--;
+		race->next_at = now;
+	}
+	return -1;
+}
+
+static int wait_for_any(struct race *race, int64_t deadline)
+{
+	int r;
+
+	if (race->next < race->count)
+		deadline = min_i64(deadline, race->next_at);
+	for (unsigned i = 0; i < race->next; i++) {
+		if (!race->attempt[i])
+			continue;
+		race->attempt[i]->want = EPOLLOUT;
+		race->attempt[i]->owner.task = task_self();
+	}
+	r = task_wait(deadline);
+	for (unsigned i = 0; i < race->next; i++)
+		if (race->attempt[i])
+			race->attempt[i]->owner.task = NULL;
+	return r;
+}
+
+static int run_race(struct race *race, int64_t deadline)
+{
+	struct loop *loop = net_self()->loop;
+
+	for (;;) {
+		int64_t now = loop_now(loop);
+		int winner = look(race, now);
+		int r;
+
+		if (winner >= 0)
+			return winner;
+		if (race->next < race->count &&
+		    (race->open == 0 || now >= race->next_at)) {
+			start_next(race, now);
+			continue;
+		}
+		if (race->open == 0)
+			return race->error;
+		r = wait_for_any(race, deadline);
+		if (r == -ETIMEDOUT && loop_now(loop) < deadline)
+			continue; /* time for the next attempt */
+		if (r < 0)
+			return r;
+	}
+}
+
+int tcp_dial(struct tcp_conn **ret, const struct addr *to, unsigned count,
+	     const struct tcp_dial_options *o, unsigned *used, int64_t deadline)
+{
+	struct race race = { .to = to,
+			     .options = o,
+			     .count = (unsigned)min_size(count, DIAL_MAX),
+			     .next_at = loop_now(net_self()->loop) };
+	int winner;
+
+	if (count == 0)
+		return -EINVAL;
+	winner = run_race(&race, deadline);
+	for (unsigned i = 0; i < race.next; i++)
+		if (race.attempt[i] && (int)i != winner)
+			tcp_conn_close(race.attempt[i]);
+	if (winner < 0)
+		return winner;
+	if (used)
+		*used = (unsigned)winner;
+	*ret = race.attempt[winner];
+	return 0;
+}

@@ -1,0 +1,254 @@
+/*
+ * One step of one direction.
+ *
+ * Small traffic is copied through the thread's scratch area: one read, one
+ * write.  Bulk goes through a borrowed pipe.  Copying is cheaper below some
+ * 32 KiB a wake-up, splicing above; measured by `make bench`.  Two kernel
+ * facts shape the code: after splice(2) a short count may mean a full pipe as
+ * well as an empty socket, so splicing goes on until EAGAIN; and urgent data
+ * makes splice(2) answer EAGAIN for ever, so from EPOLLPRI until the next
+ * EAGAIN of read the direction copies.
+ */
+#include "core/flow.h"
+
+#include <fcntl.h>
+
+#define BULK_BYTES  (32u << 10) /* a wake-up, to begin splicing */
+#define QUIET_BYTES (8u << 10)  /* to end it */
+
+static ssize_t splice_now(int from, int to, size_t len)
+{
+	ssize_t n;
+
+	do {
+		n = splice(from, NULL, to, NULL, len,
+			   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+static void drop_pipe(struct flow *f)
+{
+	pipe_put(&net_self()->pipes, TAKE_PTR(f->pipe));
+}
+
+static void drop_buffer(struct flow *f)
+{
+	buffer_free(&net_self()->buffers, TAKE_PTR(f->buffer));
+}
+
+void flow_close(struct flow *f)
+{
+	f->closed = true;
+	if (f->buffer)
+		drop_buffer(f);
+	if (f->pipe)
+		drop_pipe(f);
+}
+
+/* --- Delivering what is stuck ------------------------------------------- */
+
+/*
+ * Moves what sits in a pipe into the socket; f->pipe holds it.  The length is
+ * exact: asked for more, splice(2) would let the kernel hold the last bytes
+ * back as if more were to come.
+ */
+static ssize_t pipe_deliver(struct flow *f, struct tcp_conn *to)
+{
+	ssize_t n = splice_now(f->pipe->out, to->watch.fd, f->pipe->stuck);
+
+	if (n == -EAGAIN || (n >= 0 && (size_t)n < f->pipe->stuck))
+		to->watch.ready &= ~(uint32_t)EPOLLOUT;
+	if (n > 0)
+		f->pipe->stuck -= (size_t)n;
+	return n;
+}
+
+static ssize_t buffer_deliver(struct flow *f, struct tcp_conn *to)
+{
+	struct buffer *b = f->buffer;
+	ssize_t n = conn_write_now(to, b->bytes + b->offset, b->len);
+
+	if (n > 0) {
+		b->offset += (uint32_t)n;
+		b->len -= (uint32_t)n;
+	}
+	return n;
+}
+
+static enum flow_step deliver(struct flow *f, struct tcp_conn *to, int *error)
+{
+	ssize_t n;
+
+	if (!(to->watch.ready & (EPOLLOUT | EPOLLHUP | EPOLLERR)))
+		return FLOW_WAIT;
+	n = f->pipe ? pipe_deliver(f, to) : buffer_deliver(f, to);
+	if (n == -EAGAIN) {
+		to->watch.ready &= ~(uint32_t)(EPOLLHUP | EPOLLERR);
+		return FLOW_WAIT;
+	}
+	if (n < 0) {
+		*error = (int)-n;
+		return FLOW_WRITE_FAILED;
+	}
+	f->bytes += (size_t)n;
+	if (f->pipe && !f->pipe->stuck)
+		drop_pipe(f);
+	else if (f->buffer && !f->buffer->len)
+		drop_buffer(f);
+	return FLOW_AGAIN;
+}
+
+/* --- Copying ------------------------------------------------------------ */
+
+/* Keeps what the receiver did not take. */
+static enum flow_step keep(struct flow *f, const uint8_t *rest, size_t len)
+{
+	f->buffer = buffer_new(&net_self()->buffers, rest, len);
+	return f->buffer ? FLOW_AGAIN : FLOW_NO_MEMORY;
+}
+
+static enum flow_step source_end(struct flow *f, ssize_t n, int *error)
+{
+	if (n == 0) {
+		f->end = FLOW_ENDED;
+		return FLOW_AGAIN;
+	}
+	*error = (int)-n;
+	return FLOW_READ_FAILED;
+}
+
+static enum flow_step copy(struct flow *f, struct tcp_conn *from,
+			   struct tcp_conn *to, int *error)
+{
+	struct net *net = net_self();
+	ssize_t n, m;
+
+	/* What is read must have a place, should the receiver not take it. */
+	if (!buffers_have(&net->buffers, NET_SCRATCH_BYTES)) {
+		f->hungry = true;
+		return FLOW_WAIT;
+	}
+	n = conn_read_now(from, net->scratch, NET_SCRATCH_BYTES);
+	if (n == -EAGAIN)
+		return FLOW_WAIT;
+	if (n <= 0)
+		return source_end(f, n, error);
+	m = conn_write_now(to, net->scratch, (size_t)n);
+	if (m == -EAGAIN)
+		m = 0;
+	if (m < 0) {
+		*error = (int)-m;
+		return FLOW_WRITE_FAILED;
+	}
+	f->bytes += (size_t)m;
+	if (m < n)
+		return keep(f, net->scratch + m, (size_t)(n - m));
+	return FLOW_AGAIN;
+}
+
+/* --- Splicing ----------------------------------------------------------- */
+
+/* Empties the pipe that was stuck longest into a buffer, to have its use. */
+static void pipe_reclaim(struct net *net)
+{
+	struct pipe *p = pipes_oldest(&net->pipes);
+	struct flow *holder;
+	struct buffer *b;
+
+	if (!p)
+		return;
+	holder = p->holder;
+	b = buffer_room(&net->buffers, p->stuck);
+	if (!b)
+		return;
+	while (p->stuck > 0) {
+		ssize_t n = read(p->out, b->bytes + b->len, p->stuck);
+
+		ASSERT(n > 0); /* nobody else reads it */
+		b->len += (uint32_t)n;
+		p->stuck -= (size_t)n;
+	}
+	drop_pipe(holder);
+	holder->buffer = b;
+}
+
+static struct pipe *pipe_borrow(struct net *net)
+{
+	struct pipe *p = pipe_get(&net->pipes);
+
+	if (p)
+		return p;
+	pipe_reclaim(net);
+	return pipe_get(&net->pipes);
+}
+
+static enum flow_step bulk(struct flow *f, struct tcp_conn *from,
+			   struct tcp_conn *to, int *error)
+{
+	struct net *net = net_self();
+	ssize_t n;
+
+	f->pipe = pipe_borrow(net);
+	if (!f->pipe)
+		return copy(f, from, to, error);
+	n = splice_now(from->watch.fd, f->pipe->in, f->pipe->size);
+	if (n <= 0) {
+		drop_pipe(f);
+		if (n == -EAGAIN) {
+			from->watch.ready &= ~(uint32_t)(EPOLLIN | EPOLLERR);
+			return FLOW_WAIT;
+		}
+		return source_end(f, n, error);
+	}
+	f->pipe->stuck = (size_t)n;
+	n = pipe_deliver(f, to);
+	if (n < 0 && n != -EAGAIN) {
+		*error = (int)-n;
+		return FLOW_WRITE_FAILED;
+	}
+	f->bytes += (size_t)max_i64(n, 0);
+	if (f->pipe->stuck)
+		pipe_hold(&net->pipes, f->pipe, f);
+	else
+		drop_pipe(f);
+	return FLOW_AGAIN;
+}
+
+/* --- Both --------------------------------------------------------------- */
+
+enum flow_step flow_step(struct flow *f, struct tcp_conn *from,
+			 struct tcp_conn *to, int *error)
+{
+	if (f->closed)
+		return FLOW_WAIT;
+	if (flow_stuck(f))
+		return deliver(f, to, error);
+	if (f->end != FLOW_OPEN)
+		return FLOW_AT_END;
+	if (!(from->watch.ready & CONN_READABLE))
+		return FLOW_WAIT;
+	/* A receiver that is full is not read for; one that failed is told. */
+	if (!(to->watch.ready & (EPOLLOUT | EPOLLHUP | EPOLLERR)))
+		return FLOW_WAIT;
+	if (f->paused_until) {
+		if (loop_now(net_self()->loop) < f->paused_until)
+			return FLOW_WAIT;
+		f->paused_until = 0;
+	}
+	if (f->splicing && from->ops->can_splice_in &&
+	    to->ops->can_splice_out && !(from->watch.ready & EPOLLPRI))
+		return bulk(f, from, to, error);
+	return copy(f, from, to, error);
+}
+
+void flow_measure(struct flow *f, uint64_t moved)
+{
+	if (f->mode != TCPSERVER_RELAY_ADAPTIVE || moved == 0)
+		return;
+	f->average = (uint32_t)((3 * (uint64_t)f->average + moved) / 4);
+	if (f->average >= BULK_BYTES)
+		f->splicing = true;
+	else if (f->average < QUIET_BYTES)
+		f->splicing = false;
+}

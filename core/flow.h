@@ -1,0 +1,55 @@
+/*
+ * One direction of a relay: bytes read from one connection and given to the
+ * other, copied or spliced, with what the receiver has not taken yet.
+ */
+#pragma once
+
+#include "core/conn.h"
+
+enum flow_end {
+	FLOW_OPEN,
+	FLOW_ENDED,  /* the source has ended in order */
+	FLOW_BROKEN, /* the source has failed */
+};
+
+struct flow {
+	struct buffer *buffer; /* taken from the source, not yet delivered */
+	struct pipe *pipe;     /* likewise; at most one of both is set */
+	uint64_t bytes;        /* delivered */
+	int64_t paused_until;  /* not read before; 0: not paused */
+	uint32_t average;      /* bytes per wake-up, over about four */
+	uint32_t unsent;       /* in the receiver's send queue, at the end */
+	enum flow_end end : 8;
+	bool closed;   /* nothing will be delivered any more */
+	bool splicing; /* this direction is bulk */
+	bool hungry;   /* waits for room in the pool of buffers */
+	uint8_t mode;  /* enum tcp_relay_mode */
+};
+
+/* What one step came to. */
+enum flow_step {
+	FLOW_AGAIN,  /* something moved: another step may, too */
+	FLOW_WAIT,   /* for an event, or for room */
+	FLOW_AT_END, /* all is delivered and `end` is to be passed on */
+	FLOW_READ_FAILED,
+	FLOW_WRITE_FAILED,
+	FLOW_NO_MEMORY,
+};
+
+/*
+ * Moves at most one scratch area or pipe from `from` to `to`.  *error gets
+ * the errno behind a failure.
+ */
+enum flow_step flow_step(struct flow *f, struct tcp_conn *from,
+			 struct tcp_conn *to, int *error) MUST_CHECK;
+
+/* Takes the bytes of one wake-up into the average and chooses the mode. */
+void flow_measure(struct flow *f, uint64_t moved);
+
+/* Throws away what is not delivered and closes the direction. */
+void flow_close(struct flow *f);
+
+static inline bool flow_stuck(const struct flow *f)
+{
+	return f->buffer || f->pipe;
+}

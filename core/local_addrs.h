@@ -1,0 +1,39 @@
+/*
+ * The addresses of this machine's interfaces, followed over rtnetlink(7) by
+ * one loop: what is asked here is true as of the last event.
+ */
+#pragma once
+
+#include "core/addr.h"
+#include "core/loop.h"
+
+struct local_addrs;
+
+/*
+ * Reads the addresses and follows them on this thread's loop.  `l` may be
+ * NULL: read once only.  -errno of socket(2) or of the kernel's answer.
+ */
+int local_addrs_new(struct local_addrs **ret, struct loop *l) MUST_CHECK;
+void local_addrs_free(struct local_addrs *t);
+
+/* Lets `fn` be called on the loop after each change of the table. */
+void local_addrs_on_change(struct local_addrs *t, void (*fn)(void *ctx),
+			   void *ctx);
+
+/* Tells whether the machine itself answers on this address. */
+bool local_addrs_has(const struct local_addrs *t, const struct addr *a);
+
+/*
+ * Gives the first address of a family that an interface has: a global one
+ * before one of its link.  Port 0.  -ENODEV: no such interface;
+ * -EADDRNOTAVAIL: it has none of that family.
+ */
+int local_addrs_of(const struct local_addrs *t, const char *interface,
+		   sa_family_t family, struct addr *ret) MUST_CHECK;
+
+/*
+ * Writes all addresses of an interface into ret[max]; returns how many it
+ * has.  -ENODEV.
+ */
+int local_addrs_all(const struct local_addrs *t, const char *interface,
+		    struct addr *ret, size_t max) MUST_CHECK;

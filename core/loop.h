@@ -1,0 +1,94 @@
+/*
+ * One thread's event loop: descriptors (epoll, edge-triggered), timers, tasks
+ * that are ready, and a mailbox for the other threads.  Everything here but
+ * loop_post() and loop_stop() belongs to the thread that runs the loop.
+ */
+#pragma once
+
+#include "core/base.h"
+#include "core/timer.h"
+
+#include <sys/epoll.h>
+
+struct loop;
+struct task;
+
+/* Creates a loop; -errno of epoll_create1(2), eventfd(2), or -ENOMEM. */
+int loop_new(struct loop **ret) MUST_CHECK;
+
+/* Frees a loop whose tasks have all ended.  NULL is harmless. */
+void loop_free(struct loop *l);
+
+/* Runs until loop_stop(), then returns with what is left still in place. */
+void loop_run(struct loop *l);
+
+/* Lets loop_run() return after the current turn.  Callable from any thread. */
+void loop_stop(struct loop *l);
+
+/* The loop that this thread is running; NULL outside of loop_run(). */
+struct loop *loop_self(void);
+
+/* Milliseconds of CLOCK_MONOTONIC at which the current turn began. */
+int64_t loop_now(const struct loop *l);
+
+/* A deadline `ms` from now on this thread's loop; negative: TIMER_NEVER. */
+int64_t deadline_in(int64_t ms);
+
+/* --- Descriptors -------------------------------------------------------- */
+
+/*
+ * A descriptor in the loop.  `ready` collects the EPOLL* bits of every event;
+ * whoever finds the descriptor drained clears the bit.  Edge-triggered: an
+ * edge comes once, so a bit that is set must be acted on or kept.
+ */
+struct watch {
+	void (*notify)(struct watch *w); /* after new bits came into `ready` */
+	int fd;
+	uint32_t ready;
+};
+
+#define WATCH_STREAM (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
+
+/* Registers w->fd for `events`.  -errno of epoll_ctl(2). */
+int watch_add(struct loop *l, struct watch *w, uint32_t events) MUST_CHECK;
+
+/* Changes the events; 0 mutes a level-triggered watch. */
+int watch_modify(struct loop *l, struct watch *w, uint32_t events) MUST_CHECK;
+
+/* Takes the descriptor out of epoll and out of the current batch. */
+void watch_remove(struct loop *l, struct watch *w);
+
+/*
+ * Takes the watch out of the current batch only: for one whose descriptor is
+ * about to be closed and exists nowhere else, which leaves epoll by that.
+ */
+void watch_forget(struct loop *l, struct watch *w);
+
+/* --- Timers ------------------------------------------------------------- */
+
+int timer_set(struct loop *l, struct timer *t, int64_t when) MUST_CHECK;
+void timer_stop(struct loop *l, struct timer *t);
+
+/* --- Work for later in this thread -------------------------------------- */
+
+/* Something that gets a turn once the events at hand have been looked at. */
+struct work {
+	void (*run)(struct work *w);
+	struct work *next;
+	struct work **link; /* NULL: not queued */
+};
+
+/* Queues at the end; harmless for one that is queued already. */
+void work_queue(struct loop *l, struct work *w);
+void work_cancel(struct loop *l, struct work *w);
+
+/* --- Mailbox ------------------------------------------------------------ */
+
+/* A message to a loop; owned by the sender until `run` is called there. */
+struct mail {
+	void (*run)(struct mail *m);
+	struct mail *next;
+};
+
+/* Hands a message to another thread's loop.  Callable from any thread. */
+void loop_post(struct loop *l, struct mail *m);

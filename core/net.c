@@ -1,0 +1,41 @@
+/*
+ * The per-thread state that connections and relays share.
+ */
+#include "core/net.h"
+
+#include <stdlib.h>
+
+static _Thread_local struct net *self;
+
+int net_init(struct net *n, struct loop *l, const struct net_options *o)
+{
+	*n = (struct net){ .loop = l, .worker = o->worker };
+	list_init(&n->conns);
+	list_init(&n->relays);
+	list_init(&n->moved);
+	buffers_init(&n->buffers, o->buffer_bytes);
+	pipes_init(&n->pipes, o->pipes);
+	n->scratch = malloc(NET_SCRATCH_BYTES);
+	if (!n->scratch)
+		return -ENOMEM;
+	self = n;
+	return 0;
+}
+
+void net_done(struct net *n)
+{
+	if (!n->loop)
+		return;
+	ASSERT(list_empty(&n->conns) && list_empty(&n->relays));
+	ASSERT(n->buffers.used == 0);
+	timer_stop(n->loop, &n->tell);
+	pipes_done(&n->pipes);
+	free(TAKE_PTR(n->scratch));
+	n->loop = NULL;
+	self = NULL;
+}
+
+struct net *net_self(void)
+{
+	return self;
+}

@@ -1,0 +1,57 @@
+/*
+ * What the connections of one thread share: buffers, pipes, one scratch area,
+ * the lists of what lives here, and the counts that others may read.
+ */
+#pragma once
+
+#include "core/buffer.h"
+#include "core/loop.h"
+#include "core/pipe.h"
+
+#include <stdatomic.h>
+
+#define NET_SCRATCH_BYTES (64u << 10)
+
+struct tcp_conn;
+
+struct net_options {
+	size_t buffer_bytes, pipes;
+	unsigned worker;
+};
+
+struct net {
+	struct loop *loop;
+	struct buffers buffers;
+	struct pipes pipes;
+	struct list conns;  /* every connection of this thread */
+	struct list relays; /* every relay of this thread */
+	struct list moved;  /* relays whose progress is to be told */
+	struct timer tell;  /* once a second while `moved` has entries */
+	void (*room)(struct net *n); /* a connection ended; may be NULL */
+	unsigned worker;
+	atomic_uint_least64_t active, handshakes, relay_count;
+	uint8_t *scratch; /* NET_SCRATCH_BYTES, for one call at a time */
+};
+
+/* Makes this thread's net on its loop.  -ENOMEM. */
+int net_init(struct net *n, struct loop *l, const struct net_options *o)
+	MUST_CHECK;
+
+/* Frees it; no connection may be left. */
+void net_done(struct net *n);
+
+/* This thread's net. */
+struct net *net_self(void);
+
+/* A count that one thread writes and any may read. */
+static inline void count_add(atomic_uint_least64_t *count, int64_t by)
+{
+	uint64_t now = atomic_load_explicit(count, memory_order_relaxed);
+
+	atomic_store_explicit(count, now + (uint64_t)by, memory_order_relaxed);
+}
+
+static inline uint64_t count_get(const atomic_uint_least64_t *count)
+{
+	return atomic_load_explicit(count, memory_order_relaxed);
+}

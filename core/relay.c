@@ -1,0 +1,458 @@
+/*
+ * Established tunnels.  A relay has no task and, while nothing is stuck, no
+ * buffer: a few hundred bytes that are told of events.
+ *
+ * How a tunnel ends:
+ * - Both directions end in order: both sockets are closed.
+ * - One does: the end is passed on as a write shutdown once all is delivered
+ *   (half-close), and `half_closed` bounds the time without progress.
+ * - A side fails: what was taken from it is delivered first - buffer or pipe,
+ *   then the other socket's own send queue - and then the other side gets a
+ *   reset, so that it sees a truncation as such.  A failed write does not end
+ *   reading: what the failed side sent before is still in its socket.
+ * - A time is up, or it is killed: both sides get a reset.
+ *
+ * A turn moves at most STEPS a direction and then queues behind whatever else
+ * is ready: pumping a fast tunnel dry makes the slow ones wait.
+ */
+#include "core/relay.h"
+
+#include "core/sock.h"
+
+#include <stdlib.h>
+
+#define STEPS       4
+#define DRAIN_FIRST 5    /* ms between looks at a send queue, doubling */
+#define DRAIN_LAST  1000 /* to this */
+#define TELL_EVERY  1000 /* ms */
+
+struct tcp_relay {
+	struct tcp_conn *side[2];
+	struct flow flow[2]; /* [i] reads from side[i] */
+	struct work turn;
+	struct timer timer;
+	struct list all, moved, hungry;
+	int64_t progress_ms, expires_ms;
+	uint32_t idle_ms, half_closed_ms;
+	int16_t error;
+	uint16_t drain_ms; /* not 0: draining side[!broken] */
+	int8_t broken;     /* the side that failed first, or -1 */
+	bool half_closed;
+	const struct tcp_relay_events *events;
+	void *ctx;
+};
+
+static struct tcp_relay_count relay_count(const struct tcp_relay *r)
+{
+	return (struct tcp_relay_count){
+		.bytes = { r->flow[0].bytes, r->flow[1].bytes },
+		.progress_ms = r->progress_ms,
+	};
+}
+
+/* Frees the relay and closes both sides. */
+static void finish(struct tcp_relay *r, enum tcp_relay_end end)
+{
+	struct net *net = net_self();
+	struct tcp_relay_count count = relay_count(r);
+
+	flow_close(&r->flow[0]);
+	flow_close(&r->flow[1]);
+	work_cancel(net->loop, &r->turn);
+	timer_stop(net->loop, &r->timer);
+	list_remove(&r->all);
+	list_remove(&r->moved);
+	list_remove(&r->hungry);
+	count_add(&net->relay_count, -1);
+	for (int i = 0; i < 2; i++) {
+		if (end != TCPSERVER_END_CLOSED)
+			tcp_conn_set_reset(r->side[i]);
+		tcp_conn_close(r->side[i]);
+	}
+	if (r->events->ended)
+		r->events->ended(r->ctx, end, r->error, &count);
+	free(r);
+	/* Buffers came back: whoever waits for room may go on. */
+	while (!list_empty(&net->buffers.hungry) &&
+	       buffers_have(&net->buffers, NET_SCRATCH_BYTES)) {
+		r = list_first(&net->buffers.hungry, struct tcp_relay, hungry);
+		list_remove(&r->hungry);
+		work_queue(net->loop, &r->turn);
+	}
+}
+
+static void finish_broken(struct tcp_relay *r)
+{
+	finish(r, r->broken == 0 ? TCPSERVER_END_BROKEN_A
+				 : TCPSERVER_END_BROKEN_B);
+}
+
+/* --- Time --------------------------------------------------------------- */
+
+/* When the relay must be looked at though nothing happens. */
+static int64_t next_look(const struct tcp_relay *r)
+{
+	int64_t at = r->expires_ms;
+	uint32_t quiet = r->half_closed ? r->half_closed_ms : r->idle_ms;
+
+	if (quiet)
+		at = min_i64(at, r->progress_ms + quiet);
+	for (int i = 0; i < 2; i++)
+		if (r->flow[i].paused_until)
+			at = min_i64(at, r->flow[i].paused_until);
+	if (r->drain_ms)
+		at = min_i64(at, loop_now(net_self()->loop) + r->drain_ms);
+	return at;
+}
+
+/*
+ * Arms the timer.  Activity only stores its time; the timer finds out when it
+ * fires.  Moving or re-arming cannot fail: there is room since the start.
+ */
+static void look_again(struct tcp_relay *r)
+{
+	int64_t at = next_look(r);
+
+	if (at == TIMER_NEVER)
+		timer_stop(net_self()->loop, &r->timer);
+	else if (timer_set(net_self()->loop, &r->timer, at) < 0)
+		finish(r, TCPSERVER_END_NO_MEMORY);
+}
+
+/*
+ * Tells whether the side that is left has acknowledged all that its socket
+ * held, or has failed.  Bytes on their way count as progress.
+ */
+static bool drained(struct tcp_relay *r)
+{
+	struct tcp_conn *c = r->side[!r->broken];
+	uint32_t *last = &r->flow[r->broken].unsent;
+	int unsent = sock_unsent(c->watch.fd);
+
+	if (unsent <= 0 || c->watch.ready & (EPOLLHUP | EPOLLERR))
+		return true;
+	if ((uint32_t)unsent < *last)
+		r->progress_ms = loop_now(net_self()->loop);
+	*last = (uint32_t)unsent;
+	return false;
+}
+
+/* Looks after a relay of which only a send queue is left. */
+static void look_at_queue(struct tcp_relay *r)
+{
+	if (drained(r)) {
+		finish_broken(r);
+		return;
+	}
+	r->drain_ms = (uint16_t)min_size(r->drain_ms * 2u, DRAIN_LAST);
+	look_again(r);
+}
+
+static void time_is_up(struct timer *t)
+{
+	struct tcp_relay *r = container_of(t, struct tcp_relay, timer);
+	struct loop *loop = net_self()->loop;
+	int64_t now = loop_now(loop);
+	uint32_t quiet = r->half_closed ? r->half_closed_ms : r->idle_ms;
+
+	if (now >= r->expires_ms) {
+		finish(r, TCPSERVER_END_EXPIRED);
+		return;
+	}
+	if (quiet && now - r->progress_ms >= quiet) {
+		if (r->broken >= 0)
+			finish_broken(r);
+		else
+			finish(r, r->half_closed ? TCPSERVER_END_HALF_CLOSED
+						 : TCPSERVER_END_IDLE);
+		return;
+	}
+	if (r->drain_ms) {
+		look_at_queue(r);
+		return;
+	}
+	for (int i = 0; i < 2; i++) {
+		if (r->flow[i].paused_until && now >= r->flow[i].paused_until) {
+			r->flow[i].paused_until = 0;
+			work_queue(loop, &r->turn);
+		}
+	}
+	look_again(r);
+}
+
+/* --- Ends --------------------------------------------------------------- */
+
+/* One direction is over; from now on `half_closed` bounds the silence. */
+static void half_close(struct tcp_relay *r)
+{
+	r->half_closed = true;
+	r->progress_ms = loop_now(net_self()->loop);
+	look_again(r);
+}
+
+static void note_broken(struct tcp_relay *r, int side, int error)
+{
+	if (r->broken >= 0)
+		return;
+	r->broken = (int8_t)side;
+	r->error = (int16_t)error;
+}
+
+/*
+ * The last bytes are in the other side's socket; it may have a send queue
+ * that a reset would throw away.  Returns false when the relay is gone.
+ */
+static bool drain(struct tcp_relay *r)
+{
+	if (drained(r)) {
+		finish_broken(r);
+		return false;
+	}
+	r->drain_ms = DRAIN_FIRST;
+	half_close(r);
+	return true;
+}
+
+/* All of direction i is delivered.  Returns false when the relay is gone. */
+static bool pass_end_on(struct tcp_relay *r, int i)
+{
+	r->flow[i].closed = true;
+	if (r->flow[i].end == FLOW_BROKEN || r->broken == i)
+		return drain(r);
+	if (r->flow[!i].closed) {
+		/* The other direction ended before, or its reader failed. */
+		if (r->broken >= 0)
+			return drain(r);
+		finish(r, TCPSERVER_END_CLOSED);
+		return false;
+	}
+	/* Fails only where the side is gone: then its own event says so. */
+	(void)!tcp_conn_shutdown(r->side[!i]);
+	half_close(r);
+	return true;
+}
+
+/* Reading from side i failed: nothing can be delivered to it either. */
+static bool read_failed(struct tcp_relay *r, int i, int error)
+{
+	note_broken(r, i, error);
+	r->flow[i].end = FLOW_BROKEN;
+	flow_close(&r->flow[!i]);
+	return true; /* the next step passes the end on */
+}
+
+/* Writing to side !i failed; what it sent before may still be read. */
+static bool write_failed(struct tcp_relay *r, int i, int error)
+{
+	note_broken(r, !i, error);
+	flow_close(&r->flow[i]);
+	if (r->flow[!i].closed)
+		return drain(r);
+	/* Its error was taken by the write: no edge comes for the read. */
+	r->side[!i]->watch.ready |= EPOLLERR;
+	return true;
+}
+
+/* --- Turns -------------------------------------------------------------- */
+
+/*
+ * Runs one direction.  Returns whether the relay is still there; *more when
+ * the direction stopped for fairness only.
+ */
+static bool run_flow(struct tcp_relay *r, int i, bool *more)
+{
+	struct flow *f = &r->flow[i];
+	int error = 0;
+
+	for (int step = 0; step < STEPS; step++) {
+		bool alive = true;
+
+		switch (flow_step(f, r->side[i], r->side[!i], &error)) {
+		case FLOW_AGAIN:
+			continue;
+		case FLOW_WAIT:
+			return true;
+		case FLOW_AT_END:
+			return pass_end_on(r, i);
+		case FLOW_READ_FAILED:
+			alive = read_failed(r, i, error);
+			break;
+		case FLOW_WRITE_FAILED:
+			alive = write_failed(r, i, error);
+			*more = true;
+			break;
+		case FLOW_NO_MEMORY:
+			finish(r, TCPSERVER_END_NO_MEMORY);
+			return false;
+		}
+		if (!alive)
+			return false;
+	}
+	*more = true;
+	return true;
+}
+
+static void tell(struct timer *t)
+{
+	struct net *net = container_of(t, struct net, tell);
+
+	while (!list_empty(&net->moved)) {
+		struct tcp_relay *r = list_first(&net->moved, struct tcp_relay,
+						 moved);
+		struct tcp_relay_count count = relay_count(r);
+
+		list_remove(&r->moved);
+		r->events->progress(r->ctx, &count);
+	}
+}
+
+static void note_progress(struct tcp_relay *r)
+{
+	struct net *net = net_self();
+
+	r->progress_ms = loop_now(net->loop);
+	if (!r->events->progress || r->moved.next)
+		return;
+	list_append(&net->moved, &r->moved);
+	if (!timer_armed(&net->tell)) {
+		net->tell.fire = tell;
+		(void)!timer_set(net->loop, &net->tell,
+				 r->progress_ms + TELL_EVERY);
+	}
+}
+
+static void wait_for_room(struct tcp_relay *r)
+{
+	struct net *net = net_self();
+
+	r->flow[0].hungry = r->flow[1].hungry = false;
+	if (!r->hungry.next)
+		list_append(&net->buffers.hungry, &r->hungry);
+}
+
+static void relay_turn(struct tcp_relay *r)
+{
+	uint64_t before[2] = { r->flow[0].bytes, r->flow[1].bytes };
+	bool more = false;
+
+	for (int i = 0; i < 2; i++)
+		if (!run_flow(r, i, &more))
+			return;
+	for (int i = 0; i < 2; i++) {
+		uint64_t moved = r->flow[i].bytes - before[i];
+
+		flow_measure(&r->flow[i], moved);
+		if (moved)
+			note_progress(r);
+	}
+	if (r->flow[0].hungry || r->flow[1].hungry)
+		wait_for_room(r);
+	if (more)
+		work_queue(net_self()->loop, &r->turn);
+}
+
+static void turn(struct work *w)
+{
+	relay_turn(container_of(w, struct tcp_relay, turn));
+}
+
+static void event(struct watch *w)
+{
+	struct tcp_conn *c = container_of(w, struct tcp_conn, watch);
+
+	/* In the queue already, it is not given a turn before the others. */
+	if (!c->owner.relay->turn.link)
+		relay_turn(c->owner.relay);
+}
+
+/* --- Beginning and ending from outside ---------------------------------- */
+
+static uint32_t bounded_ms(int64_t ms)
+{
+	return (uint32_t)min_i64(max_i64(ms, 0), UINT32_MAX);
+}
+
+static struct tcp_relay *relay_new(const struct tcp_relay_options *o)
+{
+	struct tcp_relay *r = calloc(1, sizeof(*r));
+	int64_t now = loop_now(net_self()->loop);
+
+	if (!r)
+		return NULL;
+	r->turn.run = turn;
+	r->timer.fire = time_is_up;
+	r->broken = -1;
+	r->progress_ms = now;
+	r->expires_ms = o->max_ms > 0 ? now + o->max_ms : TIMER_NEVER;
+	r->idle_ms = bounded_ms(o->idle_ms);
+	r->half_closed_ms = bounded_ms(o->half_closed_ms);
+	r->events = o->events;
+	r->ctx = o->ctx;
+	for (int i = 0; i < 2; i++) {
+		r->flow[i].mode = (uint8_t)o->mode;
+		r->flow[i].splicing = o->mode == TCPSERVER_RELAY_SPLICE;
+	}
+	return r;
+}
+
+int tcp_relay_start(struct tcp_conn *a, struct tcp_conn *b,
+		    const struct tcp_relay_options *o, struct tcp_relay **ret)
+{
+	struct net *net = net_self();
+	struct tcp_relay *r = relay_new(o);
+	/* Armed even when no time is set: that makes the room for later. */
+	int64_t at = r ? min_i64(next_look(r), INT64_MAX - 1) : 0;
+
+	if (!r)
+		return -ENOMEM;
+	if (o->early_len) {
+		r->flow[0].buffer = buffer_new(&net->buffers, o->early,
+					       o->early_len);
+		if (!r->flow[0].buffer)
+			goto no_memory;
+	}
+	if (timer_set(net->loop, &r->timer, at) < 0)
+		goto no_memory;
+	r->side[0] = a;
+	r->side[1] = b;
+	conn_give(a, r, event);
+	conn_give(b, r, event);
+	list_append(&net->relays, &r->all);
+	count_add(&net->relay_count, 1);
+	/*
+	 * The edge that told of data may have been spent in the handshake.
+	 * The first turn comes from the loop, so that the relay cannot end
+	 * while the handler still runs.
+	 */
+	work_queue(net->loop, &r->turn);
+	if (ret)
+		*ret = r;
+	return 0;
+no_memory:
+	buffer_free(&net->buffers, r->flow[0].buffer);
+	free(r);
+	return -ENOMEM;
+}
+
+void tcp_relay_pause(struct tcp_relay *r, int direction, int64_t until_ms)
+{
+	r->flow[direction].paused_until = until_ms;
+	look_again(r);
+}
+
+void tcp_relay_kill(struct tcp_relay *r)
+{
+	finish(r, TCPSERVER_END_KILLED);
+}
+
+size_t relays_kill(struct net *n)
+{
+	size_t count = 0;
+
+	while (!list_empty(&n->relays)) {
+		finish(list_first(&n->relays, struct tcp_relay, all),
+		       TCPSERVER_END_KILLED);
+		count++;
+	}
+	return count;
+}

@@ -1,0 +1,10 @@
+/*
+ * What the rest of the library does with relays; the public half is in
+ * tcpserver.h.
+ */
+#pragma once
+
+#include "core/flow.h"
+
+/* Ends every relay of this thread with resets.  Returns how many. */
+size_t relays_kill(struct net *n);

@@ -1,0 +1,276 @@
+/*
+ * What a name is, in this order: an address, a line of the hosts file, a name
+ * that means this machine, something in the cache, a question to DNS.
+ *
+ * Files are looked at while names are asked for, at most every so often; a
+ * changed resolv.conf makes a new channel (c-ares cannot read it again), on
+ * which all that is in flight is asked once more.
+ */
+#include "core/resolver.h"
+
+#include "core/file_stamp.h"
+#include "core/host_name.h"
+#include "core/hosts_file.h"
+#include "core/name_query.h"
+#include "core/task.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CONF_INTERVAL_MS 5000
+#define CONF_DEFAULT     "/etc/resolv.conf"
+
+/* c-ares tells its questions apart by 16 bits. */
+#define PENDING_MAX 16384
+
+struct resolver {
+	struct name_asker asker;
+	struct dns_options dns; /* its pointers are our own copies */
+	struct hosts_file hosts;
+	size_t max_pending;
+	const char *conf; /* the file to follow; NULL: none */
+	struct file_stamp conf_stamp;
+	int64_t conf_checked_at;
+};
+
+/* --- Life --------------------------------------------------------------- */
+
+static int copy_options(struct resolver *r, const struct resolver_options *o)
+{
+	struct addr *servers = NULL;
+
+	if (o->server_count > 0) {
+		servers = calloc(o->server_count, sizeof(*servers));
+		if (!servers)
+			return -ENOMEM;
+		memcpy(servers, o->servers, o->server_count * sizeof(*servers));
+	}
+	r->dns = (struct dns_options){
+		.servers = servers,
+		.server_count = o->server_count,
+		.timeout_ms = o->timeout_ms,
+		.tries = o->tries,
+	};
+	r->asker.ttl_min_ms = o->ttl_min_ms;
+	r->asker.ttl_max_ms = o->ttl_max_ms;
+	r->asker.negative_ttl_ms = o->negative_ttl_ms;
+	r->max_pending = min_size(o->max_pending, PENDING_MAX);
+	if (o->resolv_conf) {
+		r->dns.resolv_conf = strdup(o->resolv_conf);
+		if (!r->dns.resolv_conf)
+			return -ENOMEM;
+	}
+	if (o->resolv_conf || o->server_count == 0)
+		r->conf = r->dns.resolv_conf ? r->dns.resolv_conf
+					     : CONF_DEFAULT;
+	return o->hosts ? hosts_file_init(&r->hosts, o->hosts) : 0;
+}
+
+static void stamp_conf(const struct resolver *r, struct file_stamp *ret)
+{
+	struct stat st;
+
+	if (stat(r->conf, &st) == 0)
+		*ret = file_stamp(&st);
+}
+
+int resolver_new(struct resolver **ret, struct loop *l,
+		 const struct resolver_options *o)
+{
+	struct resolver *r = calloc(1, sizeof(*r));
+	int error;
+
+	if (!r)
+		return -ENOMEM;
+	r->asker.loop = l;
+	list_init(&r->asker.queries);
+	error = copy_options(r, o);
+	if (error == 0)
+		error = name_cache_new(&r->asker.cache, o->cache_entries);
+	if (error == 0 && r->conf) {
+		r->conf_checked_at = loop_now(l);
+		stamp_conf(r, &r->conf_stamp);
+	}
+	if (error == 0)
+		error = dns_channel_new(&r->asker.channel, l, &r->dns);
+	if (error < 0) {
+		resolver_free(r);
+		return error;
+	}
+	*ret = r;
+	return 0;
+}
+
+void resolver_free(struct resolver *r)
+{
+	if (!r)
+		return;
+	name_queries_cancel(&r->asker);
+	dns_channel_free(r->asker.channel);
+	name_cache_free(r->asker.cache);
+	hosts_file_done(&r->hosts);
+	free((void *)r->dns.servers);
+	free((void *)r->dns.resolv_conf);
+	free(r);
+}
+
+size_t resolver_pending(const struct resolver *r)
+{
+	return r->asker.query_count;
+}
+
+/* --- Without DNS -------------------------------------------------------- */
+
+static bool from_literal(const char *name, struct resolve_answer *ret)
+{
+	struct addr a;
+
+	if (addr_parse_ip(&a, name) < 0)
+		return false;
+	addr_unmap(&a);
+	ret->addr[0] = a;
+	ret->count = 1;
+	ret->partial = false;
+	return true;
+}
+
+static bool from_hosts(struct resolver *r, const char *name, size_t len,
+		       struct resolve_answer *ret)
+{
+	const struct addr *v6[RESOLVE_MAX], *v4[RESOLVE_MAX];
+	unsigned n6, n4;
+
+	if (!r->hosts.path)
+		return false;
+	/* A file that cannot be read leaves us what it said before. */
+	(void)hosts_file_refresh(&r->hosts, loop_now(r->asker.loop));
+	if (!r->hosts.table)
+		return false;
+	n6 = hosts_find(r->hosts.table, name, len, AF_INET6, v6, RESOLVE_MAX);
+	n4 = hosts_find(r->hosts.table, name, len, AF_INET, v4, RESOLVE_MAX);
+	if (n6 + n4 == 0)
+		return false;
+	for (unsigned i = 0; i < n6; i++)
+		answer_place(ret, v6[i], i, n4, true);
+	for (unsigned i = 0; i < n4; i++)
+		answer_place(ret, v4[i], i, n6, false);
+	ret->count = (unsigned)min_size(n6 + n4, RESOLVE_MAX);
+	ret->partial = false;
+	return true;
+}
+
+/* RFC 6761 §6.3: such names never go to DNS. */
+static void answer_loopback(struct resolve_answer *ret)
+{
+	static const uint8_t v6[16] = { [15] = 1 };
+	static const uint8_t v4[4] = { 127, 0, 0, 1 };
+
+	addr_set(&ret->addr[0], AF_INET6, v6, 0);
+	addr_set(&ret->addr[1], AF_INET, v4, 0);
+	ret->count = 2;
+	ret->partial = false;
+}
+
+/* --- With DNS ----------------------------------------------------------- */
+
+/* Does what a changed resolv.conf asks for.  One that is gone changes none. */
+static void follow_conf(struct resolver *r)
+{
+	struct name_asker *a = &r->asker;
+	int64_t now = loop_now(a->loop);
+	struct file_stamp stamp = r->conf_stamp;
+	struct dns_channel *channel, *old = a->channel;
+
+	if (!r->conf || now - r->conf_checked_at < CONF_INTERVAL_MS)
+		return;
+	r->conf_checked_at = now;
+	stamp_conf(r, &stamp);
+	if (file_stamp_equal(&stamp, &r->conf_stamp) ||
+	    dns_channel_new(&channel, a->loop, &r->dns) < 0)
+		return;
+	r->conf_stamp = stamp;
+	name_cache_clear(a->cache);
+	a->channel = channel;
+	name_queries_restart(a);
+	dns_channel_free(old);
+}
+
+/* Asks DNS for the name, or joins whoever does. */
+static int join_query(struct resolver *r, const char *name, size_t len,
+		      struct name_entry *e, struct name_waiter *w)
+{
+	struct name_asker *a = &r->asker;
+
+	if (e && e->holder) {
+		name_query_join(e, w);
+		return 0;
+	}
+	if (a->query_count >= r->max_pending)
+		return -EBUSY;
+	if (!e)
+		e = name_cache_add(a->cache, name, len);
+	return e ? name_query_start(a, e, w) : -ENOMEM;
+}
+
+static int ask_dns(struct resolver *r, const char *name, size_t len,
+		   struct name_waiter *w, int64_t deadline)
+{
+	struct name_entry *e;
+	int error;
+
+	follow_conf(r);
+	e = name_cache_find(r->asker.cache, name);
+	if (e && !e->holder && name_entry_fresh(e, loop_now(r->asker.loop))) {
+		name_cache_touch(r->asker.cache, e);
+		return name_entry_answer(e, w->answer);
+	}
+	error = join_query(r, name, len, e, w);
+	if (error < 0 || w->done)
+		return error < 0 ? error : w->result;
+	error = task_wait(deadline);
+	/* What came in the same turn as the deadline is still an answer. */
+	if (w->done)
+		return error == -ECANCELED ? error : w->result;
+	name_waiter_leave(w);
+	return error;
+}
+
+static int resolve(struct resolver *r, const char *name,
+		   struct resolve_answer *ret, int64_t deadline, bool whole)
+{
+	struct name_waiter w = {
+		.task = task_self(),
+		.answer = ret,
+		.whole = whole,
+	};
+	char folded[HOST_NAME_SIZE];
+	int len;
+
+	if (from_literal(name, ret))
+		return 0;
+	len = host_name_fold(folded, name, strnlen(name, HOST_NAME_SIZE));
+	if (len < 0)
+		return len;
+	if (from_hosts(r, folded, (size_t)len, ret))
+		return 0;
+	if (host_name_within(folded, (size_t)len, "localhost")) {
+		answer_loopback(ret);
+		return 0;
+	}
+	/* RFC 7686 §2: DNS must not hear of them. */
+	if (host_name_within(folded, (size_t)len, "onion"))
+		return -ENOENT;
+	return ask_dns(r, folded, (size_t)len, &w, deadline);
+}
+
+int resolver_lookup(struct resolver *r, const char *name,
+		    struct resolve_answer *ret, int64_t deadline)
+{
+	return resolve(r, name, ret, deadline, false);
+}
+
+int resolver_rest(struct resolver *r, const char *name,
+		  struct resolve_answer *ret, int64_t deadline)
+{
+	return resolve(r, name, ret, deadline, true);
+}

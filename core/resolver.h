@@ -1,0 +1,72 @@
+/*
+ * Names to addresses for the tasks of one loop: address literals, the hosts
+ * file, then DNS, with a cache and with one question for all who ask the same.
+ * Belongs to its loop's thread; no call blocks, but for reading the hosts file
+ * and resolv.conf when they have changed.
+ */
+#pragma once
+
+#include "core/addr.h"
+#include "core/loop.h"
+
+struct resolver;
+
+#define RESOLVE_MAX 16
+
+struct resolver_options {
+	const struct addr *servers; /* to ask; port 0: 53 */
+	size_t server_count;        /* 0: those of resolv_conf */
+	const char *resolv_conf;    /* NULL: /etc/resolv.conf, or none at all */
+				    /* where there are servers */
+	const char *hosts;          /* hosts(5) file; NULL: none */
+	int64_t timeout_ms;         /* of the first try; 0: resolv_conf's */
+	int tries;                  /* for each server; 0: resolv_conf's */
+	size_t cache_entries;       /* names kept; 0: none */
+	int64_t ttl_min_ms, ttl_max_ms; /* bounds to what replies say */
+	int64_t negative_ttl_ms;        /* where a negative reply says none */
+	size_t max_pending;             /* names being asked for at a time */
+};
+
+struct resolve_answer {
+	struct addr addr[RESOLVE_MAX]; /* port 0; families in turn, IPv6 */
+				       /* first (RFC 8305 §4) */
+	unsigned count;
+	bool partial; /* one family has not answered yet: resolver_rest() */
+};
+
+/* Copies the options.  -ENOMEM, -EIO (c-ares refuses them), -errno. */
+int resolver_new(struct resolver **ret, struct loop *l,
+		 const struct resolver_options *o) MUST_CHECK;
+
+/*
+ * Frees the resolver; tasks that wait for names get -ECANCELED.  Not from
+ * within a timer or watch of the resolver's own.  NULL is harmless.
+ */
+void resolver_free(struct resolver *r);
+
+/*
+ * Suspends the task until the name's addresses are known.  IPv6 addresses are
+ * answered as soon as they are there, IPv4 alone once IPv6 has had 50 ms more
+ * (RFC 8305 §3).  *ret is set on success only; 0 comes with an address.
+ *
+ * -ENOENT     no such name, or it has no address
+ * -EINVAL     not a host name
+ * -ETIMEDOUT  the deadline, or no server spoke
+ * -EIO        the servers failed, refused or sent nonsense
+ * -EMFILE, -ENFILE, -ENOBUFS  no socket to ask with
+ * -EBUSY      max_pending other names are being asked for
+ * -ECANCELED  the task was cancelled or the resolver freed
+ * -ENOMEM
+ */
+int resolver_lookup(struct resolver *r, const char *name,
+		    struct resolve_answer *ret, int64_t deadline) MUST_CHECK;
+
+/*
+ * The same, but waits for both families: after a partial answer, for the
+ * family that it lacked.  The addresses of the partial answer come again.
+ */
+int resolver_rest(struct resolver *r, const char *name,
+		  struct resolve_answer *ret, int64_t deadline) MUST_CHECK;
+
+/* How many names are being asked for at this moment. */
+size_t resolver_pending(const struct resolver *r);

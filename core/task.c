@@ -1,0 +1,301 @@
+/*
+ * Tasks on pooled stacks.  The task itself lies at the top of its stack, so a
+ * task costs no allocation once the pool is warm.
+ *
+ * AddressSanitizer, ThreadSanitizer and valgrind are told of every switch:
+ * without that they take one stack for an overflow of another.
+ */
+#include "core/task.h"
+
+#include "core/context.h"
+#include "core/list.h"
+#include "core/stack.h"
+#include "core/task_internal.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define HAVE_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAVE_ASAN 1
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define HAVE_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define HAVE_TSAN 1
+#endif
+#endif
+
+#ifdef HAVE_ASAN
+#include <pthread.h>
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+#ifdef HAVE_TSAN
+#include <sanitizer/tsan_interface.h>
+#endif
+
+enum task_state {
+	TASK_READY,   /* runs, or is queued to */
+	TASK_WAITING, /* until woken, timed out or cancelled */
+	TASK_ENDED,
+};
+
+struct task {
+	struct context context;
+	struct stack *stack;
+	void (*fn)(void *arg);
+	void *arg;
+	struct work resume;
+	struct timer timer;
+	struct list all;
+	int result;
+	enum task_state state;
+	bool cancelled;
+#ifdef HAVE_ASAN
+	void *fake_stack;
+#endif
+#ifdef HAVE_TSAN
+	void *fiber;
+#endif
+};
+
+/* What this thread's loop knows of its tasks. */
+static _Thread_local struct {
+	struct task *current;
+	struct context loop;
+	struct stacks stacks;
+	struct list all;
+	struct timer trim;
+	size_t count;
+#ifdef HAVE_ASAN
+	void *fake_stack;
+	const void *stack_bottom;
+	size_t stack_size;
+#endif
+#ifdef HAVE_TSAN
+	void *fiber;
+#endif
+} here;
+
+/* --- What the sanitizers must know -------------------------------------- */
+
+static void leave_loop(struct task *t UNUSED)
+{
+#ifdef HAVE_ASAN
+	__sanitizer_start_switch_fiber(&here.fake_stack, t->stack->base,
+				       STACK_BYTES);
+#endif
+#ifdef HAVE_TSAN
+	here.fiber = __tsan_get_current_fiber();
+	__tsan_switch_to_fiber(t->fiber, 0);
+#endif
+}
+
+static void enter_loop(void)
+{
+#ifdef HAVE_ASAN
+	__sanitizer_finish_switch_fiber(here.fake_stack, NULL, NULL);
+#endif
+}
+
+static void leave_task(struct task *t UNUSED)
+{
+#ifdef HAVE_ASAN
+	/* A task that ends leaves no fake frames behind. */
+	__sanitizer_start_switch_fiber(t->state == TASK_ENDED ? NULL
+							      : &t->fake_stack,
+				       here.stack_bottom, here.stack_size);
+#endif
+#ifdef HAVE_TSAN
+	__tsan_switch_to_fiber(here.fiber, 0);
+#endif
+}
+
+static void enter_task(struct task *t UNUSED)
+{
+#ifdef HAVE_ASAN
+	__sanitizer_finish_switch_fiber(t->fake_stack, &here.stack_bottom,
+					&here.stack_size);
+#endif
+}
+
+/* --- Switching ---------------------------------------------------------- */
+
+static void suspend(struct task *t)
+{
+	leave_task(t);
+	context_switch(&t->context, &here.loop);
+	enter_task(t);
+}
+
+NO_RETURN static void task_main(void)
+{
+	struct task *t = here.current;
+
+	enter_task(t);
+	t->fn(t->arg);
+	t->state = TASK_ENDED;
+	suspend(t);
+	ASSERT(!"an ended task runs");
+	__builtin_unreachable();
+}
+
+static void trim(struct timer *timer UNUSED)
+{
+	stacks_trim(&here.stacks);
+}
+
+static void task_free(struct task *t)
+{
+	struct stack *s = t->stack;
+
+#ifdef HAVE_TSAN
+	__tsan_destroy_fiber(t->fiber);
+#endif
+#ifdef HAVE_ASAN
+	__asan_unpoison_memory_region(s->base, STACK_BYTES);
+#endif
+	list_remove(&t->all);
+	stack_put(&here.stacks, s);
+	here.count--;
+	if (here.stacks.warm_count > STACKS_WARM && !timer_armed(&here.trim)) {
+		here.trim.fire = trim;
+		/* No memory: the next task that ends asks again. */
+		(void)!timer_set(loop_self(), &here.trim, deadline_in(1000));
+	}
+}
+
+static void run(struct task *t)
+{
+	here.current = t;
+	leave_loop(t);
+	context_switch(&here.loop, &t->context);
+	enter_loop();
+	here.current = NULL;
+	if (t->state == TASK_ENDED)
+		task_free(t);
+}
+
+static void resume(struct work *w)
+{
+	run(container_of(w, struct task, resume));
+}
+
+/* --- Waiting ------------------------------------------------------------ */
+
+void task_wake(struct task *t, int result)
+{
+	if (t->state != TASK_WAITING)
+		return;
+	t->state = TASK_READY;
+	t->result = result;
+	timer_stop(loop_self(), &t->timer);
+	work_queue(loop_self(), &t->resume);
+}
+
+static void timed_out(struct timer *timer)
+{
+	task_wake(container_of(timer, struct task, timer), -ETIMEDOUT);
+}
+
+void task_cancel(struct task *t)
+{
+	t->cancelled = true;
+	task_wake(t, -ECANCELED);
+}
+
+int task_wait(int64_t deadline)
+{
+	struct task *t = here.current;
+
+	ASSERT(t);
+	if (t->cancelled)
+		return -ECANCELED;
+	if (deadline != TIMER_NEVER &&
+	    timer_set(loop_self(), &t->timer, deadline) < 0)
+		return -ENOMEM;
+	t->state = TASK_WAITING;
+	suspend(t);
+	return t->cancelled ? -ECANCELED : t->result;
+}
+
+int task_sleep(int64_t deadline)
+{
+	int r = task_wait(deadline);
+
+	return r == -ETIMEDOUT ? 0 : r;
+}
+
+int task_yield(int64_t deadline UNUSED)
+{
+	struct task *t = here.current;
+
+	if (t->cancelled)
+		return -ECANCELED;
+	work_queue(loop_self(), &t->resume);
+	suspend(t);
+	return t->cancelled ? -ECANCELED : 0;
+}
+
+/* --- Starting ----------------------------------------------------------- */
+
+int task_start(void (*fn)(void *arg), void *arg, struct task **ret)
+{
+	struct stack *s = stack_get(&here.stacks);
+	struct task *t;
+	size_t room = STACK_BYTES - ((sizeof(*t) + 63) & ~(size_t)63);
+
+	if (!s)
+		return -EAGAIN;
+	t = (struct task *)(s->base + room);
+	*t = (struct task){ .stack = s,
+			    .fn = fn,
+			    .arg = arg,
+			    .resume.run = resume,
+			    .timer.fire = timed_out,
+			    .state = TASK_READY };
+#ifdef HAVE_TSAN
+	t->fiber = __tsan_create_fiber(0);
+#endif
+	context_init(&t->context, s->base, room, task_main);
+	if (!here.all.next)
+		list_init(&here.all);
+	list_append(&here.all, &t->all);
+	here.count++;
+	if (ret)
+		*ret = t;
+	if (here.current)
+		work_queue(loop_self(), &t->resume);
+	else
+		run(t);
+	return 0;
+}
+
+struct task *task_self(void)
+{
+	return here.current;
+}
+
+size_t task_count(void)
+{
+	return here.count;
+}
+
+void tasks_cancel(void)
+{
+	struct list *at, *safe;
+
+	if (list_empty(&here.all))
+		return;
+	list_for_each_safe (at, safe, &here.all)
+		task_cancel(list_entry(at, struct task, all));
+}
+
+void tasks_done(void)
+{
+	ASSERT(here.count == 0);
+	timer_stop(loop_self(), &here.trim);
+	stacks_done(&here.stacks);
+}

@@ -1,0 +1,189 @@
+/*
+ * A worker's thread: what it makes, in which order, and how others talk to
+ * it while it runs.
+ */
+#include "core/worker.h"
+
+#include "core/relay.h"
+#include "core/server_internal.h"
+#include "core/task.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+
+#define DEFAULT_BUFFER_BYTES (64u << 20)
+#define DEFAULT_PIPES        64u
+
+/* Somebody waits for a result from the worker's thread. */
+struct call {
+	struct mail mail;
+	struct worker *worker;
+	int (*fn)(struct worker *w, void *arg);
+	void *arg;
+	int result;
+	bool done;
+	pthread_mutex_t lock;
+	pthread_cond_t answered;
+};
+
+static void call_init(struct call *c)
+{
+	*c = (struct call){ .lock = PTHREAD_MUTEX_INITIALIZER,
+			    .answered = PTHREAD_COND_INITIALIZER };
+}
+
+static void call_answer(struct call *c, int result)
+{
+	(void)pthread_mutex_lock(&c->lock);
+	c->result = result;
+	c->done = true;
+	(void)pthread_cond_signal(&c->answered);
+	(void)pthread_mutex_unlock(&c->lock);
+}
+
+static int call_wait(struct call *c)
+{
+	(void)pthread_mutex_lock(&c->lock);
+	while (!c->done)
+		(void)pthread_cond_wait(&c->answered, &c->lock);
+	(void)pthread_mutex_unlock(&c->lock);
+	(void)pthread_cond_destroy(&c->answered);
+	(void)pthread_mutex_destroy(&c->lock);
+	return c->result;
+}
+
+/* A connection of this worker has ended. */
+static void room(struct net *n)
+{
+	struct worker *w = container_of(n, struct worker, net);
+	struct list *at, *safe;
+
+	server_release(w->server);
+	list_for_each_safe (at, safe, &w->acceptors)
+		acceptor_resume(list_entry(at, struct acceptor, link));
+}
+
+static int make(struct worker *w)
+{
+	const struct tcp_server_options *o = &w->server->options;
+	unsigned workers = w->server->worker_count;
+	size_t pipes = o->pipes ? o->pipes : DEFAULT_PIPES;
+	size_t bytes = o->buffer_bytes ? o->buffer_bytes : DEFAULT_BUFFER_BYTES;
+	struct net_options no = {
+		/* Each worker must be able to keep one read at least. */
+		.buffer_bytes = max_size(bytes / workers, PIPE_BYTES),
+		.pipes = max_size(pipes / workers, 1),
+		.worker = w->number,
+	};
+	int r = loop_new(&w->loop);
+
+	if (r < 0)
+		return r;
+	r = net_init(&w->net, w->loop, &no);
+	if (r < 0)
+		return r;
+	w->net.room = room;
+	w->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (w->spare < 0)
+		return -errno;
+	return o->worker_start ? o->worker_start(o->ctx, w->number) : 0;
+}
+
+static void unmake(struct worker *w)
+{
+	close_fd(&w->spare);
+	net_done(&w->net);
+	loop_free(TAKE_PTR(w->loop));
+}
+
+static void *worker_main(void *arg)
+{
+	struct call *started = arg;
+	struct worker *w = started->worker;
+	const struct tcp_server_options *o = &w->server->options;
+	int r = make(w);
+
+	call_answer(started, r); /* `started` is gone from here on */
+	if (r == 0) {
+		loop_run(w->loop);
+		if (o->worker_stop)
+			o->worker_stop(o->ctx, w->number);
+	}
+	unmake(w);
+	return NULL;
+}
+
+static void name_thread(struct worker *w)
+{
+	char name[16];
+
+	if (!w->server->options.thread_name)
+		return;
+	(void)snprintf(name, sizeof(name), "%.9s/%u",
+		       w->server->options.thread_name, w->number % 10000);
+	(void)pthread_setname_np(w->thread, name);
+}
+
+int worker_start(struct worker *w)
+{
+	struct call started;
+	sigset_t all, before;
+	int r;
+
+	list_init(&w->acceptors);
+	w->spare = -1;
+	call_init(&started);
+	started.worker = w;
+	/* Signals are for the thread that runs the program. */
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = -pthread_create(&w->thread, NULL, worker_main, &started);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r < 0)
+		return r;
+	name_thread(w);
+	r = call_wait(&started);
+	if (r < 0) {
+		(void)pthread_join(w->thread, NULL);
+		return r;
+	}
+	w->running = true;
+	return 0;
+}
+
+static void run_call(struct mail *m)
+{
+	struct call *c = container_of(m, struct call, mail);
+
+	call_answer(c, c->fn(c->worker, c->arg));
+}
+
+int worker_call(struct worker *w, int (*fn)(struct worker *w, void *arg),
+		void *arg)
+{
+	struct call c;
+
+	call_init(&c);
+	c.worker = w;
+	c.fn = fn;
+	c.arg = arg;
+	c.mail.run = run_call;
+	loop_post(w->loop, &c.mail);
+	return call_wait(&c);
+}
+
+void worker_join(struct worker *w)
+{
+	if (!w->running)
+		return;
+	loop_stop(w->loop);
+	(void)pthread_join(w->thread, NULL);
+	w->running = false;
+}
+
+uint64_t worker_load(const struct worker *w)
+{
+	return count_get(&w->net.active) + count_get(&w->tasks) +
+	       count_get(&w->net.relay_count);
+}

@@ -1,0 +1,36 @@
+/*
+ * One worker thread: its loop, its net and its acceptors.
+ */
+#pragma once
+
+#include "core/acceptor.h"
+
+#include <pthread.h>
+
+struct worker {
+	struct tcp_server *server;
+	unsigned number;
+	pthread_t thread;
+	bool running;
+	int spare; /* a descriptor to give up when none is left */
+	struct loop *loop;
+	struct net net;
+	struct list acceptors;
+	atomic_uint_least64_t accepted, rejected, tasks;
+};
+
+/*
+ * Starts the thread and waits until it is ready to accept.  -errno of
+ * pthread_create(3), of its loop, or what worker_start returned.
+ */
+int worker_start(struct worker *w) MUST_CHECK;
+
+/* Lets the worker's thread call fn and waits for its result. */
+int worker_call(struct worker *w, int (*fn)(struct worker *w, void *arg),
+		void *arg);
+
+/* Ends the thread; its connections must be gone. */
+void worker_join(struct worker *w);
+
+/* Connections, handlers and relays that are left. */
+uint64_t worker_load(const struct worker *w);
