@@ -1,0 +1,101 @@
+/*
+ * The command line, by getopt_long(3).
+ */
+#include "daemon/options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+
+static const char help[] =
+	"Usage: spliced [OPTION]...\n"
+	"A SOCKS5 and HTTP CONNECT proxy.\n"
+	"\n"
+	"  -c, --config FILE    read the configuration from FILE; without it\n"
+	"                       serve this machine on 127.0.0.1:1080 and\n"
+	"                       [::1]:1080\n"
+	"  -l, --listen ADDR    listen on ADDR (IP:PORT, [IP6]:PORT or\n"
+	"                       INTERFACE:PORT; may be repeated) instead of "
+	"the\n"
+	"                       first listener's addresses\n"
+	"      --check          report every error of the configuration and "
+	"exit\n"
+	"      --dump           print the effective configuration and exit\n"
+	"      --version        print the version and exit\n"
+	"  -h, --help           print this and exit\n"
+	"\n"
+	"SIGTERM lets sessions finish, a second one or SIGINT ends at once,\n"
+	"SIGUSR1 reopens the log file.\n"
+	"\n"
+	"Exit status: 0 all is well, 1 the configuration or the start failed,\n"
+	"2 the command line is wrong.\n"
+	"\n"
+	"See spliced(8) and spliced.conf(5).\n";
+
+enum { OPT_CHECK = 256, OPT_DUMP, OPT_VERSION };
+
+static const struct option longs[] = {
+	{ "config", required_argument, NULL, 'c' },
+	{ "listen", required_argument, NULL, 'l' },
+	{ "check", no_argument, NULL, OPT_CHECK },
+	{ "dump", no_argument, NULL, OPT_DUMP },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static int take(struct options *o, int option)
+{
+	switch (option) {
+	case 'c':
+		o->config = optarg;
+		return 0;
+	case 'l':
+		if (o->listen_count == OPTIONS_LISTEN_MAX) {
+			(void)fprintf(stderr, "spliced: at most %d --listen\n",
+				      OPTIONS_LISTEN_MAX);
+			return -EINVAL;
+		}
+		o->listen[o->listen_count++] = optarg;
+		return 0;
+	case OPT_CHECK:
+		o->verb = VERB_CHECK;
+		return 0;
+	case OPT_DUMP:
+		o->verb = VERB_DUMP;
+		return 0;
+	case OPT_VERSION:
+		o->verb = VERB_VERSION;
+		return 0;
+	case 'h':
+		o->verb = VERB_HELP;
+		return 0;
+	default: /* getopt_long() has said what is wrong */
+		return -EINVAL;
+	}
+}
+
+int options_parse(struct options *ret, int argc, char **argv)
+{
+	struct options o = { .verb = VERB_RUN };
+	int option, r = 0;
+
+	optind = 1;
+	while (r == 0 &&
+	       (option = getopt_long(argc, argv, "c:l:h", longs, NULL)) != -1)
+		r = take(&o, option);
+	if (r == 0 && optind < argc) {
+		(void)fprintf(stderr, "spliced: unexpected argument '%s'\n",
+			      argv[optind]);
+		r = -EINVAL;
+	}
+	if (r < 0)
+		(void)fputs("Try 'spliced --help'.\n", stderr);
+	else
+		*ret = o;
+	return r;
+}
+
+void options_help(void)
+{
+	(void)fputs(help, stdout);
+}

@@ -1,0 +1,38 @@
+/*
+ * The command line.
+ */
+#pragma once
+
+#include "core/base.h"
+
+enum verb {
+	VERB_RUN,
+	VERB_CHECK,
+	VERB_DUMP,
+	VERB_HELP,
+	VERB_VERSION,
+};
+
+#define OPTIONS_LISTEN_MAX 64
+
+struct options {
+	enum verb verb;
+	const char *config; /* NULL: the embedded default */
+	const char *listen[OPTIONS_LISTEN_MAX];
+	size_t listen_count;
+};
+
+/* Exit codes; the manual names them, too. */
+enum {
+	EXIT_OK = 0,
+	EXIT_FAILED = 1, /* configuration or start */
+	EXIT_USAGE = 2,
+};
+
+/*
+ * Reads the arguments.  Returns 0, or -EINVAL after a sentence on standard
+ * error.
+ */
+int options_parse(struct options *ret, int argc, char **argv) MUST_CHECK;
+
+void options_help(void);

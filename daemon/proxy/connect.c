@@ -1,0 +1,281 @@
+/*
+ * From a request to a connected target: the rules before the name is known,
+ * the name, the rules for each address, the race of those that are left.
+ */
+#include "daemon/proxy/proxy_internal.h"
+
+#include <string.h>
+
+static void set_state(struct request *rq, enum session_state state)
+{
+	session_begin(rq->session);
+	rq->session->state = (uint8_t)state;
+	session_end(rq->session);
+}
+
+/* --- What we do not connect to ------------------------------------------ */
+
+/* Our own listeners: a tunnel into ourselves would be the first of many. */
+static bool is_own(const struct proxy_worker *w, const struct addr *a)
+{
+	const struct proxy *p = w->proxy;
+	size_t count = atomic_load_explicit(&p->own_count,
+					    memory_order_acquire);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct addr *own = &p->own[i];
+
+		if (own->port != a->port)
+			continue;
+		if (addr_is_any(own) ? local_addrs_has(w->local, a)
+				     : addr_same_ip(own, a))
+			return true;
+		/* 0.0.0.0 and :: connect to this machine, ip(7). */
+		if (addr_is_any(a))
+			return true;
+	}
+	return false;
+}
+
+static bool has_source(const struct proxy_worker *w, sa_family_t family)
+{
+	const struct addr *source = family == AF_INET ? &w->dial.source4
+						      : &w->dial.source6;
+
+	return !w->proxy->options.source_only || source->family != AF_UNSPEC;
+}
+
+/*
+ * Tells whether the target may be connected to; *why gets the reason where
+ * not.  A rule's word weighs more than a missing source.
+ */
+static bool may_connect(struct request *rq, struct rule_query *q,
+			enum outcome *why)
+{
+	struct proxy_worker *w = rq->here;
+	struct verdict v = rules_request(w->proxy->options.rules, q);
+
+	rq->session->rule = v.rule;
+	if (!v.allow || is_own(w, &q->target)) {
+		*why = OUTCOME_DENIED;
+		return false;
+	}
+	if (!has_source(w, q->target.family)) {
+		*why = OUTCOME_NO_SOURCE;
+		return false;
+	}
+	return true;
+}
+
+/* --- Candidates --------------------------------------------------------- */
+
+struct candidates {
+	struct addr addr[RESOLVE_MAX];
+	uint16_t rule[RESOLVE_MAX]; /* that allowed it */
+	unsigned count;
+};
+
+static void add_family(struct request *rq, struct candidates *c,
+		       const struct resolve_answer *found, sa_family_t family,
+		       enum outcome *why)
+{
+	struct rule_query q = {
+		.client = *tcp_conn_peer(rq->client),
+		.host = { .at = (const uint8_t *)rq->host,
+			  .len = strlen(rq->host) },
+		.command = rq->command,
+		.port = rq->port,
+		.listener = rq->listener->number,
+	};
+
+	for (unsigned i = 0; i < found->count; i++) {
+		q.target = found->addr[i];
+		if (family != AF_UNSPEC && q.target.family != family)
+			continue;
+		q.target.port = rq->port;
+		if (!may_connect(rq, &q, why))
+			continue;
+		c->rule[c->count] = rq->session->rule;
+		c->addr[c->count++] = q.target;
+	}
+}
+
+/* Keeps what the rules allow, in the order in which it is to be tried. */
+static enum outcome choose(struct request *rq, struct candidates *c,
+			   const struct resolve_answer *found)
+{
+	sa_family_t first = rq->here->proxy->options.prefer;
+	enum outcome why = OUTCOME_DENIED;
+
+	c->count = 0;
+	add_family(rq, c, found, first, &why);
+	if (first != AF_UNSPEC)
+		add_family(rq, c, found, first == AF_INET ? AF_INET6 : AF_INET,
+			   &why);
+	return c->count ? OUTCOME_NONE : why;
+}
+
+/* --- Names -------------------------------------------------------------- */
+
+static enum outcome name_failure(int r)
+{
+	switch (r) {
+	case -ENOENT:
+		return OUTCOME_NAME_NOT_FOUND;
+	case -EINVAL:
+		return OUTCOME_BAD_ADDRESS;
+	case -ETIMEDOUT:
+		return OUTCOME_NAME_TIMEOUT;
+	case -EIO:
+		return OUTCOME_NAME_FAILED;
+	case -ECANCELED:
+		return OUTCOME_SHUTDOWN;
+	default:
+		return OUTCOME_NO_RESOURCES;
+	}
+}
+
+/* Asks for the addresses; `rest`: waits for those of both families. */
+static enum outcome resolve(struct request *rq, struct resolve_answer *found,
+			    bool rest)
+{
+	int64_t deadline = tcp_deadline(
+		rq->here->proxy->options.timeouts.name_ms);
+	int r;
+
+	set_state(rq, SESSION_NAME);
+	r = rest ? resolver_rest(rq->here->resolver, rq->host, found, deadline)
+		 : resolver_lookup(rq->here->resolver, rq->host, found,
+				   deadline);
+	return r < 0 ? name_failure(r) : OUTCOME_NONE;
+}
+
+static enum outcome find_addresses(struct request *rq,
+				   struct resolve_answer *found)
+{
+	struct rule_query q = {
+		.client = *tcp_conn_peer(rq->client),
+		.host = { .at = (const uint8_t *)rq->host,
+			  .len = strlen(rq->host) },
+		.command = rq->command,
+		.port = rq->port,
+		.listener = rq->listener->number,
+	};
+	struct verdict v;
+
+	if (rq->target.family != AF_UNSPEC) {
+		found->addr[0] = rq->target;
+		found->count = 1;
+		found->partial = false;
+		return OUTCOME_NONE;
+	}
+	v = rules_before_dns(rq->here->proxy->options.rules, &q);
+	rq->session->rule = v.rule;
+	return v.allow ? resolve(rq, found, false) : OUTCOME_DENIED;
+}
+
+/* --- Connecting --------------------------------------------------------- */
+
+static enum outcome dial_failure(struct request *rq, int r)
+{
+	rq->error = r;
+	if (r == -ETIMEDOUT)
+		return OUTCOME_CONNECT_TIMEOUT;
+	if (r == -ECANCELED) {
+		rq->error = 0;
+		return OUTCOME_SHUTDOWN;
+	}
+	return outcome_from_errno(r);
+}
+
+static enum outcome dial(struct request *rq, const struct candidates *c,
+			 int64_t deadline)
+{
+	struct session *s = rq->session;
+	unsigned used = 0;
+	int r;
+
+	session_begin(s);
+	s->state = SESSION_CONNECT;
+	s->target = c->addr[0];
+	s->rule = c->rule[0];
+	session_end(s);
+	r = tcp_dial(&rq->server, c->addr, c->count, &rq->here->dial, &used,
+		     deadline);
+	if (r == 0)
+		r = tcp_conn_local(rq->server, &rq->bound);
+	/*
+	 * On loopback a port that nobody listens on may be picked as our own
+	 * and connect to itself, tcp(7) simultaneous open.
+	 */
+	if (r == 0 && addr_equal(&rq->bound, &c->addr[used]))
+		r = -ECONNREFUSED;
+	if (r < 0)
+		return dial_failure(rq, r);
+	session_begin(s);
+	s->target = c->addr[used];
+	s->rule = c->rule[used];
+	s->bound = rq->bound;
+	session_end(s);
+	return OUTCOME_NONE;
+}
+
+/* Leaves out of `c` what `tried` had. */
+static void forget_tried(struct candidates *c, const struct candidates *tried)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < c->count; i++) {
+		bool known = false;
+
+		for (unsigned k = 0; k < tried->count && !known; k++)
+			known = addr_equal(&c->addr[i], &tried->addr[k]);
+		if (known)
+			continue;
+		c->addr[kept] = c->addr[i];
+		c->rule[kept++] = c->rule[i];
+	}
+	c->count = kept;
+}
+
+/*
+ * The addresses of the family that answered first all failed: those of the
+ * other, if they still come in time, are worth a try.
+ */
+static enum outcome dial_rest(struct request *rq,
+			      const struct candidates *tried,
+			      struct resolve_answer *found, int64_t deadline,
+			      enum outcome before)
+{
+	struct candidates c;
+	int error = rq->error;
+
+	if (resolve(rq, found, true) == OUTCOME_NONE &&
+	    choose(rq, &c, found) == OUTCOME_NONE) {
+		forget_tried(&c, tried);
+		if (c.count)
+			return dial(rq, &c, deadline);
+	}
+	rq->error = error;
+	rq->session->rule = tried->rule[0];
+	return before;
+}
+
+enum outcome request_connect(struct request *rq)
+{
+	struct resolve_answer found;
+	struct candidates c;
+	int64_t deadline;
+	enum outcome o = find_addresses(rq, &found);
+
+	if (o == OUTCOME_NONE)
+		o = choose(rq, &c, &found);
+	if (o != OUTCOME_NONE)
+		return o;
+	deadline = tcp_deadline(rq->here->proxy->options.timeouts.connect_ms);
+	o = dial(rq, &c, deadline);
+	if (o == OUTCOME_NONE || o == OUTCOME_SHUTDOWN ||
+	    o == OUTCOME_CONNECT_TIMEOUT || !found.partial)
+		return o;
+	return dial_rest(rq, &c, &found, deadline, o);
+}

@@ -1,0 +1,60 @@
+/*
+ * HTTP CONNECT (RFC 9110 §9.3.6) with a client: the head of its request, and
+ * either "200" or an error after which the connection closes.
+ */
+#include "daemon/proxy/http_head.h"
+#include "daemon/proxy/http_reply.h"
+#include "daemon/proxy/proxy_internal.h"
+
+static enum outcome read_request(struct request *rq)
+{
+	enum outcome o = OUTCOME_NONE;
+	struct http_head head;
+	int r;
+
+	for (;;) {
+		struct span in = { .at = rq->input.at, .len = rq->input.len };
+
+		r = http_head_parse(&head, in, &o);
+		if (r != -EAGAIN)
+			break;
+		/* Most heads fit what is there; only a longer one costs. */
+		if (rq->input.len == rq->input.size &&
+		    request_grow(rq, HTTP_HEAD_MAX) < 0)
+			return OUTCOME_NO_RESOURCES;
+		o = request_read(rq);
+		if (o != OUTCOME_NONE)
+			return o;
+	}
+	if (r < 0)
+		return o;
+	rq->command = COMMAND_CONNECT;
+	request_set_target(rq, &head.target);
+	request_consume(rq, (size_t)r);
+	return OUTCOME_NONE;
+}
+
+static int grant(struct request *rq)
+{
+	return tcp_conn_write_all(rq->client, HTTP_REPLY_CONNECTED,
+				  sizeof(HTTP_REPLY_CONNECTED) - 1,
+				  rq->deadline);
+}
+
+static void refuse(struct request *rq, enum outcome why)
+{
+	char reply[HTTP_REPLY_MAX];
+	int status = outcome_http(why);
+
+	if (status)
+		request_last_words(
+			rq, reply,
+			http_error_format(reply, sizeof(reply), status));
+}
+
+const struct proxy_protocol http_protocol = {
+	.number = PROTOCOL_HTTP,
+	.read_request = read_request,
+	.grant = grant,
+	.refuse = refuse,
+};

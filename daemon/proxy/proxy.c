@@ -1,0 +1,98 @@
+/*
+ * The proxy's parts that live as long as it does: its options, the session
+ * records, and what each worker makes for itself.
+ */
+#include "daemon/proxy/proxy_internal.h"
+
+#include <stdlib.h>
+
+static _Thread_local struct proxy_worker *here;
+
+int proxy_new(struct proxy **ret, const struct proxy_options *o)
+{
+	struct proxy *p = calloc(1, sizeof(*p) +
+					    o->workers * sizeof(p->worker[0]));
+	int r;
+
+	if (!p)
+		return -ENOMEM;
+	p->options = *o;
+	r = sessions_new(&p->sessions, o->workers, o->max_sessions);
+	if (r < 0) {
+		free(p);
+		return r;
+	}
+	*ret = p;
+	return 0;
+}
+
+void proxy_free(struct proxy *p)
+{
+	if (!p)
+		return;
+	sessions_free(p->sessions);
+	free(p);
+}
+
+void proxy_add_own(struct proxy *p, const struct addr *a)
+{
+	size_t i = atomic_load(&p->own_count);
+
+	if (i == PROXY_OWN_MAX)
+		return;
+	p->own[i] = *a;
+	atomic_store_explicit(&p->own_count, i + 1, memory_order_release);
+}
+
+struct proxy_worker *proxy_here(void)
+{
+	return here;
+}
+
+/* Looks up the addresses that the source interface has now. */
+static void choose_sources(void *ctx)
+{
+	struct proxy_worker *w = ctx;
+	const struct proxy_options *o = &w->proxy->options;
+	const char *name = o->source_interface;
+
+	w->dial.source4 = o->source4;
+	w->dial.source6 = o->source6;
+	if (!name)
+		return;
+	if (local_addrs_of(w->local, name, AF_INET, &w->dial.source4) < 0)
+		w->dial.source4.family = AF_UNSPEC;
+	if (local_addrs_of(w->local, name, AF_INET6, &w->dial.source6) < 0)
+		w->dial.source6.family = AF_UNSPEC;
+}
+
+int proxy_worker_start(void *ctx, unsigned worker)
+{
+	struct proxy *p = ctx;
+	struct proxy_worker *w = &p->worker[worker];
+	int r;
+
+	w->proxy = p;
+	w->dial = p->options.dial;
+	r = resolver_new(&w->resolver, loop_self(), &p->options.names);
+	if (r == 0)
+		r = local_addrs_new(&w->local, loop_self());
+	if (r < 0) {
+		proxy_worker_stop(p, worker);
+		return r;
+	}
+	choose_sources(w);
+	local_addrs_on_change(w->local, choose_sources, w);
+	here = w;
+	return 0;
+}
+
+void proxy_worker_stop(void *ctx, unsigned worker)
+{
+	struct proxy_worker *w = &((struct proxy *)ctx)->worker[worker];
+
+	ASSERT(sessions_count(w->proxy->sessions, worker) == 0);
+	resolver_free(TAKE_PTR(w->resolver));
+	local_addrs_free(TAKE_PTR(w->local));
+	here = NULL;
+}

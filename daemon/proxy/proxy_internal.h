@@ -1,0 +1,88 @@
+/*
+ * Inside the proxy: the state of one request, and what a protocol is.
+ */
+#pragma once
+
+#include "core/local_addrs.h"
+#include "daemon/proxy/proxy.h"
+#include "daemon/proxy/sessions.h"
+#include "daemon/proxy/target.h"
+
+#include <stdatomic.h>
+
+/* What each worker has for itself. */
+struct proxy_worker {
+	struct proxy *proxy;
+	struct resolver *resolver;
+	struct local_addrs *local;
+	struct tcp_dial_options dial; /* with today's sources */
+};
+
+struct proxy {
+	struct proxy_options options;
+	struct sessions *sessions;
+	atomic_size_t own_count;
+	struct addr own[PROXY_OWN_MAX];
+	struct proxy_worker worker[];
+};
+
+/* This thread's. */
+struct proxy_worker *proxy_here(void);
+
+/* Bytes of a client that nobody has used yet. */
+#define INPUT_FIRST_BYTES 512
+
+struct input {
+	uint8_t *at; /* `first`, or a larger allocation */
+	size_t len, size;
+	uint8_t first[INPUT_FIRST_BYTES];
+};
+
+/* One client's request, on the stack of its task. */
+struct request {
+	struct tcp_conn *client, *server; /* server: once connected */
+	struct proxy_worker *here;
+	const struct proxy_listener *listener;
+	const struct proxy_protocol *protocol;
+	struct session *session;
+	int64_t deadline;   /* of the handshake */
+	struct addr target; /* AF_UNSPEC: `host` is to be resolved */
+	struct addr bound;  /* our end towards it */
+	uint16_t port;
+	enum session_command command;
+	int error;                      /* -errno behind the outcome, or 0 */
+	char host[HOST_NAME_BYTES + 1]; /* lower case; "" for an address */
+	struct input input;
+};
+
+/* A protocol is one of these; every function may suspend. */
+struct proxy_protocol {
+	enum session_protocol number;
+	/* Reads up to and with the request; OUTCOME_NONE: go on. */
+	enum outcome (*read_request)(struct request *rq);
+	/* The target is connected: tells the client.  0 or -errno. */
+	int (*grant)(struct request *rq);
+	/* It is not: tells the client why.  The connection is then closed. */
+	void (*refuse)(struct request *rq, enum outcome why);
+};
+
+extern const struct proxy_protocol socks5_protocol;
+extern const struct proxy_protocol http_protocol;
+
+/* Reads more input.  OUTCOME_NONE, or how the client failed. */
+enum outcome request_read(struct request *rq) MUST_CHECK;
+
+/* Makes room for inputs of `size` bytes.  0 or -ENOMEM. */
+int request_grow(struct request *rq, size_t size) MUST_CHECK;
+
+/* Drops the first `len` bytes of the input. */
+void request_consume(struct request *rq, size_t len);
+
+/* Takes over what a parser found. */
+void request_set_target(struct request *rq, const struct target *t);
+
+/* Sends a last reply and waits, bounded, until the client has read it. */
+void request_last_words(struct request *rq, const void *reply, size_t len);
+
+/* Rules, names and connecting: rq->server, or why not. */
+enum outcome request_connect(struct request *rq);

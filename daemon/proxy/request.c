@@ -1,0 +1,84 @@
+/*
+ * The input of a request while its protocol is spoken.
+ */
+#include "daemon/proxy/proxy_internal.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A client gets this long, and may send this much, after a refusal. */
+#define LINGER_MS    2000
+#define LINGER_BYTES (64u << 10)
+
+enum outcome request_read(struct request *rq)
+{
+	struct input *in = &rq->input;
+	ssize_t n;
+
+	ASSERT(in->len < in->size);
+	n = tcp_conn_read(rq->client, in->at + in->len, in->size - in->len,
+			  rq->deadline);
+	if (n > 0) {
+		in->len += (size_t)n;
+		return OUTCOME_NONE;
+	}
+	rq->error = (int)n;
+	switch (n) {
+	case -ETIMEDOUT:
+		rq->error = 0;
+		return OUTCOME_HANDSHAKE;
+	case -ECANCELED:
+		rq->error = 0;
+		return OUTCOME_SHUTDOWN;
+	case -ENOMEM:
+		return OUTCOME_NO_RESOURCES;
+	default:
+		return OUTCOME_CLIENT_LEFT;
+	}
+}
+
+int request_grow(struct request *rq, size_t size)
+{
+	struct input *in = &rq->input;
+	uint8_t *at;
+
+	if (size <= in->size)
+		return 0;
+	at = realloc(in->at == in->first ? NULL : in->at, size);
+	if (!at)
+		return -ENOMEM;
+	if (in->at == in->first)
+		memcpy(at, in->first, in->len);
+	in->at = at;
+	in->size = size;
+	return 0;
+}
+
+void request_consume(struct request *rq, size_t len)
+{
+	struct input *in = &rq->input;
+
+	in->len -= len;
+	memmove(in->at, in->at + len, in->len);
+}
+
+void request_set_target(struct request *rq, const struct target *t)
+{
+	size_t len = min_size(t->host.len, HOST_NAME_BYTES);
+
+	rq->target = t->addr;
+	rq->port = t->port;
+	for (size_t i = 0; i < len; i++)
+		rq->host[i] = (char)tolower(t->host.at[i]);
+	rq->host[len] = '\0';
+}
+
+void request_last_words(struct request *rq, const void *reply, size_t len)
+{
+	int64_t deadline = tcp_deadline(LINGER_MS);
+
+	if (tcp_conn_write_all(rq->client, reply, len, deadline) < 0)
+		return;
+	tcp_conn_linger(rq->client, LINGER_BYTES, deadline);
+}

@@ -1,0 +1,243 @@
+/*
+ * Rules, walked from the top.  How they are made is told in rules_new.c.
+ *
+ * Whether a rule applies may depend on an address that is not known yet, so a
+ * match has three answers.  Where allow and deny differ, both err towards
+ * denial: an IPv6 address that embeds an IPv4 one (NAT64, 6to4) is denied in
+ * either form, and a guarded address is allowed only where the rule must have
+ * meant it.
+ */
+#include "daemon/proxy/rules.h"
+
+#include "daemon/proxy/rules_internal.h"
+
+#include <string.h>
+#include <strings.h>
+
+enum answer {
+	NO,
+	MAYBE, /* it depends on the address */
+	YES,
+};
+
+/* The target of a request in the forms that rules look at. */
+struct sight {
+	const struct rule_query *q;
+	bool known;        /* there is an address */
+	bool guarded;      /* see addr_is_guarded() */
+	struct addr own;   /* as it is connected to */
+	struct addr inner; /* the IPv4 address that it embeds, or the same */
+};
+
+static bool match_addr(const struct rule_match *m, const struct addr *a)
+{
+	switch (m->type) {
+	case RULE_MATCH_PREFIX:
+		return prefix_match(&m->prefix, a);
+	case RULE_MATCH_CLASS:
+		return addr_class_match(m->class, a);
+	case RULE_MATCH_NAME:
+	case RULE_MATCH_SUFFIX:
+		return false;
+	}
+	return false;
+}
+
+/*
+ * Names were stored without dots at their ends.  A suffix must begin at a
+ * label: "example.com" is no suffix of "evilexample.com".
+ */
+static bool match_name(const struct rule_match *m, struct span host)
+{
+	size_t len = strlen(m->name);
+
+	if (host.len && host.at[host.len - 1] == '.')
+		host.len--;
+	if (host.len < len)
+		return false;
+	if (host.len > len && (m->type != RULE_MATCH_SUFFIX ||
+			       host.at[host.len - len - 1] != '.'))
+		return false;
+	return strncasecmp((const char *)host.at + host.len - len, m->name,
+			   len) == 0;
+}
+
+static bool is_any(const struct rule_match *m)
+{
+	return m->type == RULE_MATCH_CLASS && m->class == ADDR_CLASS_ANY;
+}
+
+static enum answer deny_takes(const struct rule_match *m, const struct sight *s)
+{
+	if (match_is_by_name(m))
+		return match_name(m, s->q->host) ? YES : NO;
+	if (is_any(m))
+		return YES;
+	if (!s->known)
+		return MAYBE;
+	return match_addr(m, &s->own) || match_addr(m, &s->inner) ? YES : NO;
+}
+
+/*
+ * A guarded address passes by a prefix that holds it or by the class that is
+ * made of such addresses.  `private` is none: that an address of a cloud's
+ * metadata service lies in a private range does not make it a private host.
+ */
+static bool allows_guarded(const struct rule_match *m, const struct addr *a)
+{
+	switch (m->type) {
+	case RULE_MATCH_PREFIX:
+		return prefix_match(&m->prefix, a);
+	case RULE_MATCH_CLASS:
+		return (m->class == ADDR_CLASS_LOOPBACK ||
+			m->class == ADDR_CLASS_LINKLOCAL ||
+			m->class == ADDR_CLASS_MULTICAST) &&
+		       addr_class_match(m->class, a);
+	case RULE_MATCH_NAME:
+	case RULE_MATCH_SUFFIX:
+		return false;
+	}
+	return false;
+}
+
+static enum answer allow_takes(const struct rule_match *m,
+			       const struct sight *s)
+{
+	if (match_is_by_name(m) && !match_name(m, s->q->host))
+		return NO;
+	if (!s->known)
+		return MAYBE;
+	if (s->guarded)
+		return allows_guarded(m, &s->inner) ? YES : NO;
+	if (match_is_by_name(m))
+		return YES;
+	if (m->type == RULE_MATCH_CLASS)
+		return match_addr(m, &s->inner) ? YES : NO;
+	return match_addr(m, &s->own) ? YES : NO;
+}
+
+static enum answer match_to(const struct rule *rule, const struct sight *s)
+{
+	static const struct rule_match any = { .type = RULE_MATCH_CLASS,
+					       .class = ADDR_CLASS_ANY };
+	const struct rule_match *to = rule->to_count ? rule->to : &any;
+	size_t count = rule->to_count ? rule->to_count : 1;
+	enum answer best = NO;
+
+	for (size_t i = 0; i < count && best != YES; i++) {
+		enum answer a = rule->allow ? allow_takes(&to[i], s)
+					    : deny_takes(&to[i], s);
+
+		if (a > best)
+			best = a;
+	}
+	return best;
+}
+
+static bool match_from(const struct rule *rule, const struct addr *client)
+{
+	for (size_t i = 0; i < rule->from_count; i++)
+		if (match_addr(&rule->from[i], client))
+			return true;
+	return rule->from_count == 0;
+}
+
+static bool match_listener(const struct rule *rule, uint16_t listener)
+{
+	for (size_t i = 0; i < rule->listener_count; i++)
+		if (rule->listeners[i] == listener)
+			return true;
+	return rule->listener_count == 0;
+}
+
+static bool match_port(const struct rule *rule, uint16_t port)
+{
+	for (size_t i = 0; i < rule->port_count; i++)
+		if (port >= rule->ports[i].first && port <= rule->ports[i].last)
+			return true;
+	return rule->port_count == 0;
+}
+
+static enum answer match_request(const struct rule *rule, const struct sight *s)
+{
+	const struct rule_query *q = s->q;
+
+	if (rule->commands && !(rule->commands & COMMAND_BIT(q->command)))
+		return NO;
+	if (!match_port(rule, q->port) || !match_listener(rule, q->listener) ||
+	    !match_from(rule, &q->client))
+		return NO;
+	return match_to(rule, s);
+}
+
+static struct verdict decide(const struct rule_list *list, size_t i)
+{
+	return (struct verdict){ list->at[i].allow, (uint16_t)(i + 1) };
+}
+
+static const struct verdict default_deny = { false, SESSION_NONE };
+
+struct verdict rules_client(const struct rules *rules,
+			    const struct addr *client, uint16_t listener)
+{
+	const struct rule_list *list = &rules->clients;
+
+	if (client->family == AF_UNSPEC)
+		return default_deny;
+	for (size_t i = 0; i < list->count; i++)
+		if (match_listener(&list->at[i], listener) &&
+		    match_from(&list->at[i], client))
+			return decide(list, i);
+	return default_deny;
+}
+
+struct verdict rules_request(const struct rules *rules,
+			     const struct rule_query *q)
+{
+	const struct rule_list *list = &rules->requests;
+	struct sight s = { .q = q, .known = true, .own = q->target };
+
+	if (q->target.family == AF_UNSPEC || q->client.family == AF_UNSPEC)
+		return default_deny;
+	s.guarded = addr_is_guarded(&s.own);
+	s.inner = s.own;
+	(void)addr_unwrap(&s.inner);
+	for (size_t i = 0; i < list->count; i++)
+		if (match_request(&list->at[i], &s) == YES)
+			return decide(list, i);
+	return default_deny;
+}
+
+struct verdict rules_before_dns(const struct rules *rules,
+				const struct rule_query *q)
+{
+	const struct rule_list *list = &rules->requests;
+	struct sight s = { .q = q };
+
+	if (q->client.family == AF_UNSPEC)
+		return default_deny;
+	for (size_t i = 0; i < list->count; i++) {
+		enum answer a = match_request(&list->at[i], &s);
+
+		if (a == YES && !list->at[i].allow)
+			return decide(list, i);
+		if (a != NO && list->at[i].allow)
+			return (struct verdict){ true, SESSION_NONE };
+	}
+	return default_deny;
+}
+
+static const char *find_name(const struct rule_list *list, uint16_t rule)
+{
+	return rule && rule <= list->count ? list->at[rule - 1].name : "";
+}
+
+const char *rules_client_name(const struct rules *rules, uint16_t rule)
+{
+	return find_name(&rules->clients, rule);
+}
+
+const char *rules_request_name(const struct rules *rules, uint16_t rule)
+{
+	return find_name(&rules->requests, rule);
+}

@@ -1,0 +1,99 @@
+/*
+ * Two ordered lists of rules: `clients` (who may talk to which listener) and
+ * `rules` (what a client may ask for).  First match wins, the last word is
+ * deny.  Compiled once, never changed, so that threads share it without locks.
+ * Part of a specification that is absent (count or mask 0) matches everything.
+ */
+#pragma once
+
+#include "core/prefix.h"
+#include "daemon/proxy/session.h"
+
+enum rule_match_type {
+	RULE_MATCH_PREFIX,
+	RULE_MATCH_CLASS,
+	RULE_MATCH_NAME,   /* that very name, case aside */
+	RULE_MATCH_SUFFIX, /* that domain and all below it */
+};
+
+struct rule_match {
+	enum rule_match_type type;
+	union {
+		struct prefix prefix;
+		enum addr_class class;
+		const char *name; /* a suffix with or without leading dot */
+	};
+};
+
+struct port_range {
+	uint16_t first, last; /* both belong to it */
+};
+
+#define COMMAND_BIT(c) (1u << (c))
+
+/* One rule as written; borrowed for the time of rules_new(). */
+struct rule_spec {
+	const char *name; /* for people; may be NULL */
+	bool allow;
+	uint32_t commands;              /* COMMAND_BIT()s */
+	const struct rule_match *from;  /* prefixes and classes only */
+	const struct rule_match *to;    /* not for a client rule */
+	const struct port_range *ports; /* of the target, likewise */
+	const uint16_t *listeners;      /* numbers from 1 */
+	size_t from_count, to_count, port_count, listener_count;
+};
+
+struct rules;
+
+/*
+ * Copies all that it is given; *ret belongs to the caller.  -EINVAL: a
+ * specification that makes no sense; -E2BIG: more rules than there are numbers;
+ * -ENOMEM.
+ */
+int rules_new(struct rules **ret, const struct rule_spec *clients,
+	      size_t client_count, const struct rule_spec *requests,
+	      size_t request_count) MUST_CHECK;
+void rules_free(struct rules *rules);
+
+struct verdict {
+	bool allow;
+	uint16_t rule; /* that said so, from 1; 0: none did */
+};
+
+/* May this address talk to this listener at all? */
+struct verdict rules_client(const struct rules *rules,
+			    const struct addr *client, uint16_t listener);
+
+struct rule_query {
+	struct addr client;
+	struct addr target; /* a candidate; its port is not looked at */
+	struct span host;   /* name that was asked for; empty: an address */
+	enum session_command command;
+	uint16_t port;
+	uint16_t listener;
+};
+
+/*
+ * May this request be connected to q->target?  Asked for each candidate, with
+ * the name that led to it.  An allow rule takes a guarded address
+ * (core/prefix.h addr_is_guarded()) only by a prefix or by the class loopback,
+ * linklocal or multicast that contains it, never by another class, a name or an
+ * absent `to`; a deny rule takes it by each of them.  NAT64 and 6to4 addresses
+ * count as the IPv4 address that they embed: for a deny rule besides their own
+ * form, for an allow rule instead of it where they are guarded or meet a class.
+ * A target of AF_UNSPEC is denied.
+ */
+struct verdict rules_request(const struct rules *rules,
+			     const struct rule_query *q);
+
+/*
+ * The same before q->host was resolved; q->target is not looked at.  Denies
+ * what rules_request() would deny for every address; everything else is
+ * allowed for now (rule 0) and must be asked again with each address.
+ */
+struct verdict rules_before_dns(const struct rules *rules,
+				const struct rule_query *q);
+
+/* What the rule of a verdict is called; "" where it has no name or is 0. */
+const char *rules_client_name(const struct rules *rules, uint16_t rule);
+const char *rules_request_name(const struct rules *rules, uint16_t rule);

@@ -1,0 +1,233 @@
+/*
+ * One session from the first byte to its last log line: which protocol, what
+ * is asked for, the target, the relay, the end.
+ */
+#include "daemon/proxy/guess.h"
+#include "daemon/proxy/proxy_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static int64_t clock_realtime_us(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+/* --- The record --------------------------------------------------------- */
+
+static struct session *open_record(const struct proxy_listener *l,
+				   const struct addr *client, unsigned worker)
+{
+	struct session *s = sessions_open(l->proxy->sessions, worker);
+
+	if (!s)
+		return NULL;
+	session_begin(s);
+	s->client = *client;
+	s->listener = l->number;
+	s->started_us = clock_realtime_us();
+	s->started_ms = s->changed_ms = tcp_deadline(0);
+	session_end(s);
+	return s;
+}
+
+static void close_record(struct proxy *p, struct session *s, enum outcome o,
+			 int error)
+{
+	session_begin(s);
+	s->state = SESSION_ENDED;
+	s->outcome = (uint8_t)o;
+	s->error = (int16_t)error;
+	s->ended_ms = tcp_deadline(0);
+	session_end(s);
+	if (p->options.ended)
+		p->options.ended(p->options.ctx, s,
+				 sessions_host_tail(p->sessions, s));
+	sessions_close(p->sessions, s);
+}
+
+static void note_request(struct request *rq)
+{
+	struct session *s = rq->session;
+
+	session_begin(s);
+	s->command = (uint8_t)rq->command;
+	s->target = rq->target;
+	s->target.port = rq->port;
+	sessions_set_host(rq->here->proxy->sessions, s,
+			  (struct span){ .at = (const uint8_t *)rq->host,
+					 .len = strlen(rq->host) });
+	session_end(s);
+}
+
+/* --- The relay ---------------------------------------------------------- */
+
+static void relay_progress(void *ctx, const struct tcp_relay_count *n)
+{
+	struct session *s = ctx;
+
+	session_begin(s);
+	s->bytes_up = n->bytes[0];
+	s->bytes_down = n->bytes[1];
+	s->changed_ms = n->progress_ms;
+	session_end(s);
+}
+
+static void relay_ended(void *ctx, enum tcp_relay_end end, int error,
+			const struct tcp_relay_count *n)
+{
+	static const enum outcome outcomes[] = {
+		[TCPSERVER_END_CLOSED] = OUTCOME_CLOSED,
+		[TCPSERVER_END_BROKEN_A] = OUTCOME_CLIENT_RESET,
+		[TCPSERVER_END_BROKEN_B] = OUTCOME_TARGET_RESET,
+		[TCPSERVER_END_IDLE] = OUTCOME_IDLE,
+		[TCPSERVER_END_HALF_CLOSED] = OUTCOME_HALF_CLOSED,
+		[TCPSERVER_END_EXPIRED] = OUTCOME_EXPIRED,
+		[TCPSERVER_END_KILLED] = OUTCOME_SHUTDOWN,
+		[TCPSERVER_END_NO_MEMORY] = OUTCOME_NO_RESOURCES,
+	};
+
+	relay_progress(ctx, n);
+	close_record(proxy_here()->proxy, ctx, outcomes[end], error);
+}
+
+static const struct tcp_relay_events relay_events = {
+	.progress = relay_progress,
+	.ended = relay_ended,
+};
+
+/* Hands both connections and the record to a relay. */
+static int start_relay(struct request *rq)
+{
+	const struct proxy_options *o = &rq->here->proxy->options;
+	struct tcp_relay_options ro = {
+		.mode = o->relay,
+		.idle_ms = o->timeouts.idle_ms,
+		.half_closed_ms = o->timeouts.half_closed_ms,
+		.max_ms = o->timeouts.session_ms,
+		.early = rq->input.at,
+		.early_len = rq->input.len,
+		.events = &relay_events,
+		.ctx = rq->session,
+	};
+	int r;
+
+	session_begin(rq->session);
+	rq->session->state = SESSION_RELAY;
+	session_end(rq->session);
+	r = tcp_relay_start(rq->client, rq->server, &ro, NULL);
+	if (r == 0)
+		rq->server = NULL;
+	return r;
+}
+
+/* --- The handshake ------------------------------------------------------ */
+
+static const struct proxy_protocol *protocol_of(enum session_protocol number)
+{
+	static const struct proxy_protocol *const all[] = { &socks5_protocol,
+							    &http_protocol };
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (all[i]->number == number)
+			return all[i];
+	return NULL;
+}
+
+static enum outcome find_protocol(struct request *rq)
+{
+	enum outcome o = request_read(rq);
+
+	if (o != OUTCOME_NONE)
+		return o;
+	rq->protocol = protocol_of(
+		guess_protocol(rq->input.at[0], rq->listener->protocols));
+	if (!rq->protocol)
+		return OUTCOME_BAD_PROTOCOL;
+	session_begin(rq->session);
+	rq->session->protocol = (uint8_t)rq->protocol->number;
+	session_end(rq->session);
+	return OUTCOME_NONE;
+}
+
+/* From the first byte to the relay; OUTCOME_NONE: the relay has it all. */
+static enum outcome serve(struct request *rq)
+{
+	struct verdict v = rules_client(rq->here->proxy->options.rules,
+					tcp_conn_peer(rq->client),
+					rq->listener->number);
+	enum outcome o;
+
+	rq->session->client_rule = v.rule;
+	if (!v.allow)
+		return OUTCOME_DENIED; /* without a byte */
+	o = find_protocol(rq);
+	if (o != OUTCOME_NONE)
+		return o;
+	o = rq->protocol->read_request(rq);
+	if (o == OUTCOME_NONE) {
+		note_request(rq);
+		o = request_connect(rq);
+	}
+	if (o != OUTCOME_NONE) {
+		rq->protocol->refuse(rq, o);
+		return o;
+	}
+	/* Name and connect had times of their own. */
+	rq->deadline = tcp_deadline(
+		rq->here->proxy->options.timeouts.handshake_ms);
+	rq->error = rq->protocol->grant(rq);
+	if (rq->error < 0)
+		return OUTCOME_CLIENT_LEFT;
+	rq->error = start_relay(rq);
+	return rq->error < 0 ? OUTCOME_NO_RESOURCES : OUTCOME_NONE;
+}
+
+void proxy_serve(struct tcp_conn *c, void *ctx)
+{
+	const struct proxy_listener *l = ctx;
+	struct request rq;
+	enum outcome o;
+
+	/* Not the whole of it: the buffers need no zeros. */
+	memset(&rq, 0, offsetof(struct request, host));
+	rq.host[0] = '\0';
+	rq.input.at = rq.input.first;
+	rq.input.len = 0;
+	rq.input.size = sizeof(rq.input.first);
+	rq.client = c;
+	rq.listener = l;
+	rq.here = proxy_here();
+	rq.deadline = tcp_conn_started(c) +
+		      l->proxy->options.timeouts.handshake_ms;
+	rq.session = open_record(l, tcp_conn_peer(c), tcp_conn_worker(c));
+	if (!rq.session) {
+		tcp_conn_set_reset(c);
+		return;
+	}
+	o = serve(&rq);
+	if (rq.input.at != rq.input.first)
+		free(rq.input.at);
+	if (rq.server)
+		tcp_conn_close(rq.server);
+	if (o != OUTCOME_NONE)
+		close_record(l->proxy, rq.session, o, -rq.error);
+}
+
+void proxy_unhandled(const struct addr *peer, int r, void *ctx)
+{
+	const struct proxy_listener *l = ctx;
+	struct session *s = open_record(
+		l, peer, (unsigned)(proxy_here() - l->proxy->worker));
+
+	if (!s)
+		return;
+	if (r == -ETIMEDOUT)
+		close_record(l->proxy, s, OUTCOME_HANDSHAKE, 0);
+	else
+		close_record(l->proxy, s, OUTCOME_NO_RESOURCES, -r);
+}

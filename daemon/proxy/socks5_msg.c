@@ -1,0 +1,155 @@
+/*
+ * SOCKS5 messages from and to bytes.  A fault is told as soon as the byte that
+ * makes it is there, lengths are checked before what they count.
+ */
+#include "daemon/proxy/socks5_msg.h"
+
+#include <string.h>
+
+/* Commands and address types, RFC 1928 §4. */
+enum {
+	CMD_CONNECT = 0x01,
+	ATYP_IPV4 = 0x01,
+	ATYP_NAME = 0x03,
+	ATYP_IPV6 = 0x04,
+};
+
+/* Offsets in requests and replies. */
+enum {
+	AT_VERSION,
+	AT_COMMAND,
+	AT_RESERVED,
+	AT_TYPE,
+	AT_ADDRESS,
+};
+
+int socks5_greeting_parse(struct socks5_greeting *ret, struct span in)
+{
+	struct socks5_greeting g = { 0 };
+	size_t len;
+
+	if (in.len > 0 && in.at[0] != SOCKS5_VERSION)
+		return -EBADMSG;
+	if (in.len < 2)
+		return -EAGAIN;
+	len = 2 + (size_t)in.at[1];
+	if (in.len < len)
+		return -EAGAIN;
+	for (size_t i = 2; i < len; i++)
+		g.methods[in.at[i] / 64] |= UINT64_C(1) << in.at[i] % 64;
+	*ret = g;
+	return (int)len;
+}
+
+bool socks5_offers(const struct socks5_greeting *g, uint8_t method)
+{
+	return g->methods[method / 64] >> method % 64 & 1;
+}
+
+void socks5_choice_format(uint8_t out[SOCKS5_CHOICE_BYTES], uint8_t method)
+{
+	out[0] = SOCKS5_VERSION;
+	out[1] = method;
+}
+
+/* Looks at VER, CMD and ATYP, as many of them as are there. */
+static enum outcome find_fault(struct span in)
+{
+	if (in.len > AT_VERSION && in.at[AT_VERSION] != SOCKS5_VERSION)
+		return OUTCOME_BAD_REQUEST;
+	if (in.len > AT_COMMAND && in.at[AT_COMMAND] != CMD_CONNECT)
+		return OUTCOME_BAD_COMMAND;
+	if (in.len > AT_TYPE && in.at[AT_TYPE] != ATYP_IPV4 &&
+	    in.at[AT_TYPE] != ATYP_NAME && in.at[AT_TYPE] != ATYP_IPV6)
+		return OUTCOME_BAD_ADDRESS;
+	return OUTCOME_NONE;
+}
+
+/* Finds DST.ADDR in what follows ATYP; -EAGAIN while its length is unknown. */
+static int find_address(struct span *ret, uint8_t type, struct span in)
+{
+	if (type == ATYP_IPV4) {
+		*ret = (struct span){ in.at, 4 };
+		return 0;
+	}
+	if (type == ATYP_IPV6) {
+		*ret = (struct span){ in.at, 16 };
+		return 0;
+	}
+	if (!in.len)
+		return -EAGAIN;
+	if (!in.at[0])
+		return -EBADMSG;
+	*ret = (struct span){ in.at + 1, in.at[0] };
+	return 0;
+}
+
+static int set_target(struct target *ret, uint8_t type, struct span address,
+		      uint16_t port)
+{
+	if (type == ATYP_NAME)
+		return target_set_host(ret, address, port);
+	return target_set_addr(ret, type == ATYP_IPV4 ? AF_INET : AF_INET6,
+			       address.at, port);
+}
+
+/*
+ * RSV is not looked at: the RFC wants 0 there, but danted takes anything, and
+ * clients have been written against it.
+ */
+int socks5_request_parse(struct socks5_request *ret, struct span in,
+			 enum outcome *ret_fault)
+{
+	enum outcome fault = find_fault(in);
+	struct span address;
+	struct target target;
+	size_t before;
+	uint8_t type;
+	int r;
+
+	if (fault != OUTCOME_NONE) {
+		*ret_fault = fault;
+		return -EBADMSG;
+	}
+	if (in.len <= AT_TYPE)
+		return -EAGAIN;
+	type = in.at[AT_TYPE];
+	r = find_address(
+		&address, type,
+		(struct span){ in.at + AT_ADDRESS, in.len - AT_ADDRESS });
+	if (r == -EBADMSG)
+		*ret_fault = OUTCOME_BAD_ADDRESS;
+	if (r < 0)
+		return r;
+	before = (size_t)(address.at - in.at) + address.len;
+	if (in.len < before + 2)
+		return -EAGAIN;
+	if (set_target(&target, type, address, get_be16(in.at + before)) < 0) {
+		*ret_fault = OUTCOME_BAD_ADDRESS;
+		return -EBADMSG;
+	}
+	*ret = (struct socks5_request){ .command = COMMAND_CONNECT,
+					.target = target };
+	return (int)before + 2;
+}
+
+size_t socks5_reply_format(uint8_t out[SOCKS5_REPLY_MAX], uint8_t rep,
+			   const struct addr *bound)
+{
+	static const uint8_t zero[4];
+	const uint8_t *ip = zero;
+	size_t len = sizeof(zero);
+	uint16_t port = 0;
+
+	if (bound && bound->family != AF_UNSPEC) {
+		ip = addr_bytes(bound, &len);
+		port = bound->port;
+	}
+	out[AT_VERSION] = SOCKS5_VERSION;
+	out[AT_COMMAND] = rep;
+	out[AT_RESERVED] = 0;
+	out[AT_TYPE] = len == sizeof(zero) ? ATYP_IPV4 : ATYP_IPV6;
+	memcpy(out + AT_ADDRESS, ip, len);
+	put_be16(out + AT_ADDRESS + len, port);
+	return AT_ADDRESS + len + 2;
+}

@@ -1,0 +1,31 @@
+/*
+ * The one place where the configuration meets core and proxy: turns its
+ * structs into theirs.  What it makes borrows from the configuration.
+ */
+#pragma once
+
+#include "conf/conf.h"
+#include "daemon/access.h"
+#include "daemon/proxy/proxy.h"
+
+struct setup {
+	const struct conf *conf;
+	struct rules *rules;
+	struct addr *name_servers;
+	struct proxy *proxy;
+	struct tcp_server *server;
+	struct proxy_listener *listeners; /* one per conf listener */
+	const char **names;               /* what access_names points at */
+	struct access_names access;
+	size_t max_connections;
+};
+
+/* Builds all of it but the sockets.  -errno after a line in the log. */
+int setup_init(struct setup *s, const struct conf *c) MUST_CHECK;
+
+/* The server must not run any more.  Harmless on a half-built one. */
+void setup_done(struct setup *s);
+
+/* The options of a listener's sockets. */
+struct tcp_listen_options setup_listen_options(const struct conf *c,
+					       const struct conf_listener *l);
