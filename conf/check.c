@@ -1,0 +1,329 @@
+/*
+ * Checks across options: names that must differ, addresses that collide,
+ * rules that cannot match, and settings that leave a proxy open to the world.
+ */
+#include "conf/check.h"
+
+#include "conf/cover.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Comparing each rule with all before it; longer lists are generated. */
+#define COMPARED_RULES_MAX 2000
+
+struct check {
+	const struct conf *c;
+	struct conf_errors *errors;
+	int result;
+};
+
+#define COMPLAIN(k, where_, ...)                                               \
+	do {                                                                   \
+		conf_errors_add((k)->errors, CONF_ERROR, where_, 0,            \
+				__VA_ARGS__);                                  \
+		if ((k)->result == 0)                                          \
+			(k)->result = -EBADMSG;                                \
+	} while (0)
+#define WARN(k, where_, ...)                                                   \
+	conf_errors_add((k)->errors, CONF_WARNING, where_, 0, __VA_ARGS__)
+
+/* The line of an entry, without the file in front of it. */
+static const char *line_of(const char *where)
+{
+	const char *colon = strrchr(where, ':');
+
+	return colon ? colon + 1 : where;
+}
+
+static bool is_wildcard(const struct conf_endpoint *e, sa_family_t family)
+{
+	return !e->interface && e->addr.family == family &&
+	       addr_is_any(&e->addr);
+}
+
+/* [::] without v6only takes 0.0.0.0 too. */
+static bool takes_both(const struct conf_listener *l,
+		       const struct conf_endpoint *e)
+{
+	return !l->v6only && is_wildcard(e, AF_INET6);
+}
+
+static bool endpoints_collide(const struct conf_listener *a,
+			      const struct conf_endpoint *x,
+			      const struct conf_listener *b,
+			      const struct conf_endpoint *y)
+{
+	if (!x->addr.port || x->addr.port != y->addr.port ||
+	    strcmp(a->device, b->device) != 0)
+		return false;
+	if ((takes_both(a, x) && is_wildcard(y, AF_INET)) ||
+	    (takes_both(b, y) && is_wildcard(x, AF_INET)))
+		return true;
+	if (!x->interface || !y->interface)
+		return !x->interface && !y->interface &&
+		       addr_equal(&x->addr, &y->addr);
+	return !strcmp(x->interface, y->interface);
+}
+
+/* Complains of the first address before (l, i) that collides with it. */
+static void check_endpoint(struct check *k, size_t l, size_t i)
+{
+	const struct conf_listener *b = &k->c->listeners[l];
+	const struct conf_endpoint *y = &b->address.at[i];
+	char text[ADDR_STRLEN];
+
+	for (size_t m = 0; m <= l; m++) {
+		const struct conf_listener *a = &k->c->listeners[m];
+		size_t count = m == l ? i : a->address.count;
+
+		for (size_t n = 0; n < count; n++) {
+			if (!endpoints_collide(a, &a->address.at[n], b, y))
+				continue;
+			conf_endpoint_format(y, true, text, sizeof(text));
+			if (m == l)
+				COMPLAIN(k, b->where,
+					 "listener '%s' collides with itself "
+					 "on %s",
+					 b->name, text);
+			else
+				COMPLAIN(k, b->where,
+					 "listener '%s' collides on %s with "
+					 "'%s' of line %s",
+					 b->name, text, a->name,
+					 line_of(a->where));
+			return;
+		}
+	}
+}
+
+static void check_addresses(struct check *k)
+{
+	for (size_t l = 0; l < k->c->listener_count; l++)
+		for (size_t i = 0; i < k->c->listeners[l].address.count; i++)
+			check_endpoint(k, l, i);
+}
+
+/* The name of an entry, for finding two of a kind by sorting. */
+struct named {
+	const char *name;
+	const char *where;
+	size_t index;
+};
+
+static int compare_named(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+	int order = strcmp(x->name, y->name);
+
+	if (order)
+		return order;
+	return (x->index > y->index) - (x->index < y->index);
+}
+
+static void check_names(struct check *k, const char *kind, struct named *list,
+			size_t count)
+{
+	qsort(list, count, sizeof(*list), compare_named);
+	for (size_t i = 1; i < count; i++)
+		if (!strcmp(list[i].name, list[i - 1].name))
+			COMPLAIN(k, list[i].where,
+				 "the %s of line %s has the name '%s' already",
+				 kind, line_of(list[i - 1].where),
+				 list[i].name);
+}
+
+#define CHECK_NAMES(k, kind, entries, count, list)                             \
+	do {                                                                   \
+		for (size_t i_ = 0; i_ < (count); i_++)                        \
+			(list)[i_] = (struct named){ (entries)[i_].name,       \
+						     (entries)[i_].where,      \
+						     i_ };                     \
+		check_names(k, kind, list, count);                             \
+	} while (0)
+
+static void check_all_names(struct check *k)
+{
+	const struct conf *c = k->c;
+	size_t most = max_size(c->listener_count,
+			       max_size(c->client_count, c->rule_count));
+	struct named *list = calloc(most + 1, sizeof(*list));
+
+	if (!list) {
+		k->result = -ENOMEM;
+		return;
+	}
+	CHECK_NAMES(k, "listener", c->listeners, c->listener_count, list);
+	CHECK_NAMES(k, "client entry", c->clients, c->client_count, list);
+	CHECK_NAMES(k, "rule", c->rules, c->rule_count, list);
+	free(list);
+}
+
+static void check_listener(struct check *k, const struct conf_listener *l)
+{
+	if (!l->keepalive && (l->keepalive_idle_ms ||
+			      l->keepalive_interval_ms || l->keepalive_count))
+		WARN(k, l->where,
+		     "listener '%s' sets keepalive_idle, _interval or _count, "
+		     "but keepalive is false",
+		     l->name);
+}
+
+/* Tells whether others than this machine can reach an address. */
+static bool is_reachable(const struct conf_endpoint *e)
+{
+	return e->interface ? strcmp(e->interface, "lo") != 0
+			    : !addr_is_loopback(&e->addr);
+}
+
+static bool allows_anything(const struct conf *c)
+{
+	for (size_t i = 0; i < c->rule_count; i++)
+		if (c->rules[i].action == CONF_ALLOW)
+			return true;
+	return false;
+}
+
+/* Warns where the whole internet may use a listener, or nobody may. */
+static void check_clients_of(struct check *k, size_t listener)
+{
+	const struct conf_listener *l = &k->c->listeners[listener];
+	bool reachable = false, allowed = false;
+
+	for (size_t i = 0; i < l->address.count; i++)
+		reachable |= is_reachable(&l->address.at[i]);
+	for (size_t i = 0; i < k->c->client_count; i++) {
+		const struct conf_client *e = &k->c->clients[i];
+
+		if (!conf_listeners_hold(&e->listener, listener))
+			continue;
+		if (e->action == CONF_ALLOW)
+			allowed = true;
+		if (!conf_matches_everyone(&e->from))
+			continue;
+		if (e->action == CONF_ALLOW && reachable &&
+		    allows_anything(k->c))
+			WARN(k, e->where,
+			     "everyone who can reach listener '%s' may use it: "
+			     "an open proxy; name your networks in 'from'",
+			     l->name);
+		break;
+	}
+	if (!allowed)
+		WARN(k, l->where,
+		     "no entry of 'clients' allows anybody to use listener "
+		     "'%s'",
+		     l->name);
+}
+
+static bool client_covers(const struct conf_client *a,
+			  const struct conf_client *b)
+{
+	return conf_matches_cover(&a->from, &b->from, false) &&
+	       conf_listeners_cover(&a->listener, &b->listener);
+}
+
+static void check_client_order(struct check *k)
+{
+	const struct conf *c = k->c;
+
+	for (size_t i = 1; i < min_size(c->client_count, COMPARED_RULES_MAX);
+	     i++) {
+		size_t j = 0;
+
+		while (j < i && !client_covers(&c->clients[j], &c->clients[i]))
+			j++;
+		if (j < i)
+			WARN(k, c->clients[i].where,
+			     "'%s' never matches: '%s' of line %s takes all "
+			     "that it would",
+			     c->clients[i].name, c->clients[j].name,
+			     line_of(c->clients[j].where));
+	}
+}
+
+static bool rule_covers(const struct conf_rule *a, const struct conf_rule *b)
+{
+	return conf_matches_cover(&a->from, &b->from, false) &&
+	       conf_matches_cover(&a->to, &b->to, true) &&
+	       conf_ports_cover(&a->ports, &b->ports) &&
+	       conf_listeners_cover(&a->listener, &b->listener) &&
+	       (a->commands & b->commands) == b->commands;
+}
+
+static void check_rule_order(struct check *k)
+{
+	const struct conf *c = k->c;
+
+	for (size_t i = 1; i < min_size(c->rule_count, COMPARED_RULES_MAX);
+	     i++) {
+		size_t j = 0;
+
+		while (j < i && !rule_covers(&c->rules[j], &c->rules[i]))
+			j++;
+		if (j < i)
+			WARN(k, c->rules[i].where,
+			     "'%s' never matches: '%s' of line %s takes all "
+			     "that it would",
+			     c->rules[i].name, c->rules[j].name,
+			     line_of(c->rules[j].where));
+	}
+}
+
+static void check_outbound(struct check *k)
+{
+	const struct conf_endpoints *s = &k->c->outbound.source;
+
+	if (s->count == 2 && !s->at[0].interface && !s->at[1].interface &&
+	    s->at[0].addr.family == s->at[1].addr.family)
+		COMPLAIN(k, k->c->path,
+			 "outbound: 'source' has two addresses of one family; "
+			 "at most one of each is used");
+}
+
+static void check_names_group(struct check *k)
+{
+	if (k->c->names.ttl_min_ms > k->c->names.ttl_max_ms)
+		COMPLAIN(k, k->c->path,
+			 "names: 'ttl_min' is longer than 'ttl_max'");
+}
+
+int conf_check_addresses(const struct conf *c, struct conf_errors *errors)
+{
+	struct check k = { .c = c, .errors = errors };
+
+	check_addresses(&k);
+	return k.result;
+}
+
+int conf_check(const struct conf *c, struct conf_errors *errors)
+{
+	struct check k = { .c = c, .errors = errors };
+
+	if (!c->listener_count)
+		COMPLAIN(&k, c->path,
+			 "no 'listeners': nothing would be served; write as in "
+			 "listeners: ( { name = \"lan\"; address = "
+			 "\"192.0.2.1:1080\"; } );");
+	check_all_names(&k);
+	check_addresses(&k);
+	check_outbound(&k);
+	check_names_group(&k);
+	return k.result;
+}
+
+void conf_check_sense(const struct conf *c, struct conf_errors *errors)
+{
+	struct check k = { .c = c, .errors = errors };
+
+	for (size_t i = 0; i < c->listener_count; i++) {
+		check_listener(&k, &c->listeners[i]);
+		check_clients_of(&k, i);
+	}
+	if (!allows_anything(c))
+		WARN(&k, c->path,
+		     "no entry of 'rules' allows anything: every request will "
+		     "be denied");
+	check_client_order(&k);
+	check_rule_order(&k);
+}

@@ -1,0 +1,435 @@
+/*
+ * One function for each type of option.  They complain and go on, so that one
+ * run tells all; after a complaint the field's content does not matter.
+ */
+#include "conf/fill.h"
+
+#include "conf/arena.h"
+#include "conf/nearest.h"
+#include "conf/quantity.h"
+#include "conf/source.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+/* One call of conf_fill_option(), for the functions below. */
+struct job {
+	struct conf_fill *f;
+	const struct conf_option *o;
+	void *field;
+	const struct conf_value *values;
+	size_t count;
+	unsigned line;
+};
+
+void conf_fill_report(struct conf_fill *f, enum conf_severity severity,
+		      unsigned line, const char *fmt, ...)
+{
+	const char *file = f->label;
+	unsigned file_line = 0;
+	char text[1024];
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	if (f->source)
+		conf_source_where(f->source, line, &file, &file_line);
+	conf_errors_add(f->errors, severity, file, file_line, "%s", text);
+	if (severity == CONF_ERROR && !f->result)
+		f->result = -EBADMSG;
+}
+
+#define COMPLAIN(j, line_, ...)                                                \
+	conf_fill_report((j)->f, CONF_ERROR, line_, __VA_ARGS__)
+
+static char *keep(struct job *j, const char *text, size_t len)
+{
+	char *copy = conf_arena_copy(j->f->conf->arena, text, len);
+
+	if (!copy)
+		j->f->result = -ENOMEM;
+	return copy;
+}
+
+static void *keep_array(struct job *j, size_t size)
+{
+	void *at = conf_arena_alloc(j->f->conf->arena, j->count, size);
+
+	if (!at)
+		j->f->result = -ENOMEM;
+	return at;
+}
+
+static void fill_bool(struct job *j)
+{
+	*(bool *)j->field = !strcmp(j->values[0].text, "true");
+}
+
+/* Reads a number of the option's kind; complains and returns false. */
+static bool read_number(struct job *j, int64_t *ret)
+{
+	const char *text = j->values[0].text;
+	const struct conf_option *o = j->o;
+	char bounds[CONF_BOUNDS_BYTES];
+	int r;
+
+	if (o->zero && !strcmp(text, o->zero)) {
+		*ret = 0;
+		return true;
+	}
+	if (o->type == CONF_TYPE_SIZE)
+		r = conf_size_parse(ret, text);
+	else if (o->type == CONF_TYPE_DURATION)
+		r = conf_duration_parse(ret, text);
+	else
+		r = conf_number_parse(ret, text);
+	conf_option_bounds(o, bounds);
+	if (r == 0 && *ret == 0 && o->zero && !strcmp(o->zero, "0"))
+		return true;
+	if (r == -EINVAL && o->type == CONF_TYPE_SIZE)
+		COMPLAIN(j, j->line,
+			 "'%s' is '%.100s', which is no size; write it as in "
+			 "\"64k\", \"1M\", \"2G\"",
+			 o->key, text);
+	else if (r == -EINVAL && o->type == CONF_TYPE_DURATION)
+		COMPLAIN(j, j->line,
+			 "'%s' is '%.100s', which is no duration; write it as "
+			 "in \"200ms\", \"15s\", \"5m\", \"1h\", \"1d\"",
+			 o->key, text);
+	else if (r == -EINVAL)
+		COMPLAIN(j, j->line,
+			 "'%s' is '%.100s', which is no whole number; it must "
+			 "be %s",
+			 o->key, text, bounds);
+	else if (r < 0 || *ret < o->min || *ret > o->max ||
+		 (o->step && *ret % o->step))
+		COMPLAIN(j, j->line, "'%s' is %.100s, but must be %s", o->key,
+			 text, bounds);
+	else
+		return true;
+	return false;
+}
+
+static void fill_number(struct job *j)
+{
+	int64_t n;
+
+	if (!read_number(j, &n))
+		return;
+	if (j->o->type == CONF_TYPE_INT)
+		*(uint32_t *)j->field = (uint32_t)n;
+	else if (j->o->type == CONF_TYPE_SIZE)
+		*(uint64_t *)j->field = (uint64_t)n;
+	else
+		*(int64_t *)j->field = n;
+}
+
+static bool is_name(const char *text)
+{
+	for (; *text; text++)
+		if (!((*text >= 'a' && *text <= 'z') ||
+		      (*text >= 'A' && *text <= 'Z') ||
+		      (*text >= '0' && *text <= '9') || strchr("_.-", *text)))
+			return false;
+	return true;
+}
+
+static void fill_string(struct job *j)
+{
+	const char *text = j->values[0].text;
+	const struct conf_option *o = j->o;
+	size_t len = strlen(text);
+	const char *copy = keep(j, text, len);
+
+	if (len < (size_t)o->min)
+		COMPLAIN(j, j->line, "'%s' must not be empty", o->key);
+	else if (len > (size_t)o->max)
+		COMPLAIN(j, j->line,
+			 "'%s' has %zu bytes, but must have at most %lld",
+			 o->key, len, (long long)o->max);
+	else if (o->type == CONF_TYPE_PATH && len && *text != '/')
+		COMPLAIN(j, j->line,
+			 "'%s' is '%.100s', but must be an absolute path",
+			 o->key, text);
+	else if (o->type == CONF_TYPE_NAME && !is_name(text))
+		COMPLAIN(j, j->line,
+			 "'%s' is '%.100s', but only letters, digits, '_', "
+			 "'.' and '-' may stand in it",
+			 o->key, text);
+	*(const char **)j->field = copy ? copy : "";
+}
+
+static void fill_log(struct job *j)
+{
+	const char *text = j->values[0].text;
+	const char **path = j->field;
+
+	*path = NULL;
+	if (!strcmp(text, "stderr"))
+		return;
+	if (!strncmp(text, "file:/", 6) &&
+	    strlen(text + 5) <= (size_t)j->o->max)
+		*path = keep(j, text + 5, strlen(text + 5));
+	else if (*text == '/')
+		COMPLAIN(j, j->line, "'%s' is a path; write \"file:%.100s\"",
+			 j->o->key, text);
+	else
+		COMPLAIN(j, j->line,
+			 "'%s' is '%.100s', but must be \"stderr\" or "
+			 "\"file:/ABSOLUTE/PATH\"",
+			 j->o->key, text);
+}
+
+/* Finds a word's number; complains and returns -1. */
+static int read_word(struct job *j, const struct conf_value *v)
+{
+	char hint[CONF_HINT_BYTES], bounds[CONF_BOUNDS_BYTES];
+	struct conf_nearest n;
+
+	conf_nearest_init(&n, v->text);
+	for (int i = 0; j->o->words[i]; i++) {
+		if (!strcmp(j->o->words[i], v->text))
+			return i;
+		conf_nearest_try(&n, j->o->words[i]);
+	}
+	COMPLAIN(j, v->line, "'%s': '%.100s' is not known%s; it must be %s",
+		 j->o->key, v->text, conf_nearest_hint(&n, hint),
+		 conf_option_bounds(j->o, bounds));
+	return -1;
+}
+
+static void fill_word(struct job *j)
+{
+	int word = read_word(j, &j->values[0]);
+
+	if (word >= 0)
+		*(unsigned *)j->field = (unsigned)word;
+}
+
+static void fill_words(struct job *j)
+{
+	uint32_t set = 0;
+
+	if (!j->count)
+		COMPLAIN(j, j->line, "'%s' is an empty list", j->o->key);
+	for (size_t i = 0; i < j->count; i++) {
+		int word = read_word(j, &j->values[i]);
+
+		if (word >= 0 && set & 1u << word)
+			COMPLAIN(j, j->values[i].line,
+				 "'%.100s' stands twice in '%s'",
+				 j->values[i].text, j->o->key);
+		if (word >= 0)
+			set |= 1u << word;
+	}
+	*(uint32_t *)j->field = set;
+}
+
+static bool read_endpoint(struct job *j, const struct conf_value *v,
+			  struct conf_endpoint *e)
+{
+	int port = j->o->type == CONF_TYPE_ADDRESSES ? -1
+		   : j->o->type == CONF_TYPE_SERVERS ? 53
+						     : 0;
+	char why[CONF_WHY_BYTES];
+	size_t len;
+
+	if (conf_endpoint_parse(e, &len, v->text, port, why) < 0) {
+		COMPLAIN(j, v->line, "'%s': %s", j->o->key, why);
+		return false;
+	}
+	if (e->interface)
+		e->interface = keep(j, e->interface, len);
+	if (j->o->type == CONF_TYPE_SERVERS &&
+	    (e->interface || !e->addr.port)) {
+		COMPLAIN(j, v->line,
+			 "'%s': '%.100s' is not the address of a server",
+			 j->o->key, v->text);
+		return false;
+	}
+	if (j->o->type == CONF_TYPE_SOURCES && e->addr.port) {
+		COMPLAIN(j, v->line, "'%s': '%.100s' must not have a port",
+			 j->o->key, v->text);
+		return false;
+	}
+	return true;
+}
+
+static void fill_endpoints(struct job *j)
+{
+	struct conf_endpoints *list = j->field;
+
+	list->at = keep_array(j, sizeof(*list->at));
+	list->count = 0;
+	for (size_t i = 0; list->at && i < j->count; i++)
+		if (read_endpoint(j, &j->values[i], &list->at[list->count]))
+			list->count++;
+}
+
+static void fill_matches(struct job *j)
+{
+	char name[CONF_NAME_BYTES], why[CONF_WHY_BYTES];
+	struct conf_matches *list = j->field;
+	bool names = j->o->type == CONF_TYPE_TO;
+
+	list->at = keep_array(j, sizeof(*list->at));
+	list->count = 0;
+	for (size_t i = 0; list->at && i < j->count; i++) {
+		struct conf_match *m = &list->at[list->count];
+
+		if (conf_match_parse(m, j->values[i].text, names ? name : NULL,
+				     why) < 0) {
+			COMPLAIN(j, j->values[i].line, "'%s': %s", j->o->key,
+				 why);
+			continue;
+		}
+		if (m->kind == CONF_MATCH_NAME || m->kind == CONF_MATCH_SUFFIX)
+			m->name = keep(j, name, strlen(name));
+		list->count++;
+	}
+}
+
+static void fill_ports(struct job *j)
+{
+	struct conf_ports *list = j->field;
+	char why[CONF_WHY_BYTES];
+
+	*list = (struct conf_ports){ 0 };
+	if (j->count == 1 && !strcmp(j->values[0].text, "any"))
+		return;
+	list->at = keep_array(j, sizeof(*list->at));
+	for (size_t i = 0; list->at && i < j->count; i++) {
+		if (conf_ports_parse(&list->at[list->count], j->values[i].text,
+				     why) < 0)
+			COMPLAIN(j, j->values[i].line, "'%s': %s", j->o->key,
+				 why);
+		else
+			list->count++;
+	}
+}
+
+static void fill_listeners(struct job *j)
+{
+	const struct conf *c = j->f->conf;
+	struct conf_listener_set *set = j->field;
+	char hint[CONF_HINT_BYTES];
+
+	set->at = keep_array(j, sizeof(*set->at));
+	set->count = 0;
+	for (size_t i = 0; set->at && i < j->count; i++) {
+		const char *name = j->values[i].text;
+		struct conf_nearest n;
+		size_t k;
+
+		conf_nearest_init(&n, name);
+		for (k = 0; k < c->listener_count; k++) {
+			if (!strcmp(c->listeners[k].name, name))
+				break;
+			conf_nearest_try(&n, c->listeners[k].name);
+		}
+		if (k < c->listener_count)
+			set->at[set->count++] = (uint16_t)k;
+		else
+			COMPLAIN(j, j->values[i].line,
+				 "there is no listener '%.63s'%s", name,
+				 conf_nearest_hint(&n, hint));
+	}
+}
+
+static void fill_field(struct job *j)
+{
+	switch (j->o->type) {
+	case CONF_TYPE_BOOL:
+		return fill_bool(j);
+	case CONF_TYPE_INT:
+	case CONF_TYPE_SIZE:
+	case CONF_TYPE_DURATION:
+		return fill_number(j);
+	case CONF_TYPE_STRING:
+	case CONF_TYPE_PATH:
+	case CONF_TYPE_NAME:
+		return fill_string(j);
+	case CONF_TYPE_LOG:
+		return fill_log(j);
+	case CONF_TYPE_WORD:
+		return fill_word(j);
+	case CONF_TYPE_WORDS:
+		return fill_words(j);
+	case CONF_TYPE_ADDRESSES:
+	case CONF_TYPE_SERVERS:
+	case CONF_TYPE_SOURCES:
+		return fill_endpoints(j);
+	case CONF_TYPE_FROM:
+	case CONF_TYPE_TO:
+		return fill_matches(j);
+	case CONF_TYPE_PORTS:
+		return fill_ports(j);
+	case CONF_TYPE_LISTENERS:
+		return fill_listeners(j);
+	}
+}
+
+/* Tells whether the number of elements is right, but for sets of words. */
+static bool count_fits(struct job *j)
+{
+	if (j->o->words || !conf_type_is_list(j->o->type))
+		return true;
+	if (j->count < (size_t)j->o->min)
+		COMPLAIN(j, j->line, "'%s' is an empty list%s", j->o->key,
+			 j->o->required ? "" : "; leave it out for \"any\"");
+	else if (j->count > (size_t)j->o->max)
+		COMPLAIN(j, j->line,
+			 "'%s' has %zu elements, but at most %lld "
+			 "are allowed",
+			 j->o->key, j->count, (long long)j->o->max);
+	else
+		return true;
+	return false;
+}
+
+void conf_fill_option(struct conf_fill *f, const struct conf_option *o,
+		      void *base, const struct conf_value *values, size_t count,
+		      unsigned line)
+{
+	struct job j = {
+		.f = f,
+		.o = o,
+		.field = (char *)base + o->offset,
+		.values = values,
+		.count = count,
+		.line = line,
+	};
+
+	/* "" says "none" where a list may be empty. */
+	if (conf_type_is_list(o->type) && !o->words && !o->min && count == 1 &&
+	    !*values[0].text)
+		j.count = 0;
+	if (count_fits(&j))
+		fill_field(&j);
+}
+
+#define DEFAULT_ELEMENTS 8
+
+void conf_fill_default(struct conf_fill *f, const struct conf_option *o,
+		       void *base)
+{
+	struct conf_value values[DEFAULT_ELEMENTS];
+	char copy[128], *rest = copy, *word;
+	size_t count = 0;
+
+	ASSERT(strlen(o->def) < sizeof(copy));
+	memcpy(copy, o->def, strlen(o->def) + 1);
+	if (!conf_type_is_list(o->type)) {
+		values[count++] = (struct conf_value){ .text = copy };
+	} else {
+		while ((word = strsep(&rest, " ")) != NULL) {
+			ASSERT(count < DEFAULT_ELEMENTS);
+			if (*word)
+				values[count++] = (struct conf_value){
+					.text = word
+				};
+		}
+	}
+	conf_fill_option(f, o, base, values, count, 0);
+}

@@ -1,0 +1,86 @@
+/*
+ * What the elements of `from`, `to`, `ports`, `address` and `source` say, as
+ * plain values, and the reading of their texts.  Pure.
+ */
+#pragma once
+
+#include "core/prefix.h"
+
+enum conf_match_kind {
+	CONF_MATCH_PREFIX, /* "10.0.0.0/8", "192.0.2.1" */
+	CONF_MATCH_CLASS,  /* "any", "private", ... */
+	CONF_MATCH_NAME,   /* "www.example.com" */
+	CONF_MATCH_SUFFIX, /* ".example.com": it and everything below */
+};
+
+struct conf_match {
+	enum conf_match_kind kind;
+	union {
+		struct prefix prefix;
+		enum addr_class class;
+		/* Lower case, no dot at either end, at most 253 bytes. */
+		const char *name;
+	};
+};
+
+/* Never empty in a loaded configuration: what is not said is "any". */
+struct conf_matches {
+	struct conf_match *at;
+	size_t count;
+};
+
+struct conf_port_range {
+	uint16_t lo, hi; /* both included, lo <= hi, 1..65535 */
+};
+
+/* Empty: every port. */
+struct conf_ports {
+	struct conf_port_range *at;
+	size_t count;
+};
+
+/* An address, or the interface whose addresses are meant. */
+struct conf_endpoint {
+	struct addr addr;      /* AF_UNSPEC with an interface; port is valid */
+	const char *interface; /* NULL: addr says it */
+};
+
+struct conf_endpoints {
+	struct conf_endpoint *at;
+	size_t count;
+};
+
+/* Room for a sentence that says what is wrong with a text. */
+#define CONF_WHY_BYTES 512
+
+/* Enough for the longest host name of RFC 1035 §2.3.4 with its NUL. */
+#define CONF_NAME_BYTES 254
+
+/*
+ * Reads one element.  A name is written into `name` (CONF_NAME_BYTES) and
+ * ret->name points there; with `name` NULL a name is refused, as in `from`.
+ * Returns 0, or -EINVAL with the reason in why[CONF_WHY_BYTES].
+ */
+int conf_match_parse(struct conf_match *ret, const char *text, char *name,
+		     char *why) MUST_CHECK;
+
+/* Reads "80" or "1024-65535".  As above. */
+int conf_ports_parse(struct conf_port_range *ret, const char *text, char *why)
+	MUST_CHECK;
+
+/*
+ * Reads "IP:PORT", "[IP6]:PORT" or "INTERFACE:PORT"; with default_port >= 0
+ * the port may be missing.  ret->interface, if any, points into `text`, and
+ * *ret_len tells how many bytes of it.  As above.
+ */
+int conf_endpoint_parse(struct conf_endpoint *ret, size_t *ret_len,
+			const char *text, int default_port, char *why)
+	MUST_CHECK;
+
+/* Writes the text that reads back as the same value; returns out. */
+char *conf_match_format(const struct conf_match *m, char *out, size_t size);
+char *conf_ports_format(const struct conf_port_range *r, char *out,
+			size_t size);
+/* Without a port if `port` is false. */
+char *conf_endpoint_format(const struct conf_endpoint *e, bool port, char *out,
+			   size_t size);

@@ -1,0 +1,340 @@
+/*
+ * The options, and nothing hard-coded elsewhere.
+ */
+#include "conf/option.h"
+
+#include "conf/quantity.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SECOND ((int64_t)1000)
+#define MINUTE (60 * SECOND)
+#define HOUR   (60 * MINUTE)
+#define DAY    (24 * HOUR)
+#define KIB    ((int64_t)1 << 10)
+#define GIB    ((int64_t)1 << 30)
+
+#define NAME_MAX_BYTES      63
+#define INTERFACE_MAX_BYTES 15   /* IFNAMSIZ less its NUL */
+#define PATH_MAX_BYTES      4095 /* PATH_MAX less its NUL */
+#define ELEMENTS_MAX        65535
+
+/* Enums are stored through unsigned. */
+_Static_assert(sizeof(enum conf_relay) == sizeof(unsigned), "enum size");
+
+static const char *const log_levels[] = { "error", "warning", "notice",
+					  "info",  "debug",   NULL };
+static const char *const log_accesses[] = { "logfmt", "off", NULL };
+static const char *const actions[] = { "deny", "allow", NULL };
+static const char *const protocols[] = { "socks5", "http", NULL };
+static const char *const commands[] = { "connect", NULL };
+static const char *const preferences[] = { "none", "ipv4", "ipv6", NULL };
+static const char *const relays[] = { "adaptive", "copy", "splice", NULL };
+
+#define AT(field_) .offset = offsetof(STRUCT, field_)
+
+#define STRUCT struct conf
+static const struct conf_option top_options[] = {
+	{ "workers", CONF_TYPE_INT, AT(workers), .def = "0", .max = 1024,
+	  .help = "Threads that serve; 0: one per CPU" },
+	{ "user", CONF_TYPE_STRING, AT(user), .def = "", .max = 32,
+	  .help = "Whom to become when started as root; \"\": nobody else" },
+};
+#undef STRUCT
+
+#define STRUCT struct conf_log
+static const struct conf_option log_options[] = {
+	{ "target", CONF_TYPE_LOG, AT(path), .def = "stderr",
+	  .max = PATH_MAX_BYTES,
+	  .help = "Where lines go: \"stderr\" or \"file:/PATH\", which SIGUSR1 "
+		  "opens anew" },
+	{ "level", CONF_TYPE_WORD, AT(level), .def = "info",
+	  .words = log_levels,
+	  .help = "The least important lines that are written" },
+	{ "access", CONF_TYPE_WORD, AT(access), .def = "logfmt",
+	  .words = log_accesses,
+	  .help = "A line for each session when it ends (level info)" },
+};
+#undef STRUCT
+
+#define STRUCT struct conf_listener
+static const struct conf_option listener_options[] = {
+	{ "name", CONF_TYPE_NAME, AT(name), .def = "lan", .required = true,
+	  .min = 1, .max = NAME_MAX_BYTES,
+	  .help = "What rules and the log call it" },
+	{ "address", CONF_TYPE_ADDRESSES, AT(address), .required = true,
+	  .def = "0.0.0.0:1080 [::]:1080", .min = 1, .max = 64,
+	  .help = "\"IP:PORT\", \"[IP6]:PORT\" or \"INTERFACE:PORT\" (all "
+		  "addresses of it), one or a list" },
+	{ "protocols", CONF_TYPE_WORDS, AT(protocols), .def = "socks5 http",
+	  .words = protocols,
+	  .help = "What is spoken here; the first byte of a client decides" },
+	{ "optional", CONF_TYPE_BOOL, AT(optional), .def = "false",
+	  .help = "Go on without an address that this machine lacks" },
+	{ "backlog", CONF_TYPE_INT, AT(backlog), .def = "4096", .min = 1,
+	  .max = 65535,
+	  .help = "Connections that may wait to be accepted, for each worker" },
+	{ "fastopen", CONF_TYPE_INT, AT(fastopen), .def = "0", .max = 65535,
+	  .help = "Length of the TCP Fast Open queue; 0: off" },
+	{ "defer_accept", CONF_TYPE_DURATION, AT(defer_accept_ms), .def = "0",
+	  .zero = "0", .min = SECOND, .max = 5 * MINUTE, .step = SECOND,
+	  .help = "Leave silent clients in the kernel this long; 0: off" },
+	{ "keepalive", CONF_TYPE_BOOL, AT(keepalive), .def = "true",
+	  .help = "Probe idle clients, so that vanished ones are found" },
+	{ "keepalive_idle", CONF_TYPE_DURATION, AT(keepalive_idle_ms),
+	  .def = "0", .zero = "0", .min = SECOND, .max = 9 * HOUR,
+	  .step = SECOND,
+	  .help = "Silence before the first probe; 0: as the kernel is set" },
+	{ "keepalive_interval", CONF_TYPE_DURATION, AT(keepalive_interval_ms),
+	  .def = "0", .zero = "0", .min = SECOND, .max = 9 * HOUR,
+	  .step = SECOND,
+	  .help = "Time between probes; 0: as the kernel is set" },
+	{ "keepalive_count", CONF_TYPE_INT, AT(keepalive_count), .def = "0",
+	  .max = 127,
+	  .help = "Probes before a client is given up; 0: as the kernel is "
+		  "set" },
+	{ "nodelay", CONF_TYPE_BOOL, AT(nodelay), .def = "true",
+	  .help = "Send small pieces at once (TCP_NODELAY)" },
+	{ "user_timeout", CONF_TYPE_DURATION, AT(user_timeout_ms), .def = "0",
+	  .zero = "0", .min = 100, .max = DAY,
+	  .help = "How long sent bytes may stay unacknowledged; 0: as the "
+		  "kernel is set" },
+	{ "v6only", CONF_TYPE_BOOL, AT(v6only), .def = "true",
+	  .help = "[::] takes IPv6 only; false: IPv4 too" },
+	{ "freebind", CONF_TYPE_BOOL, AT(freebind), .def = "false",
+	  .help = "Bind addresses that this machine does not have yet" },
+	{ "device", CONF_TYPE_STRING, AT(device), .def = "",
+	  .max = INTERFACE_MAX_BYTES,
+	  .help = "Take connections from this interface only; \"\": from any" },
+	{ "mark", CONF_TYPE_INT, AT(mark), .def = "0", .max = UINT32_MAX,
+	  .help = "Firewall mark of what is sent to clients; 0: none" },
+};
+#undef STRUCT
+
+#define STRUCT struct conf_client
+static const struct conf_option client_options[] = {
+	{ "name", CONF_TYPE_NAME, AT(name), .def = "", .max = NAME_MAX_BYTES,
+	  .help = "What the log calls it; \"\": client-N, N from 1" },
+	{ "action", CONF_TYPE_WORD, AT(action), .def = "allow",
+	  .required = true, .words = actions,
+	  .help = "What becomes of a connection" },
+	{ "from", CONF_TYPE_FROM, AT(from), .def = "any", .min = 1,
+	  .max = ELEMENTS_MAX,
+	  .help = "Client addresses: prefixes and keywords, one or a list" },
+	{ "listener", CONF_TYPE_LISTENERS, AT(listener), .def = "", .min = 0,
+	  .max = ELEMENTS_MAX,
+	  .help = "Listeners by name, one or a list; [ ]: all" },
+};
+#undef STRUCT
+
+#define STRUCT struct conf_rule
+static const struct conf_option rule_options[] = {
+	{ "name", CONF_TYPE_NAME, AT(name), .def = "", .max = NAME_MAX_BYTES,
+	  .help = "What the log calls it; \"\": rule-N, N from 1" },
+	{ "action", CONF_TYPE_WORD, AT(action), .def = "allow",
+	  .required = true, .words = actions,
+	  .help = "What becomes of a request" },
+	{ "from", CONF_TYPE_FROM, AT(from), .def = "any", .min = 1,
+	  .max = ELEMENTS_MAX,
+	  .help = "Client addresses: prefixes and keywords, one or a list" },
+	{ "to", CONF_TYPE_TO, AT(to), .def = "any", .min = 1,
+	  .max = ELEMENTS_MAX,
+	  .help = "Targets: prefixes, keywords, \"host.name\" or \".domain\", "
+		  "one or a list" },
+	{ "ports", CONF_TYPE_PORTS, AT(ports), .def = "any", .min = 1,
+	  .max = ELEMENTS_MAX,
+	  .help = "Target ports: numbers and \"LOW-HIGH\", one or a list, or "
+		  "\"any\"" },
+	{ "commands", CONF_TYPE_WORDS, AT(commands), .def = "connect",
+	  .words = commands, .help = "What the client wants to do" },
+	{ "listener", CONF_TYPE_LISTENERS, AT(listener), .def = "", .min = 0,
+	  .max = ELEMENTS_MAX,
+	  .help = "Listeners by name, one or a list; [ ]: all" },
+};
+#undef STRUCT
+
+#define STRUCT struct conf_outbound
+static const struct conf_option outbound_options[] = {
+	{ "source", CONF_TYPE_SOURCES, AT(source), .def = "", .max = 2,
+	  .help = "Source address or interface of connections to targets, or "
+		  "one a family; [ ]: as routed" },
+	{ "device", CONF_TYPE_STRING, AT(device), .def = "",
+	  .max = INTERFACE_MAX_BYTES,
+	  .help = "Leave by this interface or not at all; \"\": as routed" },
+	{ "mark", CONF_TYPE_INT, AT(mark), .def = "0", .max = UINT32_MAX,
+	  .help = "Firewall mark of connections to targets; 0: none" },
+	{ "prefer", CONF_TYPE_WORD, AT(prefer), .def = "none",
+	  .words = preferences,
+	  .help = "The family tried first; none: in the order that names "
+		  "resolve to" },
+	{ "nodelay", CONF_TYPE_BOOL, AT(nodelay), .def = "true",
+	  .help = "Send small pieces at once (TCP_NODELAY)" },
+	{ "keepalive", CONF_TYPE_BOOL, AT(keepalive), .def = "false",
+	  .help = "Probe idle targets, so that vanished ones are found" },
+};
+#undef STRUCT
+
+#define STRUCT struct conf_names
+static const struct conf_option names_options[] = {
+	{ "servers", CONF_TYPE_SERVERS, AT(servers), .def = "", .max = 16,
+	  .help = "Name servers, \"IP\" or \"IP:PORT\"; [ ]: as resolv_conf "
+		  "says" },
+	{ "hosts", CONF_TYPE_PATH, AT(hosts), .def = "/etc/hosts",
+	  .max = PATH_MAX_BYTES,
+	  .help = "File of names that are looked up first; \"\": none" },
+	{ "resolv_conf", CONF_TYPE_PATH, AT(resolv_conf),
+	  .def = "/etc/resolv.conf", .min = 1, .max = PATH_MAX_BYTES,
+	  .help = "File with name servers and search domains" },
+	{ "timeout", CONF_TYPE_DURATION, AT(timeout_ms), .def = "5s",
+	  .min = 100, .max = MINUTE, .help = "Patience with one server, once" },
+	{ "tries", CONF_TYPE_INT, AT(tries), .def = "2", .min = 1, .max = 10,
+	  .help = "How often each server is asked" },
+	{ "cache_entries", CONF_TYPE_INT, AT(cache_entries), .def = "10000",
+	  .max = 1000000,
+	  .help = "Answers that each worker remembers; 0: none" },
+	{ "ttl_min", CONF_TYPE_DURATION, AT(ttl_min_ms), .def = "0", .max = DAY,
+	  .help = "Remember an answer at least this long" },
+	{ "ttl_max", CONF_TYPE_DURATION, AT(ttl_max_ms), .def = "1h",
+	  .max = 7 * DAY, .help = "Remember an answer at most this long" },
+	{ "negative_ttl", CONF_TYPE_DURATION, AT(negative_ttl_ms), .def = "5s",
+	  .max = HOUR,
+	  .help = "Remember at most this long that a name does not exist" },
+	{ "pending", CONF_TYPE_INT, AT(pending), .def = "1000", .min = 1,
+	  .max = 100000,
+	  .help = "Questions that each worker has under way at most" },
+};
+#undef STRUCT
+
+#define STRUCT struct conf_timeouts
+static const struct conf_option timeouts_options[] = {
+	{ "handshake", CONF_TYPE_DURATION, AT(handshake_ms), .def = "15s",
+	  .min = 100, .max = HOUR,
+	  .help = "From accepting a client to its whole request" },
+	{ "name", CONF_TYPE_DURATION, AT(name_ms), .def = "10s", .min = 100,
+	  .max = 10 * MINUTE, .help = "For resolving the target's name" },
+	{ "connect", CONF_TYPE_DURATION, AT(connect_ms), .def = "15s",
+	  .min = 100, .max = 10 * MINUTE,
+	  .help = "For connecting to the target, all its addresses together" },
+	{ "idle", CONF_TYPE_DURATION, AT(idle_ms), .def = "1h", .zero = "0",
+	  .min = 100, .max = 365 * DAY,
+	  .help = "A tunnel in which nothing moves; 0: for ever" },
+	{ "half_closed", CONF_TYPE_DURATION, AT(half_closed_ms), .def = "1m",
+	  .zero = "0", .min = 100, .max = 365 * DAY,
+	  .help = "The same once one side has ended; 0: for ever" },
+	{ "session", CONF_TYPE_DURATION, AT(session_ms), .def = "0",
+	  .zero = "0", .min = 100, .max = 365 * DAY,
+	  .help = "Age of any tunnel, busy or not; 0: for ever" },
+	{ "shutdown", CONF_TYPE_DURATION, AT(shutdown_ms), .def = "30s",
+	  .max = DAY,
+	  .help = "What tunnels get after SIGTERM; 0: they end at once" },
+};
+#undef STRUCT
+
+#define STRUCT struct conf_limits
+static const struct conf_option limits_options[] = {
+	{ "connections", CONF_TYPE_INT, AT(connections), .def = "auto",
+	  .zero = "auto", .min = 1, .max = 10000000,
+	  .help = "Sessions in all; \"auto\": as many as RLIMIT_NOFILE "
+		  "allows" },
+	{ "per_client", CONF_TYPE_INT, AT(per_client), .def = "0",
+	  .max = 10000000,
+	  .help = "Sessions of one IPv4 address or IPv6 /64; 0: no limit" },
+	{ "handshakes", CONF_TYPE_INT, AT(handshakes), .def = "10000", .min = 1,
+	  .max = 1000000,
+	  .help = "Clients that have not made their request yet" },
+	{ "buffers", CONF_TYPE_SIZE, AT(buffers), .def = "64M", .min = 64 * KIB,
+	  .max = 64 * GIB,
+	  .help = "Memory for bytes that a peer does not take yet" },
+	{ "pipes", CONF_TYPE_INT, AT(pipes), .def = "64", .max = 1024,
+	  .help = "Pipes for splicing; 0: always copy" },
+};
+#undef STRUCT
+
+#define STRUCT struct conf_debug
+static const struct conf_option debug_options[] = {
+	{ "relay", CONF_TYPE_WORD, AT(relay), .def = "adaptive",
+	  .words = relays, .help = "How bytes are moved" },
+};
+#undef STRUCT
+
+#define OPTIONS(table_) .options = table_, .option_count = ARRAY_SIZE(table_)
+#define GROUP(name_)                                                           \
+	.name = #name_, .offset = offsetof(struct conf, name_),                \
+	.size = sizeof(((struct conf *)NULL)->name_), OPTIONS(name_##_options)
+#define LIST(name_, count_)                                                    \
+	.name = #name_, .is_list = true,                                       \
+	.offset = offsetof(struct conf, name_),                                \
+	.count_offset = offsetof(struct conf, count_),                         \
+	.size = sizeof(*((struct conf *)NULL)->name_)
+
+/* Rules and listeners are counted in 16 bits elsewhere, from 1. */
+const struct conf_section conf_sections[] = {
+	{ .name = "",
+	  .size = sizeof(struct conf),
+	  OPTIONS(top_options),
+	  .help = "The process" },
+	{ GROUP(log), .help = "The log" },
+	{ LIST(listeners, listener_count), OPTIONS(listener_options),
+	  .max = 256, .help = "Where clients are served" },
+	{ LIST(clients, client_count), OPTIONS(client_options), .max = 65534,
+	  .help = "Who may connect; the first match decides, else: deny" },
+	{ LIST(rules, rule_count), OPTIONS(rule_options), .max = 65534,
+	  .help = "What a client may do; the first match decides, else: deny" },
+	{ GROUP(outbound), .help = "Connections to targets" },
+	{ GROUP(names), .help = "Resolving of names" },
+	{ GROUP(timeouts), .help = "How long things may take" },
+	{ GROUP(limits), .help = "How much there may be" },
+	{ GROUP(debug), .help = "For finding faults" },
+};
+
+const size_t conf_section_count = ARRAY_SIZE(conf_sections);
+
+bool conf_type_is_list(enum conf_type type)
+{
+	return type >= CONF_TYPE_WORDS;
+}
+
+static char *format_number(const struct conf_option *o, int64_t n, char *out)
+{
+	if (o->type == CONF_TYPE_SIZE)
+		return conf_size_format(n, out);
+	if (o->type == CONF_TYPE_DURATION)
+		return conf_duration_format(n, out);
+	(void)snprintf(out, CONF_QUANTITY_BYTES, "%" PRId64, n);
+	return out;
+}
+
+static void format_words(const struct conf_option *o, char *out)
+{
+	size_t used = (size_t)snprintf(out, CONF_BOUNDS_BYTES, "%s",
+				       o->type == CONF_TYPE_WORD ? "one of:"
+								 : "some of:");
+
+	for (const char *const *w = o->words; *w; w++)
+		used += (size_t)snprintf(out + used, CONF_BOUNDS_BYTES - used,
+					 " %s", *w);
+}
+
+char *conf_option_bounds(const struct conf_option *o, char *out)
+{
+	char min[CONF_QUANTITY_BYTES], max[CONF_QUANTITY_BYTES];
+	char step[CONF_QUANTITY_BYTES];
+
+	out[0] = '\0';
+	if (o->words) {
+		format_words(o, out);
+	} else if (o->type == CONF_TYPE_INT || o->type == CONF_TYPE_SIZE ||
+		   o->type == CONF_TYPE_DURATION) {
+		(void)snprintf(out, CONF_BOUNDS_BYTES, "%s%s%s to %s%s%s",
+			       o->zero ? o->zero : "", o->zero ? " or " : "",
+			       format_number(o, o->min, min),
+			       format_number(o, o->max, max),
+			       o->step ? " in steps of " : "",
+			       o->step ? format_number(o, o->step, step) : "");
+	} else if (o->type == CONF_TYPE_BOOL) {
+		(void)snprintf(out, CONF_BOUNDS_BYTES, "true or false");
+	}
+	return out;
+}

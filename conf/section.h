@@ -1,0 +1,88 @@
+/*
+ * The groups of a configuration as plain structs, in the order of the file.
+ * Strings are never NULL unless it is said; a duration is in milliseconds
+ * and 0 means "none"; bounds and meanings stand in the option table.
+ */
+#pragma once
+
+#include "conf/match.h"
+
+enum conf_log_level {
+	CONF_LOG_ERROR,
+	CONF_LOG_WARNING,
+	CONF_LOG_NOTICE,
+	CONF_LOG_INFO,
+	CONF_LOG_DEBUG,
+};
+
+enum conf_log_access { CONF_ACCESS_LOGFMT, CONF_ACCESS_OFF };
+enum conf_action { CONF_DENY, CONF_ALLOW };
+enum conf_prefer { CONF_PREFER_NONE, CONF_PREFER_IPV4, CONF_PREFER_IPV6 };
+enum conf_relay { CONF_RELAY_ADAPTIVE, CONF_RELAY_COPY, CONF_RELAY_SPLICE };
+
+/* Sets of words, as bits. */
+enum { CONF_SOCKS5 = 1 << 0, CONF_HTTP = 1 << 1 };
+enum { CONF_CONNECT = 1 << 0 };
+
+struct conf_log {
+	const char *path; /* absolute; NULL: standard error */
+	enum conf_log_level level;
+	enum conf_log_access access;
+};
+
+struct conf_listener {
+	const char *where; /* "file:line" of its entry, for messages */
+	const char *name;
+	struct conf_endpoints address; /* at least one */
+	uint32_t protocols;            /* CONF_SOCKS5 | CONF_HTTP */
+	bool optional, keepalive, nodelay, v6only, freebind;
+	uint32_t backlog, fastopen, mark; /* fastopen, mark: 0 is off */
+	int64_t defer_accept_ms, user_timeout_ms;
+	int64_t keepalive_idle_ms, keepalive_interval_ms; /* whole seconds */
+	uint32_t keepalive_count; /* like these two, 0: the kernel's */
+	const char *device;       /* "": any */
+};
+
+/* Which listeners an entry is about, by index; empty: all. */
+struct conf_listener_set {
+	uint16_t *at;
+	size_t count;
+};
+
+struct conf_client {
+	const char *where; /* "file:line" */
+	const char *name;  /* "client-N" unless given, N from 1 */
+	enum conf_action action;
+	struct conf_matches from; /* prefixes and classes only */
+	struct conf_listener_set listener;
+};
+
+struct conf_rule {
+	const char *where; /* "file:line" */
+	const char *name;  /* "rule-N" unless given, N from 1 */
+	enum conf_action action;
+	struct conf_matches from; /* prefixes and classes only */
+	struct conf_matches to;
+	struct conf_ports ports;
+	uint32_t commands; /* CONF_CONNECT */
+	struct conf_listener_set listener;
+};
+
+struct conf_outbound {
+	struct conf_endpoints source; /* without ports; at most one a family */
+	const char *device;           /* "": as routed */
+	uint32_t mark;                /* 0: none */
+	enum conf_prefer prefer;
+	bool nodelay, keepalive;
+};
+
+struct conf_names {
+	struct conf_endpoints servers; /* IPs with port; empty: resolv_conf */
+	const char *hosts;             /* path; "": none is read */
+	const char *resolv_conf;       /* path */
+	int64_t timeout_ms;            /* of one try */
+	uint32_t tries;
+	uint32_t cache_entries; /* per worker; 0: no cache */
+	int64_t ttl_min_ms, ttl_max_ms, negative_ttl_ms;
+	uint32_t pending; /* questions under way, per worker */
+};
