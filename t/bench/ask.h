@@ -1,0 +1,49 @@
+/*
+ * How load asks: a proxy for the way to the origin, and the origin itself,
+ * past the proxy, what has come of a flow that it takes.
+ */
+#pragma once
+
+#include "net.h"
+#include "wire.h"
+
+enum protocol { SOCKS5, HTTP, NONE };
+
+static const char *const protocol_names[] = { "socks5", "connect", "none" };
+
+/* The request for `origin` into `out`; its length. */
+static inline size_t ask_request(enum protocol protocol,
+				 const union net_addr *o, uint8_t *out,
+				 size_t size)
+{
+	bool v4 = o->sa.sa_family == AF_INET;
+	char text[64];
+
+	if (protocol == HTTP) {
+		net_text(o, text, sizeof text);
+		return (size_t)snprintf(
+			(char *)out, size,
+			"CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n", text, text);
+	}
+	memcpy(out, (uint8_t[]){ 5, 1, 0, v4 ? 1 : 4 }, 4);
+	memcpy(out + 4, v4 ? (void *)&o->v4.sin_addr : (void *)&o->v6.sin6_addr,
+	       v4 ? 4 : 16);
+	memcpy(out + (v4 ? 8 : 20), &o->v4.sin_port, 2);
+	return v4 ? 10 : 22;
+}
+
+/* Ask the origin, past the proxy, what has come on this flow. */
+static inline struct wire_answer ask_origin(const union net_addr *origin,
+					    uint32_t flow)
+{
+	struct wire_answer a = { 0 };
+	uint8_t head[WIRE_HEAD];
+	int fd = socket(origin->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	wire_head(head, WIRE_KIND_QUERY, flow);
+	if (connect(fd, &origin->sa, net_addr_len(origin)) == 0 &&
+	    send(fd, head, sizeof head, MSG_NOSIGNAL) == sizeof head)
+		recv(fd, &a, sizeof a, MSG_WAITALL);
+	close(fd);
+	return a;
+}

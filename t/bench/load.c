@@ -1,0 +1,602 @@
+/*
+ * load: makes the work of the benchmark and checks every byte of it.
+ *
+ * One thread, level-triggered, many tunnels to `origin` through a proxy
+ * (socks5, connect) or a plain forwarder (none). In `connect` the origin
+ * closes first and the proxy passes that on, so neither this program nor the
+ * proxy's outgoing side collects ports in TIME_WAIT. With --steps it waits
+ * for a line on its standard input after set-up ("ready") and after the work
+ * (the result, one line of JSON), so that whoever measures the proxy can look
+ * at its clock in between; end of input ends it at any time.
+ */
+#include <poll.h>
+#include <signal.h>
+#include <sys/epoll.h>
+
+#include "args.h"
+#include "ask.h"
+#include "hist.h"
+#include "net.h"
+#include "wire.h"
+
+#define EVENTS     256
+#define BUF_BYTES  (256 << 10)
+#define PING_BYTES 64
+#define PATIENCE   10 /* seconds without an answer: an error */
+#define MAX_ERRORS 1000
+
+enum work { CONNECT, PINGPONG, DOWN, UP, IDLE };
+enum state { CLOSED, CONNECTING, METHOD, REPLY, HEAD, OPEN, BUSY, LEAVING };
+
+static const char *const work_names[] = { "connect", "pingpong", "down", "up",
+					  "idle" };
+
+struct tunnel {
+	int fd;
+	enum state state;
+	uint32_t flow;
+	uint32_t mask;
+	uint32_t have;  /* of the message that is being read */
+	uint64_t since; /* start of the connection or of the round trip */
+	uint64_t got;
+	uint64_t sent;
+};
+
+struct errors {
+	uint64_t refused, reset, eof, timeout, wrong, other;
+};
+
+static struct load {
+	enum work work;
+	enum protocol protocol;
+	union net_addr proxy, origin;
+	double seconds;
+	long max; /* connections in all, 0: by time */
+	long concurrency;
+	int epoll_fd;
+	struct tunnel *tunnel;
+	long n_tunnels; /* in use */
+	long n_open;    /* set up and able to work */
+	long n_busy;    /* connections or transfers under way */
+	uint32_t next_flow;
+	bool stopping;
+	uint64_t begin_ns, end_ns;
+	uint64_t started, units, bytes;
+	struct errors errors;
+	struct hist hist;
+	uint8_t request[300];
+	size_t request_len;
+	uint8_t buf[BUF_BYTES];
+} load;
+
+static uint64_t errors_all(void)
+{
+	const struct errors *e = &load.errors;
+
+	return e->refused + e->reset + e->eof + e->timeout + e->wrong +
+	       e->other;
+}
+
+static void want(struct tunnel *t, uint32_t mask)
+{
+	struct epoll_event ev = { .events = mask, .data.ptr = t };
+
+	if (t->mask == mask)
+		return;
+	epoll_ctl(load.epoll_fd, t->mask ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, t->fd,
+		  &ev);
+	t->mask = mask;
+}
+
+static void tunnel_close(struct tunnel *t)
+{
+	if (t->state == CLOSED)
+		return;
+	if (t->state == OPEN || t->state == BUSY)
+		load.n_open--;
+	if (t->state != OPEN)
+		load.n_busy--;
+	close(t->fd);
+	t->state = CLOSED;
+}
+
+static void fail(struct tunnel *t, uint64_t *counter)
+{
+	++*counter;
+	tunnel_close(t);
+}
+
+static void fail_errno(struct tunnel *t, int err)
+{
+	if (err == ECONNREFUSED)
+		fail(t, &load.errors.refused);
+	else if (err == ECONNRESET || err == EPIPE)
+		fail(t, &load.errors.reset);
+	else
+		fail(t, &load.errors.other);
+}
+
+static bool put(struct tunnel *t, const void *buf, size_t n)
+{
+	ssize_t m = send(t->fd, buf, n, MSG_NOSIGNAL);
+
+	if (m == (ssize_t)n)
+		return true;
+	/* A fresh socket takes these few bytes or it is broken. */
+	fail_errno(t, m < 0 ? errno : EMSGSIZE);
+	return false;
+}
+
+static void tunnel_start(struct tunnel *t)
+{
+	int fd = socket(load.proxy.sa.sa_family,
+			SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0) {
+		perror("load: socket");
+		exit(1);
+	}
+	*t = (struct tunnel){ .fd = fd, .state = CONNECTING };
+	t->flow = load.next_flow++;
+	t->since = now_ns();
+	load.started++;
+	load.n_busy++;
+	net_set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	if (connect(fd, &load.proxy.sa, net_addr_len(&load.proxy)) &&
+	    errno != EINPROGRESS)
+		fail_errno(t, errno);
+	else
+		want(t, EPOLLOUT);
+}
+
+static bool send_head(struct tunnel *t, enum wire_kind kind)
+{
+	uint8_t msg[WIRE_EXCHANGE];
+	size_t n = WIRE_HEAD;
+
+	wire_head(msg, kind, t->flow);
+	if (kind == WIRE_KIND_EXCHANGE) {
+		n = WIRE_EXCHANGE;
+		memcpy(msg + WIRE_HEAD, wire_bytes(t->flow, 0), n - WIRE_HEAD);
+	}
+	return put(t, msg, n);
+}
+
+static bool ping(struct tunnel *t)
+{
+	if (!put(t, wire_bytes(t->flow, t->sent), PING_BYTES))
+		return false;
+	t->sent += PING_BYTES;
+	t->since = now_ns();
+	if (t->state != BUSY)
+		load.n_busy++;
+	t->state = BUSY;
+	return true;
+}
+
+/* The proxy has let us through. */
+static void opened(struct tunnel *t)
+{
+	t->have = 0;
+	if (load.work == CONNECT) {
+		t->state = LEAVING; /* the origin closes */
+		send_head(t, WIRE_KIND_EXCHANGE);
+		return;
+	}
+	load.n_open++;
+	load.n_busy--;
+	t->state = OPEN;
+	if (load.work == PINGPONG || load.work == IDLE)
+		send_head(t, WIRE_KIND_ECHO);
+	if (load.work == IDLE && t->state == OPEN)
+		ping(t);
+}
+
+/* One message of the handshake, read exactly; false while it is not whole. */
+static bool get(struct tunnel *t, size_t n)
+{
+	ssize_t m = recv(t->fd, load.buf, n - t->have, 0);
+
+	if (m == 0)
+		fail(t, &load.errors.eof);
+	else if (m < 0 && errno != EAGAIN)
+		fail_errno(t, errno);
+	if (m <= 0)
+		return false;
+	t->have += (uint32_t)m;
+	return t->have == n;
+}
+
+/* The head of the answer to CONNECT, not a byte more. */
+static void get_http(struct tunnel *t)
+{
+	ssize_t n = recv(t->fd, load.buf, 1023, MSG_PEEK);
+	char *end;
+
+	if (n <= 0) {
+		fail(t, &load.errors.eof);
+		return;
+	}
+	load.buf[n] = 0;
+	end = strstr((char *)load.buf, "\r\n\r\n");
+	if (!end)
+		return;
+	recv(t->fd, load.buf, (size_t)(end + 4 - (char *)load.buf), 0);
+	if (n < 12 || memcmp(load.buf + 8, " 200", 4))
+		fail(t, &load.errors.refused);
+	else
+		opened(t);
+}
+
+static void handshake(struct tunnel *t)
+{
+	static const uint8_t greeting[3] = { 5, 1, 0 };
+
+	switch (t->state) {
+	case CONNECTING:
+		want(t, EPOLLIN);
+		t->state = METHOD;
+		if (load.protocol == SOCKS5) {
+			put(t, greeting, sizeof greeting);
+		} else if (load.protocol == HTTP) {
+			t->state = HEAD;
+			put(t, load.request, load.request_len);
+		} else {
+			opened(t);
+		}
+		return;
+	case METHOD:
+		if (!get(t, 2))
+			return;
+		t->have = 0;
+		t->state = REPLY;
+		put(t, load.request, load.request_len);
+		return;
+	case REPLY:
+		if (!get(t, load.request_len))
+			return;
+		if (load.buf[1])
+			fail(t, &load.errors.refused);
+		else
+			opened(t);
+		return;
+	default:
+		get_http(t);
+	}
+}
+
+static void on_exchange(struct tunnel *t, ssize_t n)
+{
+	if (n == 0 && t->got == WIRE_EXCHANGE) {
+		hist_add(&load.hist, now_ns() - t->since);
+		load.units++;
+		tunnel_close(t);
+	} else if (n == 0) {
+		fail(t, &load.errors.eof);
+	}
+}
+
+static void on_echo(struct tunnel *t, ssize_t n)
+{
+	if (n == 0) {
+		fail(t, &load.errors.eof);
+		return;
+	}
+	if (t->got < t->sent)
+		return;
+	hist_add(&load.hist, now_ns() - t->since);
+	load.units++;
+	if (load.work == PINGPONG && !load.stopping) {
+		ping(t);
+		return;
+	}
+	t->state = OPEN;
+	load.n_busy--;
+}
+
+static void on_readable(struct tunnel *t)
+{
+	ssize_t n = recv(t->fd, load.buf, sizeof load.buf, 0);
+
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n < 0) {
+		if (load.stopping && load.work == DOWN)
+			tunnel_close(t); /* it need not like half-close */
+		else
+			fail_errno(t, errno);
+		return;
+	}
+	for (size_t at = 0; at < (size_t)n; at += WIRE_RUN) {
+		size_t len = (size_t)n - at < WIRE_RUN ? (size_t)n - at
+						       : WIRE_RUN;
+
+		if (!wire_same(t->flow, t->got + at, load.buf + at, len)) {
+			fail(t, &load.errors.wrong);
+			return;
+		}
+	}
+	t->got += (uint64_t)n;
+	load.bytes += (uint64_t)n;
+	if (load.work == CONNECT)
+		on_exchange(t, n);
+	else if (load.work != DOWN)
+		on_echo(t, n);
+	else if (n == 0 && load.stopping)
+		tunnel_close(t);
+	else if (n == 0)
+		fail(t, &load.errors.eof);
+}
+
+static void on_writable(struct tunnel *t)
+{
+	ssize_t n = send(t->fd, wire_bytes(t->flow, t->sent), WIRE_RUN,
+			 MSG_NOSIGNAL);
+
+	if (n < 0 && errno != EAGAIN)
+		fail_errno(t, errno);
+	if (n < 0)
+		return;
+	t->sent += (uint64_t)n;
+	load.bytes += (uint64_t)n;
+}
+
+static void handle(const struct epoll_event *ev)
+{
+	struct tunnel *t = ev->data.ptr;
+
+	if (t->state == CLOSED)
+		return;
+	if (t->state == CONNECTING && net_error(t->fd))
+		fail(t, &load.errors.refused);
+	else if (t->state < OPEN)
+		handshake(t);
+	else if (load.work == UP && t->state == BUSY && !(ev->events & EPOLLIN))
+		on_writable(t);
+	else
+		on_readable(t);
+}
+
+static void look_for_timeouts(void)
+{
+	static uint64_t next;
+	uint64_t now = now_ns();
+
+	if (now < next)
+		return;
+	next = now + 500000000u;
+	for (long i = 0; i < load.n_tunnels; i++) {
+		struct tunnel *t = &load.tunnel[i];
+		bool waits = t->state != CLOSED && t->state != OPEN &&
+			     !(t->state == BUSY && load.work != PINGPONG &&
+			       load.work != IDLE);
+
+		if (waits && now > t->since + PATIENCE * 1000000000ull)
+			fail(t, &load.errors.timeout);
+	}
+}
+
+static void turn(int wait_ms)
+{
+	struct epoll_event ev[EVENTS];
+	int n = epoll_wait(load.epoll_fd, ev, EVENTS, wait_ms);
+
+	for (int i = 0; i < n; i++)
+		handle(&ev[i]);
+	look_for_timeouts();
+}
+
+static bool spent(void)
+{
+	if (load.stopping || errors_all() > MAX_ERRORS)
+		return true;
+	return load.max ? load.started >= (uint64_t)load.max
+			: now_ns() >= load.end_ns;
+}
+
+static void run_connect(void)
+{
+	while (!spent() || load.n_busy) {
+		for (long i = 0; i < load.n_tunnels && !spent(); i++)
+			if (load.tunnel[i].state == CLOSED)
+				tunnel_start(&load.tunnel[i]);
+		turn(100);
+	}
+}
+
+/* Open tunnels until there are `total`, at most 64 handshakes at a time. */
+static bool open_tunnels(long total)
+{
+	long next = load.n_tunnels;
+
+	while (next < total || load.n_busy) {
+		while (next < total && load.n_busy < 64)
+			tunnel_start(&load.tunnel[next++]);
+		load.n_tunnels = next;
+		turn(100);
+		if (errors_all())
+			return false;
+	}
+	return true;
+}
+
+/* Wait until the origin has all that was sent: no proxy must half-close. */
+static void confirm(struct tunnel *t)
+{
+	struct wire_answer a = { 0 };
+
+	for (int i = 0; i < PATIENCE * 500; i++) {
+		a = ask_origin(&load.origin, t->flow);
+		if (a.wrong || a.bytes >= t->sent)
+			break;
+		poll(NULL, 0, 2);
+	}
+	if (a.wrong)
+		fail(t, &load.errors.wrong);
+	else if (a.bytes != t->sent)
+		fail(t, &load.errors.timeout);
+	else
+		tunnel_close(t);
+}
+
+static void run_bulk(void)
+{
+	bool up = load.work == UP;
+	uint64_t last;
+
+	for (long i = 0; i < load.n_tunnels; i++) {
+		struct tunnel *t = &load.tunnel[i];
+
+		if (!send_head(t, up ? WIRE_KIND_SINK : WIRE_KIND_SOURCE))
+			continue;
+		t->state = BUSY;
+		load.n_busy++;
+		want(t, up ? EPOLLOUT : EPOLLIN);
+	}
+	while (!spent() && load.n_open)
+		turn(10);
+	load.stopping = true;
+	for (long i = 0; i < load.n_tunnels; i++) {
+		struct tunnel *t = &load.tunnel[i];
+
+		if (t->state == BUSY && up)
+			confirm(t);
+		else if (t->state == BUSY)
+			shutdown(t->fd, SHUT_WR);
+	}
+	last = now_ns() + PATIENCE * 1000000000ull;
+	while (load.n_busy && now_ns() < last)
+		turn(10);
+	load.errors.timeout += (uint64_t)load.n_busy;
+}
+
+static void run_pingpong(void)
+{
+	for (long i = 0; i < load.n_tunnels; i++)
+		if (load.tunnel[i].state == OPEN)
+			ping(&load.tunnel[i]);
+	while (!spent())
+		turn(10);
+	load.stopping = true;
+	while (load.n_busy)
+		turn(10);
+}
+
+static void report(void)
+{
+	const struct errors *e = &load.errors;
+	const struct hist *h = &load.hist;
+	double s = (double)(now_ns() - load.begin_ns) / 1e9;
+
+	printf("{\"work\": \"%s\", \"units\": %llu, \"bytes\": %llu, "
+	       "\"seconds\": %.6f, \"open\": %ld, "
+	       "\"p50_us\": %.1f, \"p90_us\": %.1f, \"p99_us\": %.1f, "
+	       "\"max_us\": %.1f, \"errors\": {\"refused\": %llu, "
+	       "\"reset\": %llu, \"eof\": %llu, \"timeout\": %llu, "
+	       "\"wrong\": %llu, \"other\": %llu}}\n",
+	       work_names[load.work], (unsigned long long)load.units,
+	       (unsigned long long)load.bytes, s, load.n_open, hist_us(h, 0.5),
+	       hist_us(h, 0.9), hist_us(h, 0.99), (double)h->max / 1e3,
+	       (unsigned long long)e->refused, (unsigned long long)e->reset,
+	       (unsigned long long)e->eof, (unsigned long long)e->timeout,
+	       (unsigned long long)e->wrong, (unsigned long long)e->other);
+	fflush(stdout);
+}
+
+/* The next line of the standard input; exits at its end. */
+static void await_line(char *line, size_t size)
+{
+	if (!fgets(line, (int)size, stdin))
+		exit(0);
+}
+
+/* Lines: "N" opens tunnels up to N, "check" has all of them echo. */
+static void run_idle(void)
+{
+	char line[64] = "";
+
+	for (;;) {
+		long n = strtol(line, NULL, 10);
+
+		if (n > load.concurrency)
+			n = load.concurrency;
+		if (n)
+			open_tunnels(n);
+		for (long i = 0; i < load.n_tunnels && !n && line[0]; i++) {
+			if (load.tunnel[i].state == OPEN)
+				ping(&load.tunnel[i]);
+			if (i % 64 == 63)
+				turn(0);
+		}
+		while (load.n_busy)
+			turn(100);
+		report();
+		await_line(line, sizeof line);
+	}
+}
+
+static bool configure(int argc, char **argv)
+{
+	const char *proxy = arg_text(argc, argv, "--proxy");
+	const char *origin = arg_text(argc, argv, "--origin");
+	const char *seconds = arg_text(argc, argv, "--seconds");
+	int work = arg_choice(argc, argv, "--work", work_names, 5);
+	int proto = arg_choice(argc, argv, "--protocol", protocol_names, 3);
+
+	if (!proxy || !origin || work < 0 || proto < 0 ||
+	    net_parse(&load.proxy, proxy) || net_parse(&load.origin, origin))
+		return false;
+	load.work = (enum work)work;
+	load.protocol = (enum protocol)proto;
+	load.seconds = seconds ? strtod(seconds, NULL) : 1;
+	load.max = arg_number(argc, argv, "--count", 0);
+	load.concurrency = arg_number(argc, argv, "--concurrency", 16);
+	/* Flows of one origin must differ between two loads. */
+	load.next_flow = (uint32_t)getpid() << 14;
+	load.tunnel = calloc((size_t)load.concurrency, sizeof *load.tunnel);
+	return load.tunnel && load.concurrency > 0;
+}
+
+int main(int argc, char **argv)
+{
+	bool steps = arg_flag(argc, argv, "--steps");
+	char line[64];
+
+	if (!configure(argc, argv)) {
+		fputs("usage: load --proxy ADDR:PORT --origin ADDR:PORT\n"
+		      "            --protocol socks5|connect|none\n"
+		      "            --work connect|pingpong|down|up|idle\n"
+		      "            [--seconds S | --count N]\n"
+		      "            [--concurrency N] [--steps]\n",
+		      stderr);
+		return 2;
+	}
+	raise_nofile();
+	wire_init();
+	load.request_len = ask_request(load.protocol, &load.origin,
+				       load.request, sizeof load.request);
+	load.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (load.work == IDLE)
+		run_idle();
+	if (load.work == CONNECT)
+		load.n_tunnels = load.concurrency;
+	else if (!open_tunnels(load.concurrency))
+		load.stopping = true; /* what did not open is in the report */
+	if (steps) {
+		puts("ready");
+		fflush(stdout);
+		await_line(line, sizeof line);
+	}
+	load.begin_ns = now_ns();
+	load.end_ns = load.begin_ns + (uint64_t)(load.seconds * 1e9);
+	if (load.work == CONNECT)
+		run_connect();
+	else if (load.work == PINGPONG)
+		run_pingpong();
+	else
+		run_bulk();
+	report();
+	if (steps)
+		await_line(line, sizeof line);
+	return errors_all() ? 1 : 0;
+}

@@ -1,0 +1,214 @@
+"""What came out: medians, ratios to floor, verdicts, a table and a JSON."""
+import os
+import platform
+import statistics
+import subprocess
+
+UNIT = {
+    "connect": ("new connections with a 1 KiB exchange", "µs CPU each",
+                "conn/s"),
+    "pingpong": ("64-byte round trips on 100 tunnels", "µs CPU each", "rt/s"),
+    "down": ("bulk down, 4 tunnels", "ms CPU per GB", "MB/s"),
+    "up": ("bulk up, 4 tunnels", "ms CPU per GB", "MB/s"),
+    "paced": ("bulk down, 12 tunnels of 250 Mbit/s", "ms CPU per GB", "MB/s"),
+}
+# What spliced has to reach: at most this share of the other's figure.
+TARGETS = {
+    "connect": (("floor", 1.20), ("microsocks", 0.75), ("danted", 0.35)),
+    "pingpong": (("floor", 1.10), ("danted", 0.80), ("haproxy", 0.80)),
+    "down": (("floor", 1.10), ("haproxy-sp", 0.85), ("danted", 0.45)),
+    "up": (("floor", 1.10), ("haproxy-sp", 0.85), ("danted", 0.45)),
+    "paced": (("floor", 1.10),),
+    "idle": (("microsocks", 0.10),),
+}
+IDLE_BYTES = 800
+FAIR_P99_US = 20000
+VOID = 0.05  # by how much the second floor may differ from the first
+FLOOR_TO_NGINX = 1.20
+
+
+def figures(work, sample):
+    """CPU per unit of work, and the rate, of one measurement."""
+    if work in ("connect", "pingpong"):
+        units = max(sample["units"], 1)
+        return sample["cpu"] / units * 1e6, units / sample["seconds"]
+    units = max(sample["bytes"], 1)
+    return (sample["cpu"] / units * 1e12,
+            units / sample["seconds"] / 1e6)
+
+
+def middle(values):
+    return statistics.median(values) if values else float("nan")
+
+
+def spread(values):
+    """Half of what lies between the quartiles, as a share of the median."""
+    if len(values) < 3:
+        return float("nan")
+    low, _, high = statistics.quantiles(values, n=4)
+    return (high - low) / 2 / (middle(values) or 1)
+
+
+def ratio(rounds, work, one, other):
+    """Median over the rounds of one/other within the same round."""
+    shares = []
+    for samples in rounds:
+        a, b = (samples.get((name, work)) for name in (one, other))
+        if a and b and not a["failed"] and not b["failed"]:
+            base = figures(work, b)[0]
+            if base:
+                shares.append(figures(work, a)[0] / base)
+    return middle(shares), spread(shares), len(shares)
+
+
+def first_line(*command):
+    try:
+        out = subprocess.run(command, capture_output=True, text=True,
+                             check=False, cwd=os.path.dirname(__file__)
+                             or ".").stdout
+    except OSError:
+        return ""
+    return out.strip().split("\n")[0]
+
+
+def machine():
+    cpu = ""
+    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as text:
+        for line in text:
+            if line.startswith("model name"):
+                cpu = line.split(":", 1)[1].strip()
+                break
+    changed = first_line("git", "status", "--porcelain",
+                         "--untracked-files=no")
+    commit = first_line("git", "rev-parse", "--short=12", "HEAD")
+    return {"kernel": platform.release(), "cpu": cpu,
+            "cpus": os.cpu_count(),
+            "commit": (commit or "none") + ("+changes" if changed else ""),
+            "load_before": os.getloadavg()[0]}
+
+
+def summary(rounds, idle, fair, names):
+    """Everything that the table says, as plain data."""
+    out = {"work": {}, "idle": idle, "fairness": {}}
+    for work in UNIT:
+        rows = {}
+        for name in names:
+            samples = [r[name, work] for r in rounds if (name, work) in r]
+            good = [s for s in samples if not s["failed"]]
+            if not samples:
+                continue
+            cost = [figures(work, s)[0] for s in good]
+            share, share_spread, n = ratio(rounds, work, name, "floor")
+            rows[name] = {
+                "cost": middle(cost), "spread": spread(cost),
+                "rate": middle([figures(work, s)[1] for s in good]),
+                "p50_us": middle([s["p50_us"] for s in good]),
+                "p99_us": middle([s["p99_us"] for s in good]),
+                "max_us": max([s["max_us"] for s in good], default=0),
+                "ratio": share, "ratio_spread": share_spread, "rounds": n,
+                "failed_rounds": len(samples) - len(good),
+                "errors": [s["errors"] for s in samples if s["failed"]][:3],
+            }
+        if rows:
+            out["work"][work] = rows
+    for name, samples in fair.items():
+        good = [s for s in samples if not s["failed"]]
+        out["fairness"][name] = {
+            key: middle([s[key] for s in good])
+            for key in ("p50_us", "p99_us", "max_us", "bulk_bytes_per_s")}
+        out["fairness"][name]["failed_rounds"] = len(samples) - len(good)
+    return out
+
+
+def verdict(ok, text):
+    word = {True: "ok  ", False: "MISS", None: "VOID"}[ok]
+    return {"ok": ok, "text": f"{word} {text}"}
+
+
+def verdicts(rounds, result):
+    """Floors that agree first: where they do not, nothing else counts."""
+    out = []
+    for work, rows in result["work"].items():
+        share = rows.get("floor2", {}).get("ratio", float("nan"))
+        void = not abs(share - 1) <= VOID
+        if "floor2" in rows:
+            out.append(verdict(
+                None if void else True,
+                f"{work}: second floor / floor {share:.3f} (within "
+                f"{VOID:.0%})"))
+        for other, most in TARGETS[work]:
+            share, _, n = ratio(rounds, work, "spliced", other)
+            if n:
+                out.append(verdict(
+                    None if void and other == "floor" else share <= most,
+                    f"{work}: spliced / {other} {share:.3f} (at most "
+                    f"{most:.2f})"))
+        if work == "connect":
+            share, _, n = ratio(rounds, work, "floor", "nginx")
+            if n:
+                out.append(verdict(
+                    share <= FLOOR_TO_NGINX,
+                    f"connect: floor / nginx {share:.3f} (at most "
+                    f"{FLOOR_TO_NGINX:.2f})"))
+    idle = {k: v["bytes"] for k, v in result["idle"].items() if "bytes" in v}
+    if "spliced" in idle:
+        out.append(verdict(idle["spliced"] <= IDLE_BYTES,
+                           f"idle: spliced {idle['spliced']:.0f} bytes a "
+                           f"tunnel (at most {IDLE_BYTES})"))
+        if idle.get("microsocks"):
+            share = idle["spliced"] / idle["microsocks"]
+            out.append(verdict(share <= 0.10, "idle: spliced / microsocks "
+                               f"{share:.3f} (at most 0.10)"))
+    fair = result["fairness"].get("spliced")
+    if fair:
+        out.append(verdict(fair["p99_us"] <= FAIR_P99_US,
+                           f"fairness: spliced p99 {fair['p99_us'] / 1e3:.1f}"
+                           f" ms (at most {FAIR_P99_US / 1e3:.0f})"))
+    return out
+
+
+def number(value):
+    if value != value:
+        return "-"
+    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def table(head, result, what):
+    """The text for people."""
+    lines = [f"spliced bench: {head['cpu']} x {head['cpus']}, Linux "
+             f"{head['kernel']}, commit {head['commit']}, {head['rounds']} "
+             f"rounds, load before {head['load_before']:.2f}",
+             "medians; ± is half the distance of the quartiles"]
+    for work, rows in result["work"].items():
+        title, unit, rate = UNIT[work]
+        lines += ["", f"{title}", f"  {'':12}{unit:>14}    ± {'/floor':>8}"
+                  f"    ± {rate:>10} {'p50 µs':>9} {'p99 µs':>9}"]
+        for name, r in rows.items():
+            note = f"  {r['failed_rounds']} rounds with errors" \
+                if r["failed_rounds"] else ""
+            lat = (number(r["p50_us"]), number(r["p99_us"])) \
+                if work in ("connect", "pingpong") else ("", "")
+            lines.append(
+                f"  {name:12}{number(r['cost']):>14} {r['spread']:4.0%} "
+                f"{r['ratio']:8.3f} {r['ratio_spread']:4.0%} "
+                f"{number(r['rate']):>10} {lat[0]:>9} {lat[1]:>9}{note}")
+    if result["idle"]:
+        lines += ["", "user memory per idle tunnel (slope of PSS)"]
+    for name, r in result["idle"].items():
+        lines.append(f"  {name:12}" + (
+            f"{r['bytes']:14,.0f} bytes" if "bytes" in r else
+            f"  {r['failed']} tunnels failed: {r['errors']}"))
+    if result["fairness"]:
+        lines += ["", "64-byte round trips on 5 tunnels beside 4 bulk ones, "
+                  "one worker", f"  {'':12}{'p50 ms':>14} {'p99 ms':>8} "
+                  f"{'max ms':>8} {'bulk MB/s':>10}"]
+    for name, r in result["fairness"].items():
+        lines.append(
+            f"  {name:12}{r['p50_us'] / 1e3:14.2f} {r['p99_us'] / 1e3:8.2f} "
+            f"{r['max_us'] / 1e3:8.2f} {r['bulk_bytes_per_s'] / 1e6:10,.0f}"
+            + (f"  {r['failed_rounds']} rounds with errors"
+               if r["failed_rounds"] else ""))
+    lines += ["", "subjects: " + "; ".join(
+        f"{n} {w['version']} ({w['what']})" for n, w in what.items())]
+    lines += [""] + [v["text"] for v in result["verdicts"]]
+    return "\n".join(lines)

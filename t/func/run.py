@@ -1,0 +1,310 @@
+#!/usr/bin/python3
+"""Runs the functional tests against a built daemon.
+
+    t/func/run.py --build DIR [--slow] [--valgrind] [-k PATTERN] [-j N]
+                  [--list] [--keep]
+
+Every test runs in a process and a folder of its own and has a time limit.
+One line per test, and after a failure its traceback and the logs of what it
+had started.  Exit status 0: none failed.
+"""
+import argparse
+import fnmatch
+import importlib
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.dont_write_bytecode = True
+sys.path.insert(0, HERE)
+
+PASSED, FAILED, SKIPPED = 0, 1, 77
+SLOWNESS = {'': 1, 'asan': 3, 'tsan': 5, 'valgrind': 8}
+LOG_LINES = 120  # of each log that a failed test shows
+
+
+class Test:
+    """One test function, with one value if it runs for several."""
+
+    def __init__(self, module, function, value=None):
+        self.function = function
+        self.args = [] if value is None else [value]
+        self.marks = getattr(function, 'marks', {})
+        self.name = module[5:] + '.' + function.__name__[5:]
+        if value is not None:
+            text = str(value)
+            if not text.isprintable() or not 0 < len(text) < 40:
+                text = ascii(value)[:40]
+            self.name += f'[{text}]'
+
+    def mark(self, name, default=False):
+        return self.marks.get(name, default)
+
+
+class Running:
+    """A test's process."""
+
+    def __init__(self, test, build, parent, limit):
+        self.test = test
+        self.dir = tempfile.mkdtemp(prefix='t-', dir=parent)
+        os.chmod(self.dir, 0o755)
+        self.started = time.monotonic()
+        self.limit = limit
+        self.late = False
+        self.pid = os.fork()
+        if self.pid == 0:
+            self.child(build)
+
+    def child(self, build):
+        status = FAILED
+        try:
+            os.setsid()
+            out = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            os.dup2(out, 1)
+            os.dup2(out, 2)
+            os.chdir(self.dir)
+            status = perform(self.test, build, self.dir)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+
+    @property
+    def path(self):
+        return os.path.join(self.dir, 'test.out')
+
+    @property
+    def seconds(self):
+        return time.monotonic() - self.started
+
+    def poll(self):
+        """The exit status, or None while it runs."""
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        if pid:
+            code = os.waitstatus_to_exitcode(status)
+            self.end_group(signal.SIGKILL)
+            return code
+        if self.seconds > self.limit and not self.late:
+            self.late = True
+            os.kill(self.pid, signal.SIGUSR1)  # its traceback, see perform
+            time.sleep(0.2)
+            self.end_group(signal.SIGKILL)
+        return None
+
+    def end_group(self, signo):
+        """Ends what the test has started and left behind."""
+        try:
+            os.killpg(self.pid, signo)
+        except ProcessLookupError:
+            pass
+
+
+def perform(test, build, directory):
+    """Runs one test in this process and says how it went."""
+    import faulthandler
+    from lib import case, net
+
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    t = case.Case(build, directory)
+    failed = True
+    try:
+        try:
+            if test.mark('netns'):
+                net.enter_new()
+            test.function(t, *test.args)
+            failed = False
+        finally:
+            t.finish(failed)
+        return PASSED
+    except case.Skip as skip:
+        print(f'skip: {skip}')
+        return SKIPPED
+    except Exception:
+        traceback.print_exc()
+        return FAILED
+
+
+def find(pattern):
+    """All tests of the folder, in the order of files and lines."""
+    tests = []
+    for file in sorted(os.listdir(HERE)):
+        if not (file.startswith('test_') and file.endswith('.py')):
+            continue
+        name = file[:-3]
+        module = importlib.import_module(name)
+        functions = [f for n, f in vars(module).items() if
+                     n.startswith('test_') and f.__module__ == name]
+        functions.sort(key=lambda f: f.__code__.co_firstlineno)
+        for f in functions:
+            values = getattr(f, 'marks', {}).get('values')
+            if values:
+                tests += [Test(name, f, v) for v in values]
+            else:
+                tests.append(Test(name, f))
+    if pattern:
+        tests = [x for x in tests if pattern in x.name or
+                 fnmatch.fnmatchcase(x.name, pattern)]
+    return tests
+
+
+def sanitizer(program):
+    """The sanitizer that a program was built with: '', asan or tsan."""
+    with open(program, 'rb') as f:
+        text = f.read()
+    for symbol, name in ((b'__asan_init', 'asan'), (b'__tsan_init', 'tsan')):
+        if symbol in text:
+            return name
+    return ''
+
+
+def show(running):
+    """Prints what a failed test said and the logs in its folder."""
+    files = sorted(os.listdir(running.dir))
+    logs = [n for n in files if n.endswith(('.log', '.valgrind'))]
+    for name in ['test.out'] + logs:
+        path = os.path.join(running.dir, name)
+        if not os.path.exists(path):
+            continue
+        with open(path, encoding='utf-8', errors='replace') as f:
+            lines = f.read().splitlines()
+        if not lines:
+            continue
+        print(f'    --- {name}')
+        if len(lines) > LOG_LINES:
+            half = LOG_LINES // 2
+            lines[half:-half] = [f'... {len(lines) - LOG_LINES} lines ...']
+        for line in lines:
+            print('    ' + line[:400])
+
+
+class Report:
+    """Counts results and prints a line for each."""
+
+    def __init__(self, keep):
+        self.keep = keep
+        self.count = {PASSED: 0, FAILED: 0, SKIPPED: 0}
+        self.failures = []
+
+    def add(self, running, code):
+        if running.late or code not in self.count:
+            code = FAILED
+        self.count[code] += 1
+        word = {PASSED: 'ok  ', FAILED: 'FAIL', SKIPPED: 'skip'}[code]
+        line = f'{word} {running.seconds:6.1f} s  {running.test.name}'
+        if running.late:
+            line += f' (not done after {running.limit:g} s)'
+        if code == SKIPPED:
+            with open(running.path, encoding='utf-8') as f:
+                line += ': ' + f.read().strip().removeprefix('skip: ')
+        print(line, flush=True)
+        if code == FAILED:
+            self.failures.append(running.test.name)
+            show(running)
+        if not (self.keep and code == FAILED):
+            shutil.rmtree(running.dir, ignore_errors=True)
+
+    def finish(self):
+        for name in self.failures:
+            print(f'FAIL {name}')
+        print(f'func: {self.count[PASSED]} passed, '
+              f'{self.count[FAILED]} failed, {self.count[SKIPPED]} skipped')
+        return 1 if self.failures else 0
+
+
+def run_all(tests, options, report, parent, slowness):
+    """Runs the tests, those that measure one by one after the others."""
+    waiting = [x for x in tests if not x.mark('alone')]
+    single = [x for x in tests if x.mark('alone')]
+    running = []
+    try:
+        while waiting or single or running:
+            if waiting and len(running) < options.j:
+                test = waiting.pop(0)
+            elif single and not waiting and not running:
+                test = single.pop(0)
+            else:
+                test = None
+            if test:
+                limit = test.mark('timeout', 30) * slowness
+                running.append(Running(test, options.build, parent, limit))
+                continue
+            for r in list(running):
+                code = r.poll()
+                if code is not None:
+                    running.remove(r)
+                    report.add(r, code)
+            time.sleep(0.01)
+    finally:
+        for r in running:
+            r.end_group(signal.SIGKILL)
+
+
+def arguments():
+    p = argparse.ArgumentParser(
+        description='Runs the functional tests against a built daemon.')
+    p.add_argument('--build', default='build', metavar='DIR',
+                   help='where spliced and t/helper were built')
+    p.add_argument('--slow', action='store_true', help='the slow ones too')
+    p.add_argument('--valgrind', action='store_true',
+                   help='under valgrind, those that are worth it')
+    p.add_argument('-k', metavar='PATTERN', help='only names that match')
+    p.add_argument('-j', type=int, default=2 * (os.cpu_count() or 1),
+                   metavar='N', help='how many at once')
+    p.add_argument('--list', action='store_true', help='print the names')
+    p.add_argument('--keep', action='store_true',
+                   help='keep the folders of failed tests')
+    return p.parse_args()
+
+
+def main():
+    options = arguments()
+    options.build = os.path.abspath(options.build)
+    kind = 'valgrind' if options.valgrind else ''
+    program = os.path.join(options.build, 'spliced')
+    if os.path.exists(program):
+        kind = kind or sanitizer(program)
+    elif not (options.list or os.environ.get('SPLICED_PROXY')):
+        sys.exit(f'{program} has not been built')
+    os.environ['SPLICED_SANITIZED'] = '1' if kind.endswith('san') else '0'
+    os.environ['SPLICED_VALGRIND'] = '1' if options.valgrind else '0'
+    slowness = float(os.environ.setdefault('SPLICED_SLOWNESS',
+                                           str(SLOWNESS[kind])))
+    tests = find(options.k)
+    if not options.slow and not options.k:
+        tests = [x for x in tests if not x.mark('slow')]
+    if options.valgrind:
+        tests = [x for x in tests if x.mark('valgrind')]
+    if options.list:
+        for x in tests:
+            words = [w for w in ('slow', 'alone', 'netns') if x.mark(w)]
+            print(x.name + (f' ({", ".join(words)})' if words else ''))
+        return 0
+    raise_limits()
+    parent = tempfile.mkdtemp(prefix='spliced-func-')
+    os.chmod(parent, 0o755)
+    report = Report(options.keep)
+    try:
+        run_all(tests, options, report, parent, slowness)
+    finally:
+        if options.keep and report.failures:
+            print(f'kept in {parent}')
+        else:
+            shutil.rmtree(parent, ignore_errors=True)
+    return report.finish()
+
+
+def raise_limits():
+    import resource
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,82 @@
+/*
+ * SOCKS5 greetings and requests from arbitrary bytes: no read beyond them, and
+ * the same answer however they arrive.
+ */
+#include "daemon/proxy/socks5_msg.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+/* Says what a parser says of a cut, from a copy that ends where it ends. */
+static int parse_cut(int (*parse)(struct span in), struct span in, size_t len)
+{
+	uint8_t *copy = malloc(len + 1);
+	int r;
+
+	ASSERT(copy);
+	if (len)
+		memcpy(copy + 1, in.at, len);
+	r = parse((struct span){ copy + 1, len });
+	free(copy);
+	return r;
+}
+
+static void check_cuts(int (*parse)(struct span in), struct span in)
+{
+	int last = -EAGAIN;
+
+	for (size_t len = 0; len <= in.len; len++) {
+		int r = parse_cut(parse, in, len);
+
+		ASSERT(last == -EAGAIN || r == last);
+		/* A message ends where it could first be read. */
+		ASSERT(r == -EAGAIN || r == -EBADMSG || r == last ||
+		       (r > 0 && (size_t)r == len));
+		last = r;
+	}
+}
+
+static int parse_greeting(struct span in)
+{
+	struct socks5_greeting g;
+	int r = socks5_greeting_parse(&g, in);
+
+	ASSERT(r <= SOCKS5_GREETING_MAX);
+	for (int i = 2; i < r; i++)
+		ASSERT(socks5_offers(&g, in.at[i]));
+	return r;
+}
+
+static int parse_request(struct span in)
+{
+	enum outcome fault = OUTCOME_NONE;
+	struct socks5_request q;
+	int r = socks5_request_parse(&q, in, &fault);
+
+	ASSERT((r == -EBADMSG) == (fault != OUTCOME_NONE));
+	ASSERT(r == -EAGAIN || r == -EBADMSG || r > 0);
+	if (r < 0)
+		return r;
+	ASSERT(r <= SOCKS5_REQUEST_MAX);
+	ASSERT(q.command == COMMAND_CONNECT && q.target.port != 0);
+	if (q.target.addr.family == AF_UNSPEC) {
+		ASSERT(host_name_is_valid(q.target.host));
+		ASSERT(q.target.host.at >= in.at &&
+		       q.target.host.at + q.target.host.len <= in.at + r);
+	} else {
+		ASSERT(!q.target.host.len && !addr_is_any(&q.target.addr));
+		ASSERT(q.target.addr.port == q.target.port);
+	}
+	return r;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+	const struct span in = { bytes, min_size(size, 600) };
+
+	check_cuts(parse_greeting, in);
+	check_cuts(parse_request, in);
+	return 0;
+}

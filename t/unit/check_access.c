@@ -1,0 +1,242 @@
+/*
+ * The access line: a whole one, what is left out, hostile names, tight sizes.
+ */
+#include "daemon/access.h"
+
+#include "daemon/log.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const listeners[] = { "lan", "public side" };
+static const char *const client_rules[] = { "office" };
+static const char *const rules[] = { "mail", "web", "" };
+
+static const struct access_names names = {
+	.listeners = listeners,
+	.listener_count = ARRAY_SIZE(listeners),
+	.client_rules = client_rules,
+	.client_rule_count = ARRAY_SIZE(client_rules),
+	.rules = rules,
+	.rule_count = ARRAY_SIZE(rules),
+};
+
+static struct addr address(const char *text)
+{
+	struct addr a;
+
+	ck_assert_int_eq(addr_parse(&a, text, -1), 0);
+	return a;
+}
+
+static void set_host(struct session *s, const char *host)
+{
+	s->host_len = (uint8_t)strlen(host);
+	memcpy(s->host, host, min_size(s->host_len, SESSION_HOST_BYTES));
+}
+
+static struct session example(void)
+{
+	struct session s = {
+		.protocol = PROTOCOL_SOCKS5,
+		.command = COMMAND_CONNECT,
+		.outcome = OUTCOME_CLOSED,
+		.started_ms = 100000,
+		.ended_ms = 101234,
+		.bytes_up = 123,
+		.bytes_down = 456,
+		.listener = 1,
+		.client_rule = 1,
+		.rule = 2,
+	};
+
+	s.client = address("127.0.0.1:5555");
+	s.target = address("192.0.2.1:80");
+	s.bound = address("192.0.2.9:4444");
+	set_host(&s, "example.org");
+	s.user_len = 5;
+	memcpy(s.user, "alice", 5);
+	return s;
+}
+
+static const char *line_of(const struct session *s, const char *tail)
+{
+	static char out[LOG_LINE_BYTES + 1];
+	struct span rest = { (const uint8_t *)tail, strlen(tail) };
+	size_t len = access_logfmt(s, rest, &names, out, LOG_LINE_BYTES);
+
+	ck_assert_uint_le(len, LOG_LINE_BYTES);
+	out[len] = '\0';
+	return out;
+}
+
+START_TEST(a_session_is_told_in_one_line)
+{
+	struct session s = example();
+
+	ck_assert_str_eq(
+		line_of(&s, ""),
+		"access client=127.0.0.1:5555 listener=lan protocol=socks5 "
+		"command=connect target=example.org:80 address=192.0.2.1:80 "
+		"bound=192.0.2.9:4444 user=alice client_rule=office rule=web "
+		"up=123 down=456 duration=1.234 outcome=closed");
+}
+END_TEST
+
+START_TEST(a_target_by_address_is_told_once)
+{
+	struct session s = example();
+
+	s.protocol = PROTOCOL_HTTP;
+	s.host_len = s.user_len = 0;
+	s.client = address("[2001:db8::7]:1");
+	s.target = address("[2001:db8::1]:443");
+	s.bound = (struct addr){ 0 };
+	s.outcome = OUTCOME_REFUSED;
+	s.error = ECONNREFUSED;
+	s.bytes_up = s.bytes_down = 0;
+	s.ended_ms = s.started_ms + 7;
+	ck_assert_str_eq(
+		line_of(&s, ""),
+		"access client=[2001:db8::7]:1 listener=lan protocol=http "
+		"command=connect target=[2001:db8::1]:443 client_rule=office "
+		"rule=web up=0 down=0 duration=0.007 outcome=refused "
+		"error=ECONNREFUSED");
+}
+END_TEST
+
+START_TEST(what_is_not_known_is_left_out)
+{
+	struct session s = { .outcome = OUTCOME_CLIENT_LEFT };
+
+	ck_assert_str_eq(line_of(&s, ""), "access up=0 down=0 duration=0.000 "
+					  "outcome=client-left");
+	/* Numbers past the names, an empty name, protocols to come. */
+	s.listener = 3;
+	s.client_rule = 2;
+	s.rule = 3;
+	s.protocol = s.command = 200;
+	ck_assert_str_eq(line_of(&s, ""), "access up=0 down=0 duration=0.000 "
+					  "outcome=client-left");
+	/* A name that was never found has no address. */
+	set_host(&s, "example.org");
+	s.target.port = 80;
+	ck_assert_str_eq(line_of(&s, ""),
+			 "access target=example.org:80 up=0 down=0 "
+			 "duration=0.000 outcome=client-left");
+}
+END_TEST
+
+START_TEST(names_are_escaped)
+{
+	struct session s = example();
+
+	set_host(&s, "evil\n outcome=closed");
+	s.user_len = 3;
+	memcpy(s.user, "a\"b", 3);
+	s.listener = 2;
+	ck_assert_ptr_nonnull(
+		strstr(line_of(&s, ""), " listener=\"public side\" protocol="));
+	ck_assert_ptr_nonnull(
+		strstr(line_of(&s, ""),
+		       " target=\"evil\\x0a outcome=closed:80\" address="));
+	ck_assert_ptr_nonnull(strstr(line_of(&s, ""), " user=\"a\\\"b\" "));
+}
+END_TEST
+
+START_TEST(a_long_name_is_put_together)
+{
+	struct session s = example();
+	char host[SESSION_HOST_BYTES + 1] = { 0 };
+	char want[160];
+
+	s.host_len = SESSION_HOST_BYTES;
+	memset(s.host, 'a', SESSION_HOST_BYTES);
+	memset(host, 'a', SESSION_HOST_BYTES);
+	(void)snprintf(want, sizeof(want), " target=%s.example.org:80 ", host);
+	ck_assert_ptr_nonnull(strstr(line_of(&s, ".example.org"), want));
+}
+END_TEST
+
+START_TEST(numbers_have_all_their_digits)
+{
+	struct session s = example();
+
+	s.bytes_up = UINT64_MAX;
+	s.bytes_down = 10;
+	s.started_ms = 0;
+	s.ended_ms = 86400099;
+	s.error = 4095;
+	ck_assert_ptr_nonnull(
+		strstr(line_of(&s, ""),
+		       " up=18446744073709551615 down=10 duration=86400.099 "
+		       "outcome=closed error=4095"));
+}
+END_TEST
+
+START_TEST(the_worst_session_keeps_its_outcome)
+{
+	struct session s = example();
+	char tail[255 - SESSION_HOST_BYTES + 1];
+	const char *line;
+
+	memset(tail, '\xff', sizeof(tail) - 1);
+	tail[sizeof(tail) - 1] = '\0';
+	s.host_len = SESSION_HOST_BYTES;
+	memset(s.host, '\xff', SESSION_HOST_BYTES);
+	s.user_len = SESSION_USER_BYTES;
+	memset(s.user, '\xff', SESSION_USER_BYTES);
+	s.client = s.target = s.bound = address(
+		"[2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff]:65535");
+	s.bytes_up = s.bytes_down = UINT64_MAX;
+	s.ended_ms = INT64_MAX;
+	s.outcome = OUTCOME_HANDSHAKE;
+	s.error = EPROTONOSUPPORT;
+	line = line_of(&s, tail);
+	ck_assert_uint_lt(strlen(line), LOG_LINE_BYTES);
+	ck_assert_ptr_nonnull(strstr(line, "...:65535\" address="));
+	ck_assert_ptr_nonnull(strstr(line, " outcome=handshake-timeout "
+					   "error=EPROTONOSUPPORT"));
+}
+END_TEST
+
+START_TEST(every_size_is_respected)
+{
+	struct session s = example();
+	struct span none = { NULL, 0 };
+	char out[512];
+
+	s.user[0] = '\n';
+	for (size_t size = 0; size < sizeof(out); size++) {
+		memset(out, '#', sizeof(out));
+		ck_assert_uint_le(access_logfmt(&s, none, &names, out, size),
+				  size);
+		ck_assert_int_eq(out[size], '#');
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("access");
+	TCase *t = tcase_create("all");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_test(t, a_session_is_told_in_one_line);
+	tcase_add_test(t, a_target_by_address_is_told_once);
+	tcase_add_test(t, what_is_not_known_is_left_out);
+	tcase_add_test(t, names_are_escaped);
+	tcase_add_test(t, a_long_name_is_put_together);
+	tcase_add_test(t, numbers_have_all_their_digits);
+	tcase_add_test(t, the_worst_session_keeps_its_outcome);
+	tcase_add_test(t, every_size_is_respected);
+	suite_add_tcase(s, t);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,60 @@
+/*
+ * The first byte decides, within what a listener speaks.
+ */
+#include "daemon/proxy/guess.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+#define BOTH (PROTOCOL_BIT(PROTOCOL_SOCKS5) | PROTOCOL_BIT(PROTOCOL_HTTP))
+
+START_TEST(five_is_socks5)
+{
+	ck_assert_int_eq(guess_protocol(5, BOTH), PROTOCOL_SOCKS5);
+	ck_assert_int_eq(guess_protocol(5, PROTOCOL_BIT(PROTOCOL_SOCKS5)),
+			 PROTOCOL_SOCKS5);
+	ck_assert_int_eq(guess_protocol(5, PROTOCOL_BIT(PROTOCOL_HTTP)),
+			 PROTOCOL_NONE);
+}
+END_TEST
+
+START_TEST(a_method_or_an_empty_line_is_http)
+{
+	ck_assert_int_eq(guess_protocol('C', BOTH), PROTOCOL_HTTP);
+	ck_assert_int_eq(guess_protocol('g', BOTH), PROTOCOL_HTTP);
+	ck_assert_int_eq(guess_protocol('\r', BOTH), PROTOCOL_HTTP);
+	ck_assert_int_eq(guess_protocol('C', PROTOCOL_BIT(PROTOCOL_SOCKS5)),
+			 PROTOCOL_NONE);
+}
+END_TEST
+
+START_TEST(nothing_else_is_anything)
+{
+	static const uint8_t bytes[] = { 0,    1,   4,    6,    0x16,
+					 '\n', ' ', '\t', '(',  ':',
+					 '"',  '/', 0x7f, 0x80, 0xff };
+
+	for (size_t i = 0; i < ARRAY_SIZE(bytes); i++)
+		ck_assert_int_eq(guess_protocol(bytes[i], BOTH), PROTOCOL_NONE);
+	for (unsigned c = 0; c < 256; c++)
+		ck_assert_int_eq(guess_protocol((uint8_t)c, 0), PROTOCOL_NONE);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("guess");
+	TCase *t = tcase_create("all");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_test(t, five_is_socks5);
+	tcase_add_test(t, a_method_or_an_empty_line_is_http);
+	tcase_add_test(t, nothing_else_is_anything);
+	suite_add_tcase(s, t);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

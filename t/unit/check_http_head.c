@@ -1,0 +1,507 @@
+/*
+ * CONNECT heads: each cut at every byte, each rule of the grammar broken once,
+ * each bound from both sides; and the replies.
+ */
+#include "daemon/proxy/http_head.h"
+#include "daemon/proxy/http_reply.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * Parses `in` cut at every byte, from exact copies so that a sanitizer sees a
+ * read beyond the cut; an answer other than -EAGAIN must never change.
+ */
+static int parse(struct http_head *ret, struct span in, enum outcome *ret_fault)
+{
+	enum outcome fault = OUTCOME_NONE;
+	int last = -EAGAIN;
+
+	*ret_fault = OUTCOME_NONE;
+	for (size_t len = 0; len <= in.len; len++) {
+		uint8_t *copy = malloc(len + !len);
+		struct http_head got;
+		int r;
+
+		ck_assert_ptr_nonnull(copy);
+		if (len)
+			memcpy(copy, in.at, len);
+		r = http_head_parse(&got, (struct span){ copy, len }, &fault);
+		if (last != -EAGAIN) {
+			ck_assert_int_eq(r, last);
+			ck_assert_int_eq(fault, *ret_fault);
+		}
+		ck_assert(r != 0 && (r == -EBADMSG) == (fault != OUTCOME_NONE));
+		ck_assert(r < 0 || ((size_t)r <= len && r <= HTTP_HEAD_MAX));
+		last = r;
+		*ret_fault = fault;
+		free(copy);
+	}
+	ck_assert_int_eq(http_head_parse(ret, in, &fault), last);
+	return last;
+}
+
+static struct span span_of(const char *text)
+{
+	return (struct span){ (const uint8_t *)text, strlen(text) };
+}
+
+/* OUTCOME_NONE: good or not complete. */
+static enum outcome fault_of(const char *text)
+{
+	struct http_head h;
+	enum outcome fault;
+
+	(void)parse(&h, span_of(text), &fault);
+	return fault;
+}
+
+static bool is_good(const char *text)
+{
+	struct http_head h;
+	enum outcome fault;
+
+	return parse(&h, span_of(text), &fault) == (int)strlen(text);
+}
+
+#define HOST "Host: a\r\n"
+
+static enum outcome authority(const char *text)
+{
+	char head[600];
+
+	(void)snprintf(head, sizeof(head), "CONNECT %s HTTP/1.0\r\n\r\n", text);
+	return is_good(head) ? OUTCOME_NONE : fault_of(head);
+}
+
+static enum outcome fields(const char *text)
+{
+	char head[600];
+
+	(void)snprintf(head, sizeof(head), "CONNECT a:1 HTTP/1.1\r\n%s\r\n",
+		       text);
+	return is_good(head) ? OUTCOME_NONE : fault_of(head);
+}
+
+START_TEST(heads_of_real_clients_are_read)
+{
+	ck_assert(is_good("CONNECT example.com:443 HTTP/1.1\r\n"
+			  "Host: example.com:443\r\nUser-Agent: curl/7.88.1\r\n"
+			  "Proxy-Connection: Keep-Alive\r\n\r\n"));
+	ck_assert(is_good("CONNECT 127.0.0.1:22 HTTP/1.0\r\n\r\n"));
+	ck_assert(is_good("CONNECT [::1]:22 HTTP/1.0\r\n\r\n"));
+	ck_assert(is_good("\r\nCONNECT a:1 HTTP/1.0\r\n\r\n"));
+}
+END_TEST
+
+START_TEST(the_target_and_the_end_are_told)
+{
+	const struct span in = span_of("CONNECT Www.Example.com:65535 HTTP/1.1"
+				       "\r\n" HOST "\r\n\x16\x03\r\n\r\n");
+	struct http_head h;
+	enum outcome fault;
+
+	ck_assert_int_eq(parse(&h, in, &fault), (int)in.len - 6);
+	ck_assert_uint_eq(h.minor, 1);
+	ck_assert_uint_eq(h.target.port, 65535);
+	ck_assert_int_eq(h.target.addr.family, AF_UNSPEC);
+	ck_assert_ptr_eq(h.target.host.at, in.at + 8);
+	ck_assert_uint_eq(h.target.host.len, 15);
+}
+END_TEST
+
+START_TEST(literals_are_addresses)
+{
+	char out[ADDR_STRLEN];
+	struct http_head h;
+	enum outcome fault;
+
+	ck_assert_int_gt(parse(&h,
+			       span_of("CONNECT [2001:DB8::1]:080 HTTP/1.0"
+				       "\r\n\r\n"),
+			       &fault),
+			 0);
+	ck_assert_str_eq(addr_format(&h.target.addr, out, sizeof(out)),
+			 "[2001:db8::1]:80");
+	ck_assert_int_gt(parse(&h,
+			       span_of("CONNECT [::ffff:10.0.0.1]:1 HTTP/1.0"
+				       "\r\n\r\n"),
+			       &fault),
+			 0);
+	ck_assert_str_eq(addr_format(&h.target.addr, out, sizeof(out)),
+			 "10.0.0.1:1");
+	ck_assert_uint_eq(h.target.host.len, 0);
+}
+END_TEST
+
+START_TEST(authorities_need_a_host_and_a_port)
+{
+	static const char *const bad[] = {
+		"",
+		"/",
+		"*",
+		"a",
+		":80",
+		"a:",
+		":",
+		"a:0",
+		"a:00",
+		"a:65536",
+		"a:99999",
+		"a:100000",
+		"a:000080",
+		"a:4294967297",
+		"a:-1",
+		"a:+1",
+		"a:8o",
+		"a:0x50",
+		"a: 80",
+		"a:80/",
+		"a:80/x",
+		"a:80?q",
+		"a:80#f",
+		"a/b:80",
+		"a?b:80",
+		"a#b:80",
+		"user@a:80",
+		"user:pw@a:80",
+		"http://a:80",
+		"http://a:80/",
+		"//a:80",
+		"::1:80",
+		"[::1]",
+		"[::1]80",
+		"[::1]x:80",
+		"x[::1]:80",
+		"[]:80",
+		"[a]:80",
+		"[1.2.3.4]:80",
+		"[fe80::1%lo]:80",
+		"[fe80::1%25lo]:80",
+		"[v1.a]:80",
+		"[::1:80",
+		"::1]:80",
+		"a:b:80",
+		"a..b:80",
+		".:80",
+		"a%41:80",
+		"a b:80",
+		"127.1:80",
+		"0x7f000001:80",
+		"0.0.0.0:80",
+		"[::]:80",
+		"[::ffff:0.0.0.0]:80",
+		"a,b:80",
+		"b\xc3\xbc:80",
+		"a\tb:80",
+		"a\\b:80",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		ck_assert_msg(authority(bad[i]) == OUTCOME_BAD_AUTHORITY,
+			      "%s: %s", bad[i],
+			      outcome_word(authority(bad[i])));
+	ck_assert_int_eq(authority("a:1"), OUTCOME_NONE);
+	ck_assert_int_eq(authority("a.:65535"), OUTCOME_NONE);
+	ck_assert_int_eq(authority("a_b-c.d:00080"), OUTCOME_NONE);
+}
+END_TEST
+
+START_TEST(authorities_have_a_longest)
+{
+	char text[300];
+
+	memset(text, 'a', sizeof(text));
+	for (size_t i = 63; i < 253; i += 64)
+		text[i] = '.';
+	(void)snprintf(text + 253, sizeof(text) - 253, ".:65535");
+	ck_assert_int_eq(authority(text), OUTCOME_NONE);
+	(void)snprintf(text + 253, sizeof(text) - 253, "a:65535");
+	ck_assert_int_eq(authority(text), OUTCOME_BAD_AUTHORITY);
+	memset(text, 'a', 261);
+	text[260] = '\0';
+	(void)snprintf(text, sizeof(text), "CONNECT %0260d", 0);
+	ck_assert_int_eq(fault_of(text), OUTCOME_NONE);
+	(void)snprintf(text, sizeof(text), "CONNECT %0261d", 0);
+	ck_assert_int_eq(fault_of(text), OUTCOME_BAD_AUTHORITY);
+}
+END_TEST
+
+START_TEST(other_methods_are_told_apart)
+{
+	ck_assert_int_eq(fault_of("GET "), OUTCOME_BAD_METHOD);
+	ck_assert_int_eq(fault_of("GET http://a/ HTTP/1.1\r\n"),
+			 OUTCOME_BAD_METHOD);
+	ck_assert_int_eq(fault_of("connect a:1 HTTP/1.1\r\n"),
+			 OUTCOME_BAD_METHOD);
+	ck_assert_int_eq(fault_of("CONNEC a"), OUTCOME_BAD_METHOD);
+	ck_assert_int_eq(fault_of("CONNECTX a"), OUTCOME_BAD_METHOD);
+	ck_assert_int_eq(fault_of("PRI * HTTP/2.0\r\n"), OUTCOME_BAD_METHOD);
+	ck_assert_int_eq(fault_of("abcdefghijklmnopqrstuvwxyzABCDEF "),
+			 OUTCOME_BAD_METHOD);
+	ck_assert_int_eq(fault_of("abcdefghijklmnopqrstuvwxyzABCDEF"),
+			 OUTCOME_NONE);
+	ck_assert_int_eq(fault_of("abcdefghijklmnopqrstuvwxyzABCDEFG"),
+			 OUTCOME_BAD_REQUEST);
+}
+END_TEST
+
+START_TEST(rubbish_is_refused_early)
+{
+	static const char *const bad[] = {
+		" ",         "\n",       "\r\r",        "\r\n\r\n",
+		"\r\n\n",    "\x16\x03", "SSH-2.0-x\r", "CONNECT\t",
+		"CONNECT\r", "CONN\x80", "(",           "C:",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		ck_assert_msg(fault_of(bad[i]) == OUTCOME_BAD_REQUEST, "%zu",
+			      i);
+	ck_assert_int_eq(fault_of("CONNECT /"), OUTCOME_BAD_AUTHORITY);
+	ck_assert_int_eq(fault_of("CONNECT a:1\r"), OUTCOME_BAD_AUTHORITY);
+}
+END_TEST
+
+START_TEST(versions_are_told_apart)
+{
+	ck_assert(is_good("CONNECT a:1 HTTP/1.1\r\n" HOST "\r\n"));
+	ck_assert(is_good("CONNECT a:1 HTTP/1.2\r\n" HOST "\r\n"));
+	ck_assert_int_eq(fault_of("CONNECT a:1 HTTP/2.0"), OUTCOME_BAD_VERSION);
+	ck_assert_int_eq(fault_of("CONNECT a:1 HTTP/0.9"), OUTCOME_BAD_VERSION);
+	ck_assert_int_eq(fault_of("CONNECT a:1 HTTP/11"), OUTCOME_BAD_REQUEST);
+	ck_assert_int_eq(fault_of("CONNECT a:1 HTTP/1.x"), OUTCOME_BAD_REQUEST);
+	ck_assert_int_eq(fault_of("CONNECT a:1 HTTP/1.10"),
+			 OUTCOME_BAD_REQUEST);
+	ck_assert_int_eq(fault_of("CONNECT a:1 HTTP/x"), OUTCOME_BAD_REQUEST);
+	ck_assert_int_eq(fault_of("CONNECT a:1 http"), OUTCOME_BAD_REQUEST);
+	ck_assert_int_eq(fault_of("CONNECT a:1  "), OUTCOME_BAD_REQUEST);
+	ck_assert_int_eq(fault_of("CONNECT a:1 HTTP/1.1 "),
+			 OUTCOME_BAD_REQUEST);
+	ck_assert_int_eq(fault_of("CONNECT a:1 HTTP/1.1\n"),
+			 OUTCOME_BAD_REQUEST);
+	ck_assert_int_eq(fault_of("CONNECT a:1 HTTP/1.1\r\r"),
+			 OUTCOME_BAD_REQUEST);
+}
+END_TEST
+
+START_TEST(fields_follow_the_grammar)
+{
+	static const char *const good[] = {
+		HOST,
+		"HOST:a\r\n",
+		"host: \t a \t \r\n",
+		"Host:\r\n",
+		"Host: [::1]:80\r\n",
+		HOST "X:\r\n",
+		HOST "X: \r\n",
+		HOST "X: a b\tc\r\n",
+		HOST "X: \x80\xff\r\n",
+		HOST "!#$%&'*+-.^_`|~9z: (\"):\r\n",
+		"A: b\r\n" HOST,
+		HOST "Content-Length: 0\r\n",
+		HOST "Content-Lengt: 5\r\n",
+	};
+	static const char *const bad[] = {
+		HOST "X\r\n",           HOST ": a\r\n",
+		HOST "X : a\r\n",       HOST "X\t: a\r\n",
+		HOST " X: a\r\n",       HOST "X: a\r\n b\r\n",
+		HOST "X: a\r\n\tb\r\n", HOST "X: a\n",
+		HOST "X: a\nY: b\r\n",  HOST "X: a\rb\r\n",
+		HOST "X: a\r\r\n",      HOST "X: a\x7f\r\n",
+		HOST "X: \x01\r\n",     HOST "X: a\x0b\r\n",
+		HOST "X(: a\r\n",       HOST "X\x80: a\r\n",
+		HOST "X Y: a\r\n",      HOST "\n",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+		ck_assert_msg(fields(good[i]) == OUTCOME_NONE, "good %zu", i);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		ck_assert_msg(fields(bad[i]) == OUTCOME_BAD_REQUEST, "bad %zu",
+			      i);
+}
+END_TEST
+
+START_TEST(a_nul_in_a_value_is_refused)
+{
+	static const uint8_t in[] = "CONNECT a:1 HTTP/1.0\r\nX: a\0b\r\n\r\n";
+	struct http_head h;
+	enum outcome fault;
+
+	ck_assert_int_eq(parse(&h, (struct span){ in, sizeof(in) - 1 }, &fault),
+			 -EBADMSG);
+	ck_assert_int_eq(fault, OUTCOME_BAD_REQUEST);
+}
+END_TEST
+
+START_TEST(http_1_1_needs_one_host_field)
+{
+	ck_assert_int_eq(fields(""), OUTCOME_BAD_REQUEST);
+	ck_assert_int_eq(fields("X: a\r\n"), OUTCOME_BAD_REQUEST);
+	ck_assert_int_eq(fields(HOST HOST), OUTCOME_BAD_REQUEST);
+	ck_assert_int_eq(fields("Host: a b\r\n"), OUTCOME_BAD_REQUEST);
+	ck_assert_int_eq(fields("Host: a/b\r\n"), OUTCOME_BAD_REQUEST);
+	ck_assert_int_eq(fields("Host: u@a\r\n"), OUTCOME_BAD_REQUEST);
+	ck_assert_int_eq(fault_of("CONNECT a:1 HTTP/1.0\r\n" HOST HOST),
+			 OUTCOME_BAD_REQUEST);
+}
+END_TEST
+
+START_TEST(content_is_refused)
+{
+	static const char *const bad[] = {
+		"Content-Length: 1\r\n",
+		"content-length: \r\n",
+		"Content-Length: 00\r\n",
+		"Content-Length: 0, 0\r\n",
+		"Content-Length: -0\r\n",
+		"Content-Length: 0x0\r\n",
+		"Transfer-Encoding: chunked\r\n",
+		"TRANSFER-ENCODING:\r\n",
+		"Content-Length: 0\r\nContent-Length: 3\r\n",
+	};
+	char text[100];
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		(void)snprintf(text, sizeof(text), HOST "%s", bad[i]);
+		ck_assert_msg(fields(text) == OUTCOME_BAD_REQUEST, "%zu", i);
+	}
+}
+END_TEST
+
+/* A head of `count` fields (Host is one) and, if it can be, of `size` bytes. */
+static struct span make_head(char *out, size_t room, size_t count, size_t size)
+{
+	size_t len;
+
+	len = (size_t)snprintf(out, room, "CONNECT a:1 HTTP/1.1\r\n" HOST);
+	for (size_t i = 1; i < count; i++)
+		len += (size_t)snprintf(out + len, room - len, "X: y\r\n");
+	if (size > len + 4) {
+		memset(out + len - 2, 'z', size - len - 2);
+		len = size - 4;
+		memcpy(out + len, "\r\n", 2);
+		len += 2;
+	}
+	memcpy(out + len, "\r\n", 3);
+	return (struct span){ (const uint8_t *)out, len + 2 };
+}
+
+START_TEST(fields_have_a_greatest_number)
+{
+	char text[2000];
+	struct http_head h;
+	enum outcome fault;
+	struct span in;
+
+	in = make_head(text, sizeof(text), HTTP_FIELDS_MAX, 0);
+	ck_assert_int_eq(parse(&h, in, &fault), (int)in.len);
+	in = make_head(text, sizeof(text), HTTP_FIELDS_MAX + 1, 0);
+	ck_assert_int_eq(parse(&h, in, &fault), -EBADMSG);
+	ck_assert_int_eq(fault, OUTCOME_TOO_LARGE);
+}
+END_TEST
+
+START_TEST(heads_have_a_greatest_size)
+{
+	char text[HTTP_HEAD_MAX + 10];
+	enum outcome fault = OUTCOME_NONE;
+	struct http_head h;
+	struct span in;
+
+	in = make_head(text, sizeof(text), 1, HTTP_HEAD_MAX);
+	ck_assert_uint_eq(in.len, HTTP_HEAD_MAX);
+	ck_assert_int_eq(http_head_parse(&h, in, &fault), HTTP_HEAD_MAX);
+	in.len--;
+	ck_assert_int_eq(http_head_parse(&h, in, &fault), -EAGAIN);
+	in = make_head(text, sizeof(text), 1, HTTP_HEAD_MAX + 1);
+	ck_assert_int_eq(http_head_parse(&h, in, &fault), -EBADMSG);
+	ck_assert_int_eq(fault, OUTCOME_TOO_LARGE);
+	in.len = HTTP_HEAD_MAX;
+	fault = OUTCOME_NONE;
+	ck_assert_int_eq(http_head_parse(&h, in, &fault), -EBADMSG);
+	ck_assert_int_eq(fault, OUTCOME_TOO_LARGE);
+	in.len = HTTP_HEAD_MAX - 1;
+	ck_assert_int_eq(http_head_parse(&h, in, &fault), -EAGAIN);
+}
+END_TEST
+
+START_TEST(errors_are_whole_responses)
+{
+	static const int known[] = { 400, 403, 405, 408, 431, 500,
+				     501, 502, 503, 504, 505 };
+	char out[HTTP_REPLY_MAX], want[64];
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		size_t len = http_error_format(out, sizeof(out), known[i]);
+		const char *body = strstr(out, "\r\n\r\n");
+
+		ck_assert_uint_gt(len, 0);
+		ck_assert_uint_eq(len, strlen(out));
+		ck_assert_ptr_nonnull(body);
+		(void)snprintf(want, sizeof(want), "HTTP/1.1 %d ", known[i]);
+		ck_assert_mem_eq(out, want, strlen(want));
+		(void)snprintf(want, sizeof(want), "Content-Length: %zu\r\n",
+			       strlen(body + 4));
+		ck_assert_ptr_nonnull(strstr(out, want));
+		ck_assert_ptr_nonnull(strstr(out, "Connection: close\r\n"));
+		ck_assert(!strstr(out, "Allow: CONNECT\r\n") ==
+			  (known[i] != 405));
+	}
+	for (int o = 0; o < OUTCOME_COUNT; o++) {
+		int status = outcome_http((enum outcome)o);
+
+		if (!status)
+			continue;
+		(void)snprintf(want, sizeof(want), "HTTP/1.1 %d ", status);
+		ck_assert_uint_gt(http_error_format(out, sizeof(out), status),
+				  0);
+		ck_assert_mem_eq(out, want, strlen(want));
+	}
+}
+END_TEST
+
+START_TEST(errors_that_do_not_fit_are_not_written)
+{
+	char out[HTTP_REPLY_MAX];
+	size_t len = http_error_format(out, sizeof(out), 405);
+
+	ck_assert_uint_eq(http_error_format(out, len + 1, 405), len);
+	ck_assert_uint_eq(http_error_format(out, len, 405), 0);
+	ck_assert_uint_eq(http_error_format(out, 1, 405), 0);
+	ck_assert_uint_gt(http_error_format(out, sizeof(out), 418), 0);
+	ck_assert_mem_eq(out, "HTTP/1.1 500 ", 13);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("http_head");
+	TCase *t = tcase_create("all");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_test(t, heads_of_real_clients_are_read);
+	tcase_add_test(t, the_target_and_the_end_are_told);
+	tcase_add_test(t, literals_are_addresses);
+	tcase_add_test(t, authorities_need_a_host_and_a_port);
+	tcase_add_test(t, authorities_have_a_longest);
+	tcase_add_test(t, other_methods_are_told_apart);
+	tcase_add_test(t, rubbish_is_refused_early);
+	tcase_add_test(t, versions_are_told_apart);
+	tcase_add_test(t, fields_follow_the_grammar);
+	tcase_add_test(t, a_nul_in_a_value_is_refused);
+	tcase_add_test(t, http_1_1_needs_one_host_field);
+	tcase_add_test(t, content_is_refused);
+	tcase_add_test(t, fields_have_a_greatest_number);
+	tcase_add_test(t, heads_have_a_greatest_size);
+	tcase_add_test(t, errors_are_whole_responses);
+	tcase_add_test(t, errors_that_do_not_fit_are_not_written);
+	suite_add_tcase(s, t);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,136 @@
+/*
+ * What rules are made of: specifications that make no sense, bounds, names.
+ */
+#include "daemon/proxy/rules.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+static int try_spec(struct rule_spec spec, bool client)
+{
+	struct rules *rules = NULL;
+	int r = client ? rules_new(&rules, &spec, 1, NULL, 0)
+		       : rules_new(&rules, NULL, 0, &spec, 1);
+
+	ck_assert((r == 0) == (rules != NULL));
+	rules_free(rules);
+	return r;
+}
+
+static int try_match(struct rule_match m)
+{
+	return try_spec((struct rule_spec){ .to = &m, .to_count = 1 }, false);
+}
+
+START_TEST(nonsense_is_refused)
+{
+	static const char *const names[] = { "",    ".",     "..",
+					     "a b", "*.a",   "a..b",
+					     "..a", "127.1", "a/b" };
+	const struct rule_match name = { .type = RULE_MATCH_NAME, .name = "a" };
+	const struct port_range bad = { 2, 1 };
+	const uint16_t zero = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		ck_assert_int_eq(
+			try_match((struct rule_match){ .type = RULE_MATCH_NAME,
+						       .name = names[i] }),
+			-EINVAL);
+		ck_assert_int_eq(
+			try_match((struct rule_match){
+				.type = RULE_MATCH_SUFFIX, .name = names[i] }),
+			-EINVAL);
+	}
+	ck_assert_int_eq(try_match((struct rule_match){ .type = 9 }), -EINVAL);
+	ck_assert_int_eq(
+		try_match((struct rule_match){ .type = RULE_MATCH_NAME }),
+		-EINVAL);
+	ck_assert_int_eq(try_match((struct rule_match){
+				 .type = RULE_MATCH_CLASS, .class = 99 }),
+			 -EINVAL);
+	ck_assert_int_eq(
+		try_match((struct rule_match){ .prefix = { .bits = 129 } }),
+		-EINVAL);
+	ck_assert_int_eq(try_match((struct rule_match){
+				 .prefix = { .bits = 8, .v4 = true } }),
+			 -EINVAL);
+	ck_assert_int_eq(
+		try_spec((struct rule_spec){ .from = &name, .from_count = 1 },
+			 false),
+		-EINVAL);
+	ck_assert_int_eq(
+		try_spec((struct rule_spec){ .to = &name, .to_count = 1 },
+			 true),
+		-EINVAL);
+	ck_assert_int_eq(try_spec((struct rule_spec){ .commands = 2 }, true),
+			 -EINVAL);
+	ck_assert_int_eq(
+		try_spec((struct rule_spec){ .ports = &bad, .port_count = 1 },
+			 false),
+		-EINVAL);
+	ck_assert_int_eq(try_spec((struct rule_spec){ .listeners = &zero,
+						      .listener_count = 1 },
+				  true),
+			 -EINVAL);
+	ck_assert_int_eq(try_match(name), 0);
+}
+END_TEST
+
+START_TEST(rules_are_counted_in_16_bits)
+{
+	struct rule_spec *specs = calloc(65536, sizeof(*specs));
+	struct rules *rules = NULL;
+	struct rule_query q = {
+		.client = { .family = AF_INET },
+		.target = { .family = AF_INET, .ip = { [12] = 8 } },
+	};
+	struct verdict v;
+
+	ck_assert_ptr_nonnull(specs);
+	ck_assert_int_eq(rules_new(&rules, NULL, 0, specs, 65536), -E2BIG);
+	specs[65534].allow = true;
+	for (size_t i = 0; i < 65534; i++)
+		specs[i].commands = 1u << 31;
+	ck_assert_int_eq(rules_new(&rules, NULL, 0, specs, 65535), 0);
+	v = rules_request(rules, &q);
+	ck_assert(v.allow);
+	ck_assert_uint_eq(v.rule, 65535);
+	rules_free(rules);
+	free(specs);
+}
+END_TEST
+
+START_TEST(rules_have_names)
+{
+	const struct rule_spec clients[] = { { .name = "lan" } };
+	const struct rule_spec requests[] = { { 0 }, { .name = "mail" } };
+	struct rules *r;
+
+	ck_assert_int_eq(rules_new(&r, clients, 1, requests, 2), 0);
+	ck_assert_str_eq(rules_client_name(r, 1), "lan");
+	ck_assert_str_eq(rules_client_name(r, 0), "");
+	ck_assert_str_eq(rules_client_name(r, 2), "");
+	ck_assert_str_eq(rules_request_name(r, 1), "");
+	ck_assert_str_eq(rules_request_name(r, 2), "mail");
+	ck_assert_str_eq(rules_request_name(r, 3), "");
+	rules_free(r);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("rules_new");
+	TCase *t = tcase_create("all");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_test(t, nonsense_is_refused);
+	tcase_add_test(t, rules_are_counted_in_16_bits);
+	tcase_add_test(t, rules_have_names);
+	suite_add_tcase(s, t);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
