@@ -181,11 +181,11 @@ static bool within_bounds(const struct conf_source *s, size_t more,
 {
 	const char *what = NULL;
 
-	if (s->len + more > CONF_SOURCE_BYTES_MAX)
+	if (more && s->len + more > CONF_SOURCE_BYTES_MAX)
 		what = "the configuration is larger than 16 MiB";
 	else if (s->files > CONF_SOURCE_FILES_MAX)
 		what = "more than 1000 files are included";
-	else if (s->line > CONF_SOURCE_LINES_MAX)
+	else if (s->line - 1 > CONF_SOURCE_LINES_MAX)
 		what = "the configuration has more than 65535 lines";
 	if (!what)
 		return true;

@@ -20,10 +20,11 @@
 static void handle(void *arg)
 {
 	struct tcp_conn *c = arg;
-	struct tcp_listener *l = c->listener;
+	struct tcp_listener *l = c->owner.listener;
 	struct worker *w = container_of(net_self(), struct worker, net);
 
 	count_add(&w->tasks, 1);
+	conn_own_by_task(c);
 	c->handled = &c;
 	l->handler(c, l->ctx);
 	if (c) /* no relay took it */
@@ -33,7 +34,7 @@ static void handle(void *arg)
 
 static void unhandled(struct tcp_conn *c, int r)
 {
-	struct tcp_listener *l = c->listener;
+	struct tcp_listener *l = c->owner.listener;
 
 	if (l->options.unhandled)
 		l->options.unhandled(&c->peer, r, l->ctx);
@@ -42,25 +43,21 @@ static void unhandled(struct tcp_conn *c, int r)
 
 static void start_handler(struct tcp_conn *c)
 {
-	int r;
+	int r = task_start(handle, c, NULL);
 
-	c->handled = NULL;
-	r = task_start(handle, c, NULL);
 	if (r < 0) {
 		tcp_conn_set_reset(c);
 		unhandled(c, r);
 	}
 }
 
-static void wake_handler(struct watch *w)
+static void first_byte(struct watch *w)
 {
 	struct tcp_conn *c = container_of(w, struct tcp_conn, watch);
 
 	if (!(w->ready & CONN_READABLE))
 		return;
-	timer_stop(net_self()->loop, &c->silence);
-	c->silent = false;
-	conn_own_by_task(c);
+	conn_end_silence(c);
 	start_handler(c);
 }
 
@@ -80,7 +77,7 @@ static void begin(struct acceptor *a, int fd, const struct addr *peer)
 		count_add(&a->worker->rejected, 1);
 		return;
 	}
-	c->listener = l;
+	c->owner.listener = l;
 	c->accepted = c->handshaking = true;
 	c->urgent_inline = true; /* inherited */
 	count_add(&a->worker->accepted, 1);
@@ -90,11 +87,8 @@ static void begin(struct acceptor *a, int fd, const struct addr *peer)
 		start_handler(c);
 		return;
 	}
-	c->silent = true;
-	c->silence = (struct timer){ .fire = stayed_silent };
-	c->watch.notify = wake_handler;
-	if (timer_set(net->loop, &c->silence,
-		      c->started_ms + l->options.first_byte_ms) < 0)
+	if (conn_await_first_byte(c, c->started_ms + l->options.first_byte_ms,
+				  first_byte, stayed_silent) < 0)
 		unhandled(c, -ENOMEM);
 }
 

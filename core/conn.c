@@ -74,9 +74,38 @@ int conn_new(struct tcp_conn **ret, int fd, const struct addr *peer)
 		free(c);
 		return r;
 	}
-	list_append(&n->conns, &c->link);
+	n->conn_count++;
 	*ret = c;
 	return 0;
+}
+
+int conn_await_first_byte(struct tcp_conn *c, int64_t until,
+			  void (*notify)(struct watch *w),
+			  void (*silence)(struct timer *t))
+{
+	struct net *n = net_self();
+	int r;
+
+	c->silence = (struct timer){ .fire = silence };
+	r = timer_set(n->loop, &c->silence, until);
+	if (r < 0) {
+		c->handled = NULL;
+		return r;
+	}
+	list_append(&n->silent, &c->link);
+	c->silent = true;
+	c->watch.notify = notify;
+	return 0;
+}
+
+void conn_end_silence(struct tcp_conn *c)
+{
+	if (!c->silent)
+		return;
+	c->silent = false;
+	timer_stop(net_self()->loop, &c->silence);
+	list_remove(&c->link);
+	c->handled = NULL;
 }
 
 void conn_handshake_done(struct tcp_conn *c)
@@ -92,15 +121,14 @@ void tcp_conn_close(struct tcp_conn *c)
 	struct net *n = net_self();
 
 	conn_handshake_done(c);
-	if (c->silent)
-		timer_stop(n->loop, &c->silence);
-	else if (c->handled)
+	conn_end_silence(c);
+	if (c->handled)
 		*c->handled = NULL;
 	if (c->reset)
 		sock_set_reset(c->watch.fd);
 	watch_forget(n->loop, &c->watch);
 	close_fd(&c->watch.fd);
-	list_remove(&c->link);
+	n->conn_count--;
 	if (c->accepted) {
 		count_add(&n->active, -1);
 		if (n->room)
@@ -227,6 +255,29 @@ void tcp_conn_linger(struct tcp_conn *c, size_t max_bytes, int64_t deadline)
 			return;
 		max_bytes -= (size_t)n;
 	}
+}
+
+bool tcp_conn_is_reset(const struct tcp_conn *c)
+{
+	return c->watch.ready & (EPOLLERR | EPOLLHUP);
+}
+
+static void cancel_task(struct watch *w)
+{
+	struct tcp_conn *c = container_of(w, struct tcp_conn, watch);
+
+	if (tcp_conn_is_reset(c))
+		task_cancel(c->owner.task);
+}
+
+void tcp_conn_watch_reset(struct tcp_conn *c, bool on)
+{
+	conn_own_by_task(c);
+	if (!on)
+		return;
+	c->owner.task = task_self();
+	c->watch.notify = cancel_task;
+	cancel_task(&c->watch); /* it may have happened already */
 }
 
 const struct addr *tcp_conn_peer(const struct tcp_conn *c)

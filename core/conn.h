@@ -21,19 +21,23 @@ struct tcp_conn {
 	struct watch watch;
 	const struct conn_ops *ops;
 	union {
-		struct task *task;       /* waits for `want` */
-		struct tcp_relay *relay; /* watch.notify says so */
+		struct tcp_listener *listener; /* until its handler runs */
+		struct task *task;	       /* waits for `want` */
+		struct tcp_relay *relay;       /* watch.notify says so */
 	} owner;
-	struct tcp_listener *listener; /* NULL: dialled */
 	union {
-		struct timer silence;      /* until the first byte */
-		struct tcp_conn **handled; /* the handler's hold on it */
+		struct { /* while silent */
+			struct timer silence; /* until the first byte */
+			struct list link;     /* in net.silent */
+		};
+		struct {
+			struct tcp_conn **handled; /* the handler's hold */
+			uint32_t want;
+		};
 	};
-	struct list link; /* in net.conns */
 	int64_t started_ms;
 	struct addr peer;
-	uint32_t want;
-	bool silent; /* nothing came yet: `silence` runs */
+	bool silent; /* nothing came yet */
 	bool accepted, handshaking, reset, urgent_inline;
 };
 
@@ -63,6 +67,14 @@ int conn_wait(struct tcp_conn *c, uint32_t bits, int64_t deadline) MUST_CHECK;
 /* The relay takes the connection from its handler. */
 void conn_give(struct tcp_conn *c, struct tcp_relay *r,
 	       void (*notify)(struct watch *w));
+
+/* Waits for the first byte: notify() is told of it, silence fires without. */
+int conn_await_first_byte(struct tcp_conn *c, int64_t until,
+			  void (*notify)(struct watch *w),
+			  void (*silence)(struct timer *t)) MUST_CHECK;
+
+/* The end of that wait, if it was on. */
+void conn_end_silence(struct tcp_conn *c);
 
 /* Events of the connection wake the task that waits for them. */
 void conn_own_by_task(struct tcp_conn *c);

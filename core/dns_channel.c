@@ -42,7 +42,7 @@ struct dns_channel {
 	struct list sockets;
 	struct timer timer;
 	int64_t due; /* while the timer is armed */
-	size_t load;
+	size_t load, streak;
 	int socket_error; /* of the last socket(2), negative */
 };
 
@@ -310,6 +310,11 @@ size_t dns_channel_load(const struct dns_channel *c)
 	return c->load;
 }
 
+size_t dns_channel_streak(const struct dns_channel *c)
+{
+	return c->streak;
+}
+
 /* --- Questions ---------------------------------------------------------- */
 
 static void landed(void *arg, int status, int timeouts UNUSED,
@@ -343,6 +348,7 @@ int dns_ask(struct dns_channel *c, struct dns_question *q, const char *name,
 		return -ENOMEM;
 	*f = (struct dns_flight){ q, c, family };
 	q->flight = f;
+	c->streak = c->load > 0 ? c->streak + 1 : 1;
 	c->load++;
 	ares_query(c->ares, name, 1 /* IN */, family == AF_INET ? 1 : 28,
 		   landed, f);

@@ -45,6 +45,12 @@ void dns_channel_free(struct dns_channel *c);
 size_t dns_channel_load(const struct dns_channel *c);
 
 /*
+ * How many it was asked since it had none to work at: c-ares sends all of
+ * these from one port, and closes its sockets only then.
+ */
+size_t dns_channel_streak(const struct dns_channel *c);
+
+/*
  * Asks for a name's addresses of one family, as they are: no search list, no
  * hosts file.  -ENOMEM: not asked.
  */

@@ -10,7 +10,7 @@ static _Thread_local struct net *self;
 int net_init(struct net *n, struct loop *l, const struct net_options *o)
 {
 	*n = (struct net){ .loop = l, .worker = o->worker };
-	list_init(&n->conns);
+	list_init(&n->silent);
 	list_init(&n->relays);
 	list_init(&n->moved);
 	buffers_init(&n->buffers, o->buffer_bytes);
@@ -26,7 +26,7 @@ void net_done(struct net *n)
 {
 	if (!n->loop)
 		return;
-	ASSERT(list_empty(&n->conns) && list_empty(&n->relays));
+	ASSERT(n->conn_count == 0 && list_empty(&n->relays));
 	ASSERT(n->buffers.used == 0);
 	timer_stop(n->loop, &n->tell);
 	pipes_done(&n->pipes);

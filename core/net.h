@@ -23,12 +23,13 @@ struct net {
 	struct loop *loop;
 	struct buffers buffers;
 	struct pipes pipes;
-	struct list conns;  /* every connection of this thread */
+	struct list silent; /* connections that have sent nothing yet */
 	struct list relays; /* every relay of this thread */
 	struct list moved;  /* relays whose progress is to be told */
 	struct timer tell;  /* once a second while `moved` has entries */
 	void (*room)(struct net *n); /* a connection ended; may be NULL */
 	unsigned worker;
+	size_t conn_count;
 	atomic_uint_least64_t active, handshakes, relay_count;
 	uint8_t *scratch; /* NET_SCRATCH_BYTES, for one call at a time */
 };

@@ -23,9 +23,18 @@
 /* c-ares tells its questions apart by 16 bits. */
 #define PENDING_MAX 16384
 
+/*
+ * A busy channel sends from one port for as long as it is never idle, which
+ * would leave 16 bits for a forger to guess.  So after this many questions a
+ * new one takes over; the old ones end what they have.
+ */
+#define STREAK_MAX   512
+#define RETIRING_MAX 4
+
 struct resolver {
 	struct name_asker asker;
 	struct dns_options dns; /* its pointers are our own copies */
+	struct dns_channel *retiring[RETIRING_MAX];
 	struct hosts_file hosts;
 	size_t max_pending;
 	const char *conf; /* the file to follow; NULL: none */
@@ -107,6 +116,8 @@ void resolver_free(struct resolver *r)
 		return;
 	name_queries_cancel(&r->asker);
 	dns_channel_free(r->asker.channel);
+	for (size_t i = 0; i < RETIRING_MAX; i++)
+		dns_channel_free(r->retiring[i]);
 	name_cache_free(r->asker.cache);
 	hosts_file_done(&r->hosts);
 	free((void *)r->dns.servers);
@@ -195,6 +206,35 @@ static void follow_conf(struct resolver *r)
 	dns_channel_free(old);
 }
 
+/* Frees the old channels that are done and returns a free place, or NULL. */
+static struct dns_channel **retired(struct resolver *r)
+{
+	struct dns_channel **empty = NULL;
+
+	for (size_t i = 0; i < RETIRING_MAX; i++) {
+		struct dns_channel **c = &r->retiring[i];
+
+		if (*c && dns_channel_load(*c) == 0)
+			dns_channel_free(TAKE_PTR(*c));
+		if (!*c)
+			empty = c;
+	}
+	return empty;
+}
+
+static void change_port(struct resolver *r)
+{
+	struct dns_channel **place, *channel;
+
+	if (dns_channel_streak(r->asker.channel) < STREAK_MAX)
+		return;
+	place = retired(r);
+	if (!place || dns_channel_new(&channel, r->asker.loop, &r->dns) < 0)
+		return;
+	*place = r->asker.channel;
+	r->asker.channel = channel;
+}
+
 /* Asks DNS for the name, or joins whoever does. */
 static int join_query(struct resolver *r, const char *name, size_t len,
 		      struct name_entry *e, struct name_waiter *w)
@@ -207,6 +247,7 @@ static int join_query(struct resolver *r, const char *name, size_t len,
 	}
 	if (a->query_count >= r->max_pending)
 		return -EBUSY;
+	change_port(r);
 	if (!e)
 		e = name_cache_add(a->cache, name, len);
 	return e ? name_query_start(a, e, w) : -ENOMEM;

@@ -209,11 +209,9 @@ static int cut(struct worker *w, void *arg)
 	*count += (size_t)count_get(&w->net.active);
 	tasks_cancel();
 	(void)relays_kill(&w->net);
-	list_for_each_safe (at, safe, &w->net.conns) {
+	list_for_each_safe (at, safe, &w->net.silent) {
 		struct tcp_conn *c = list_entry(at, struct tcp_conn, link);
 
-		if (!c->silent)
-			continue; /* its handler unwinds */
 		tcp_conn_set_reset(c);
 		tcp_conn_close(c);
 	}

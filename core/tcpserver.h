@@ -135,6 +135,15 @@ void tcp_conn_close(struct tcp_conn *c);
 /* Makes the coming close a reset. */
 void tcp_conn_set_reset(struct tcp_conn *c);
 
+/*
+ * From now until tcp_conn_watch_reset(c, false) a reset by the peer cancels
+ * the calling task while it waits for something else than this connection.
+ */
+void tcp_conn_watch_reset(struct tcp_conn *c, bool on);
+
+/* Tells whether the peer is known to be gone, not merely done sending. */
+bool tcp_conn_is_reset(const struct tcp_conn *c);
+
 const struct addr *tcp_conn_peer(const struct tcp_conn *c);
 
 /* Our own address; -errno of getsockname(2). */

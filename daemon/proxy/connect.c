@@ -130,6 +130,8 @@ static enum outcome name_failure(int r)
 		return OUTCOME_NAME_FAILED;
 	case -ECANCELED:
 		return OUTCOME_SHUTDOWN;
+	case -EBUSY:
+		return OUTCOME_LIMIT;
 	default:
 		return OUTCOME_NO_RESOURCES;
 	}

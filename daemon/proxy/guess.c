@@ -1,10 +1,9 @@
 /*
- * A SOCKS client begins with its version, an HTTP client with a method or with
- * the empty line that some send first (RFC 9112 §2.2).
+ * A SOCKS client begins with its version, an HTTP client with a method, and
+ * those that are registered are all in capital letters.
  */
 #include "daemon/proxy/guess.h"
 
-#include "daemon/proxy/http_head.h"
 #include "daemon/proxy/socks5_msg.h"
 
 enum session_protocol guess_protocol(uint8_t first, uint32_t enabled)
@@ -13,7 +12,7 @@ enum session_protocol guess_protocol(uint8_t first, uint32_t enabled)
 
 	if (first == SOCKS5_VERSION)
 		p = PROTOCOL_SOCKS5;
-	else if (first == '\r' || http_is_token_byte(first))
+	else if (first >= 'A' && first <= 'Z')
 		p = PROTOCOL_HTTP;
 	return (enabled & PROTOCOL_BIT(p)) ? p : PROTOCOL_NONE;
 }

@@ -154,6 +154,19 @@ static enum outcome find_protocol(struct request *rq)
 	return OUTCOME_NONE;
 }
 
+/* Finds and connects the target, as long as the client is there. */
+static enum outcome connect_for_client(struct request *rq)
+{
+	enum outcome o;
+
+	tcp_conn_watch_reset(rq->client, true);
+	o = request_connect(rq);
+	tcp_conn_watch_reset(rq->client, false);
+	if (o == OUTCOME_SHUTDOWN && tcp_conn_is_reset(rq->client))
+		o = OUTCOME_CLIENT_LEFT;
+	return o;
+}
+
 /* From the first byte to the relay; OUTCOME_NONE: the relay has it all. */
 static enum outcome serve(struct request *rq)
 {
@@ -166,12 +179,14 @@ static enum outcome serve(struct request *rq)
 	if (!v.allow)
 		return OUTCOME_DENIED; /* without a byte */
 	o = find_protocol(rq);
+	if (o == OUTCOME_BAD_PROTOCOL)
+		request_last_words(rq, NULL, 0);
 	if (o != OUTCOME_NONE)
 		return o;
 	o = rq->protocol->read_request(rq);
 	if (o == OUTCOME_NONE) {
 		note_request(rq);
-		o = request_connect(rq);
+		o = connect_for_client(rq);
 	}
 	if (o != OUTCOME_NONE) {
 		rq->protocol->refuse(rq, o);

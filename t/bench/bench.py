@@ -24,11 +24,11 @@ import subjects
 
 WORKS = ["connect", "pingpong", "down", "up", "paced", "idle", "fairness"]
 # Concurrency of each work.
-TUNNELS = {"connect": 64, "pingpong": 100, "down": 4, "up": 4, "paced": 12}
+TUNNELS = {"connect": 64, "pingpong": 100, "down": 8, "up": 8, "paced": 12}
 PACE = 250_000_000 // 8
 IDLE = (1000, 9000)
 # A paced load leaves CPU unused: it needs longer to show as much of it.
-LONGER = {"paced": 1.5}
+LONGER = {"paced": 2}
 # Peers that no target names need no more than every third round.
 RARE = ("tinyproxy", "squid")
 FAIR = ("floor", "spliced", "haproxy", "nginx", "microsocks", "danted")
@@ -190,7 +190,7 @@ class Run:
         text = report.table(head, result, what)
         result.update(
             machine=head, subjects=what, failed=self.failed,
-            rounds=[[{"subject": s, "work": w, **v}
+            rounds=[[{**v, "subject": s, "work": w}
                      for (s, w), v in r.items()] for r in rounds])
         return text, result
 

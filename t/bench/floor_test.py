@@ -334,7 +334,10 @@ def both_ways(proxy, size, slow=False, rcvbuf=0):
 
     def both(sock, me):
         def send():
-            result[me + " sent"] = send_random(sock, me, size, slow)
+            try:
+                result[me + " sent"] = send_random(sock, me, size, slow)
+            except OSError as e:
+                result[me + " sent"] = e
 
         sender = threading.Thread(target=send)
         sender.start()
@@ -350,7 +353,7 @@ def both_ways(proxy, size, slow=False, rcvbuf=0):
     with Server(serve, rcvbuf=rcvbuf) as server:
         with tunnel(proxy, server.addr) as sock:
             both(sock, "client")
-        assert done.wait(PATIENCE)
+        assert done.wait(PATIENCE), "it hangs"
     assert result["server sent"] == result["client got"]
     assert result["client sent"] == result["server got"]
 

@@ -8,8 +8,8 @@ UNIT = {
     "connect": ("new connections with a 1 KiB exchange", "µs CPU each",
                 "conn/s"),
     "pingpong": ("64-byte round trips on 100 tunnels", "µs CPU each", "rt/s"),
-    "down": ("bulk down, 4 tunnels", "ms CPU per GB", "MB/s"),
-    "up": ("bulk up, 4 tunnels", "ms CPU per GB", "MB/s"),
+    "down": ("bulk down, 8 tunnels", "ms CPU per GB", "MB/s"),
+    "up": ("bulk up, 8 tunnels", "ms CPU per GB", "MB/s"),
     "paced": ("bulk down, 12 tunnels of 250 Mbit/s", "ms CPU per GB", "MB/s"),
 }
 # What spliced has to reach: at most this share of the other's figure.

@@ -186,17 +186,25 @@ def adapt(conf, port, workers, log):
     The targets of a benchmark are on this machine, which the sample guards,
     so one rule that names loopback goes in front of its own.
     """
-    bare = re.sub(r"/\*.*?\*/", "", conf, flags=re.S)
-    bare = re.sub(r"(?m)(#|//(?=\s)).*$", "", bare)
-    bare = re.sub(r"\baddress\s*=\s*(\[[^\]]*\]|\"[^\"]*\")",
-                  f'address = "127.0.0.1:{port}"', bare)
-    bare = re.sub(r"(?m)^\s*(workers\s*=.*|user\s*=.*);", "", bare)
-    bare = re.sub(r"\btarget\s*=\s*\"[^\"]*\"", f'target = "file:{log}"',
-                  bare)
-    bare = re.sub(r"(?m)^(\s*rules\s*[:=]\s*\()",
-                  r'\1 { action = "allow"; to = [ "127.0.0.0/8" ]; '
-                  r'ports = [ "1024-65535" ]; },', bare)
-    return f"workers = {workers};\n{bare}"
+    ports = [port]
+
+    def own_address(_):
+        found = ports.pop() if ports else free_port()
+        return f'address = "127.0.0.1:{found}"'
+
+    conf = re.sub(r"/\*.*?\*/", "", conf, flags=re.S)
+    conf = re.sub(r"(?m)(^|\s)(#|//).*$", "", conf)
+    conf = re.sub(r"\baddress\s*=\s*(\[(\s*\"[^\"]*\"\s*,?)*\s*\]|\"[^\"]*\")",
+                  own_address, conf)
+    conf = re.sub(r"(?m)^\s*(workers|user)\s*[=:][^;]*;", "", conf)
+    conf = re.sub(r"(?m)^(\s*log\s*[=:]\s*\{)([^}]*)",
+                  lambda m: f'{m[1]} target = "file:{log}";'
+                  + re.sub(r"\btarget\s*=[^;]*;", "", m[2]), conf)
+    conf = re.sub(r"(?m)^(\s*rules\s*[=:]\s*\()(\s*\)?)",
+                  lambda m: m[1] + ' { action = "allow"; to = '
+                  '[ "loopback" ]; ports = [ "1024-65535" ]; }'
+                  + (m[2] if ")" in m[2] else "," + m[2]), conf)
+    return f"workers = {workers};\n{conf}"
 
 
 class Danted(Subject):

@@ -6,7 +6,7 @@ import socket
 import sys
 
 from lib import client
-from lib.case import SLOWNESS, Skip, each, eventually, timeout, tool
+from lib.case import SLOWNESS, Skip, each, eventually, same, timeout, tool
 from lib.daemon import Daemon
 from lib.origin import BLOCK, Origin, unused_port, web
 
@@ -41,9 +41,9 @@ def test_curl(t, scheme):
     d = named(t)
     o = Origin(t, web(HELLO))
     args = ['-p', '-x', proxy(d, scheme)]
-    assert curl(t, *args, url(o)) == (0, HELLO, '')
+    same(curl(t, *args, url(o)), (0, HELLO, ''))
     line = d.wait_access(outcome='closed')
-    assert line['protocol'] == ('http' if scheme == 'http' else 'socks5')
+    same(line['protocol'], 'http' if scheme == 'http' else 'socks5')
 
 
 @each('socks5h', 'http')
@@ -51,7 +51,7 @@ def test_curl_by_name(t, scheme):
     d = named(t)
     o = Origin(t, web(HELLO))
     args = ['-p', '-x', proxy(d, scheme)]
-    assert curl(t, *args, url(o, 'target.example')) == (0, HELLO, '')
+    same(curl(t, *args, url(o, 'target.example')), (0, HELLO, ''))
     line = d.wait_access(outcome='closed')
     assert line['target'] == f'target.example:{o.port}', line
 
@@ -61,7 +61,7 @@ def test_curl_to_ipv6(t, scheme):
     d = named(t)
     o = Origin(t, web(HELLO), host='::1')
     args = ['-p', '-g', '-x', proxy(d, scheme)]
-    assert curl(t, *args, url(o)) == (0, HELLO, '')
+    same(curl(t, *args, url(o)), (0, HELLO, ''))
 
 
 @each('socks5', 'socks5h', 'http')
@@ -69,7 +69,7 @@ def test_curl_over_ipv6(t, scheme):
     d = named(t)
     o = Origin(t, web(HELLO))
     args = ['-p', '-g', '-x', proxy(d, scheme, d.at('::1'))]
-    assert curl(t, *args, url(o)) == (0, HELLO, '')
+    same(curl(t, *args, url(o)), (0, HELLO, ''))
 
 
 @each('socks5h', 'http')
@@ -80,7 +80,7 @@ def test_curl_downloads(t, scheme):
     o = Origin(t, web(body))
     code, out, err = curl(t, '-p', '-x', proxy(d, scheme), url(o), seconds=50)
     assert code == 0, err
-    assert hashlib.sha256(out).digest() == hashlib.sha256(body).digest()
+    same(hashlib.sha256(out).digest(), hashlib.sha256(body).digest())
 
 
 @each('socks5h', 'http')
@@ -105,7 +105,7 @@ def test_curl_uploads(t, scheme):
     path = t.file('body', body)
     code, out, err = curl(t, '-p', '-x', proxy(d, scheme), '-T', path, url(o))
     assert (code, out) == (0, b'ok'), err
-    assert got == [body]
+    same(got, [body])
 
 
 def test_curl_50_at_once(t):
@@ -114,7 +114,7 @@ def test_curl_50_at_once(t):
     code, out, err = curl(t, '-Z', '--parallel-max', '50', '-x',
                           proxy(d, 'socks5h'), url(o) + '?[1-50]')
     assert code == 0, err
-    assert out == HELLO * 50
+    same(out, HELLO * 50)
 
 
 def test_curl_200_one_after_the_other(t):
@@ -122,7 +122,7 @@ def test_curl_200_one_after_the_other(t):
     o = Origin(t, web(HELLO))
     code, out, err = curl(t, '-x', proxy(d, 'socks5h'), url(o) + '?[1-200]')
     assert code == 0, err
-    assert out == HELLO * 200
+    same(out, HELLO * 200)
 
 
 def test_curl_is_told_of_a_refusal(t):
@@ -253,8 +253,7 @@ def test_ssh_through_nc(t, version):
     path = t.file('big', body)
     done = t.run(*base, 'cat ' + shlex.quote(path), seconds=40)
     assert done.returncode == 0, done.stderr
-    assert hashlib.sha256(done.stdout).digest() == \
-        hashlib.sha256(body).digest()
+    same(hashlib.sha256(done.stdout).digest(), hashlib.sha256(body).digest())
     d.wait_access(2, outcome='closed')
 
 

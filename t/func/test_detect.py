@@ -1,6 +1,6 @@
 """Which protocol a connection speaks: the first byte says so."""
 from lib import client, conf
-from lib.case import each, valgrind
+from lib.case import each, same, valgrind
 from lib.client import HttpReply, dial, http_request, read_to_end
 from lib.daemon import Daemon
 from lib.origin import Origin, echo
@@ -10,10 +10,8 @@ NEITHER = {
     'tls': b'\x16\3\1\2\0\1\0\1\xfc\3\3' + bytes(40),
     'zero': bytes(100),
     'ff': b'\xff' * 100,
-    'lowercase': b'connect 127.0.0.1:80 HTTP/1.1\r\n\r\n',
     'space': b' CONNECT 127.0.0.1:80 HTTP/1.1\r\n\r\n',
-    'newline': b'\r\nCONNECT 127.0.0.1:80 HTTP/1.1\r\n\r\n',
-    'digit': b'7',
+    'bracket': b'[' * 100,
 }
 
 
@@ -23,7 +21,7 @@ def test_anything_else_is_closed_cleanly(t, what):
     d = Daemon(t)
     with dial(d.address) as s:
         s.sendall(NEITHER[what])
-        assert read_to_end(s) == (b'', 'eof')
+        same(read_to_end(s), (b'', 'eof'))
     d.wait_access(outcome='bad-protocol')
 
 
@@ -31,7 +29,24 @@ def test_anything_else_is_closed_cleanly_however_long(t):
     d = Daemon(t)
     with dial(d.address) as s:
         s.sendall(b'\x16' + bytes(100000))
-        assert read_to_end(s) == (b'', 'eof')
+        same(read_to_end(s), (b'', 'eof'))
+
+
+def test_an_empty_line_before_a_request_is_let_pass(t):
+    # RFC 9112 section 2.2
+    d = Daemon(t)
+    o = Origin(t, echo)
+    ask = b'\r\n' + http_request(client.authority(*o.target))
+    s, reply = client.http_ask(d.address, ask)
+    with s:
+        same(reply.status, 200)
+        assert client.echoes(s)
+
+
+def test_methods_are_case_sensitive(t):
+    d = Daemon(t)
+    ask = http_request('127.0.0.1:80', method='connect')
+    same(client.http_status(d.address, ask), 405)
 
 
 def test_both_protocols_share_a_port(t):
@@ -47,7 +62,7 @@ def test_a_listener_without_http_does_not_speak_it(t):
     d = Daemon(t, {'listeners': [conf.listener(protocols=['socks5'])]})
     with dial(d.address) as s:
         s.sendall(http_request('127.0.0.1:80'))
-        assert read_to_end(s) == (b'', 'eof')
+        same(read_to_end(s), (b'', 'eof'))
     d.wait_access(outcome='bad-protocol')
     o = Origin(t, echo)
     with client.tunnel(d.address, o.target, 'socks5') as s:
@@ -58,7 +73,7 @@ def test_a_listener_without_socks5_does_not_speak_it(t):
     d = Daemon(t, {'listeners': [conf.listener(protocols=['http'])]})
     with dial(d.address) as s:
         s.sendall(b'\5\1\0')
-        assert read_to_end(s) == (b'', 'eof')
+        same(read_to_end(s), (b'', 'eof'))
     d.wait_access(outcome='bad-protocol')
     o = Origin(t, echo)
     with client.tunnel(d.address, o.target, 'http') as s:
@@ -80,4 +95,4 @@ def test_the_second_word_decides_no_more(t):
     d = Daemon(t)
     with dial(d.address) as s:
         s.sendall(b'C\5\1\0 x\r\n\r\n')
-        assert HttpReply(s).status == 400
+        same(HttpReply(s).status, 400)

@@ -6,7 +6,7 @@ import socket
 import time
 
 from lib import client, conf, proc
-from lib.case import Skip, each, eventually, patient, valgrind
+from lib.case import Skip, each, eventually, patient, same, valgrind
 from lib.client import dial, echoes, read_to_end, tunnel
 from lib.daemon import Daemon, parse_ready
 from lib.dns import SILENT, DnsServer
@@ -29,7 +29,7 @@ def test_says_ready_to_the_service_manager(t):
     message = d.notified()
     while 'READY' not in message:
         message = d.notified()
-    assert message['READY'] == '1'
+    same(message['READY'], '1')
     # Ready means: whoever connects now is served.
     d.wait_ready()
     o = Origin(t, echo)
@@ -78,7 +78,7 @@ def test_sigterm_lets_a_handshake_finish(t):
         d.signal(signal.SIGTERM)
         eventually(lambda: refuses(d.address), said='no new clients')
         s.sendall(client.socks5_request(*o.target))
-        assert client.socks5_reply(s).code == client.SUCCEEDED
+        same(client.socks5_reply(s).code, client.SUCCEEDED)
         assert echoes(s)
     d.wait_exit(0, 5)
 
@@ -163,10 +163,10 @@ def test_drains_many_tunnels_under_load(t):
         s.sendall(bytes(50000))
     d.signal(signal.SIGTERM)
     for s in held[:50]:
-        assert client.read_exact(s, 50000) == bytes(50000)
+        same(client.read_exact(s, 50000), bytes(50000))
         s.close()
     d.wait_exit(0, 8)
-    assert len(d.access()) == 100
+    same(len(d.access()), 100)
 
 
 @valgrind
@@ -194,7 +194,7 @@ def test_a_low_port_is_opened_before_rights_are_dropped(t):
     port = next(p for p in range(700, 1024) if is_free(p))
     d = Daemon(t, {'listeners': [conf.listener(
         address=[f'127.0.0.1:{port}'])]})
-    assert d.address == ('127.0.0.1', port)
+    same(d.address, ('127.0.0.1', port))
     o = Origin(t, echo)
     with tunnel(d.address, o.target) as s:
         assert echoes(s)
@@ -260,7 +260,7 @@ def test_stopped_and_continued_it_goes_on(t):
         s.sendall(b'asleep')
         time.sleep(0.2)
         d.signal(signal.SIGCONT)
-        assert client.read_exact(s, 6) == b'asleep'
+        same(client.read_exact(s, 6), b'asleep')
 
 
 def test_standard_error_that_nobody_reads_blocks_nothing(t):

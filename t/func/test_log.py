@@ -4,7 +4,7 @@ import re
 import signal
 
 from lib import client, conf
-from lib.case import each, eventually, valgrind
+from lib.case import each, eventually, same, valgrind
 from lib.client import echoes, noise, tunnel
 from lib.daemon import Daemon
 from lib.dns import DnsServer
@@ -39,9 +39,9 @@ def test_bytes_are_counted_each_way(t):
     o = Listener(t)
     with tunnel(d.address, o.target, 'http') as near, o.accept() as far:
         near.sendall(noise(300000))
-        assert client.read_exact(far, 300000) == noise(300000)
+        same(client.read_exact(far, 300000), noise(300000))
         far.sendall(noise(7))
-        assert client.read_exact(near, 7) == noise(7)
+        same(client.read_exact(near, 7), noise(7))
     line = d.wait_access()
     assert (line['up'], line['down']) == ('300000', '7'), line
 
@@ -52,7 +52,7 @@ def test_early_data_counts(t):
     with client.dial(d.address) as s:
         s.sendall(client.request('socks5', o.target) + b'early')
         client.take_reply(s, 'socks5')
-        assert client.read_exact(s, 5) == b'early'
+        same(client.read_exact(s, 5), b'early')
     line = d.wait_access()
     assert (line['up'], line['down']) == ('5', '5'), line
 
@@ -178,4 +178,4 @@ def test_many_sessions_lose_no_line(t):
         with tunnel(d.address, o.target, client.PROTOCOLS[i % 2]) as s:
             assert echoes(s, b'x' * (i + 1))
     d.wait_access(300)
-    assert sorted(int(f['up']) for f in d.access()) == list(range(1, 301))
+    same(sorted(int(f['up']) for f in d.access()), list(range(1, 301)))

@@ -7,7 +7,7 @@ import threading
 import time
 
 from lib import client, conf
-from lib.case import (SLOWNESS, alone, each, eventually, fewer, patient,
+from lib.case import (SLOWNESS, alone, each, eventually, fewer, patient, same,
                       timeout, valgrind)
 from lib.client import (dial, echoes, noise, read_all, read_exact,
                         read_to_end, reset, tunnel, unsent)
@@ -72,12 +72,12 @@ def test_the_client_may_end_first(t, mode):
     with near, far:
         near.sendall(b'question')
         near.shutdown(socket.SHUT_WR)
-        assert read_all(far) == b'question'
+        same(read_all(far), b'question')
         for _ in range(5):
             far.sendall(noise(20000))
-            assert read_exact(near, 20000) == noise(20000)
+            same(read_exact(near, 20000), noise(20000))
         far.close()
-        assert near.recv(1) == b''
+        same(near.recv(1), b'')
     line = d.wait_access(outcome='closed')
     assert (line['up'], line['down']) == ('8', '100000'), line
 
@@ -90,12 +90,12 @@ def test_the_target_may_end_first(t, mode):
     with near, far:
         far.sendall(b'banner')
         far.shutdown(socket.SHUT_WR)
-        assert read_all(near) == b'banner'
+        same(read_all(near), b'banner')
         for _ in range(5):
             near.sendall(noise(20000))
-            assert read_exact(far, 20000) == noise(20000)
+            same(read_exact(far, 20000), noise(20000))
         near.close()
-        assert far.recv(1) == b''
+        same(far.recv(1), b'')
     line = d.wait_access(outcome='closed')
     assert (line['up'], line['down']) == ('100000', '6'), line
 
@@ -107,9 +107,9 @@ def test_a_reset_by_the_client_reaches_the_target(t, mode):
     with far:
         assert not near.send(b'') and not client.unsent(near)
         near.sendall(b'x')
-        assert far.recv(1) == b'x'
+        same(far.recv(1), b'x')
         reset(near)
-        assert read_to_end(far) == (b'', 'reset')
+        same(read_to_end(far), (b'', 'reset'))
     d.wait_access(outcome='client-reset')
 
 
@@ -119,9 +119,9 @@ def test_a_reset_by_the_target_reaches_the_client(t, mode):
     near, far = pair(d, Listener(t))
     with near:
         near.sendall(b'x')
-        assert far.recv(1) == b'x'
+        same(far.recv(1), b'x')
         reset(far)
-        assert read_to_end(near) == (b'', 'reset')
+        same(read_to_end(near), (b'', 'reset'))
     d.wait_access(outcome='target-reset')
 
 
@@ -131,11 +131,11 @@ def test_a_reset_is_no_end_even_after_a_half_close(t, mode):
     near, far = pair(d, Listener(t))
     with near:
         near.shutdown(socket.SHUT_WR)
-        assert read_all(far) == b''
+        same(read_all(far), b'')
         far.sendall(b'some, but not all')
-        assert read_exact(near, 17) == b'some, but not all'
+        same(read_exact(near, 17), b'some, but not all')
         reset(far)
-        assert read_to_end(near) == (b'', 'reset')
+        same(read_to_end(near), (b'', 'reset'))
     d.wait_access(outcome='target-reset')
 
 
@@ -198,7 +198,7 @@ def test_what_came_before_a_clients_reset_arrives_first(t, mode):
         except ConnectionResetError:
             how = 'reset'
     assert got == whole, len(got)
-    assert how == 'reset'
+    same(how, 'reset')
 
 
 # --- beginnings -------------------------------------------------------------
@@ -213,12 +213,12 @@ def test_early_data_goes_before_the_reply(t, mode):
         with dial(d.address) as s:
             s.sendall(client.request(protocol, o.target) + early)
             with o.accept() as far:
-                assert read_exact(far, len(early)) == early
+                same(read_exact(far, len(early)), early)
                 assert client.take_reply(s, protocol) in (0, 200)
                 far.sendall(b'answer')
-                assert read_exact(s, 6) == b'answer'
+                same(read_exact(s, 6), b'answer')
                 s.sendall(b'more')
-                assert read_exact(far, 4) == b'more'
+                same(read_exact(far, 4), b'more')
 
 
 @modes
@@ -231,8 +231,8 @@ def test_early_data_while_we_connect_is_kept(t, mode):
         s.sendall(client.request('http', ('target.example', o.port)))
         sender = threading.Thread(target=s.sendall, args=(early,))
         sender.start()
-        assert client.take_reply(s, 'http') == 200
-        assert read_exact(s, len(early)) == early
+        same(client.take_reply(s, 'http'), 200)
+        same(read_exact(s, len(early)), early)
         sender.join()
 
 
@@ -242,7 +242,7 @@ def test_a_target_that_speaks_first_is_heard(t, mode):
     o = Origin(t, say(b'220 welcome\r\n'))
     for protocol in client.PROTOCOLS * 20:
         with tunnel(d.address, o.target, protocol) as s:
-            assert read_all(s) == b'220 welcome\r\n'
+            same(read_all(s), b'220 welcome\r\n')
 
 
 # --- the way through --------------------------------------------------------
@@ -410,7 +410,7 @@ def test_stalled_tunnels_in_number_lose_nothing(t, mode):
     with other, end:
         for i in range(20):
             other.sendall(b'%04d' % i)
-            assert read_exact(end, 4) == b'%04d' % i
+            same(read_exact(end, 4), b'%04d' % i)
     failed = []
 
     def take(i):
@@ -438,7 +438,7 @@ def test_a_half_closed_download_that_flows_may_last(t, mode):
     with near, far:
         near.sendall(b'send me all')
         near.shutdown(socket.SHUT_WR)
-        assert read_all(far) == b'send me all'
+        same(read_all(far), b'send me all')
         sent = b''
         end = time.monotonic() + 3.5
         while time.monotonic() < end:
@@ -447,7 +447,7 @@ def test_a_half_closed_download_that_flows_may_last(t, mode):
             sent += piece
             time.sleep(0.1)
         far.close()
-        assert read_all(near) == sent
+        same(read_all(near), sent)
     d.wait_access(outcome='closed', down=len(sent))
 
 
@@ -458,7 +458,7 @@ def test_a_half_closed_tunnel_without_progress_ends(t, mode):
     with near, far:
         begun = time.monotonic()
         near.shutdown(socket.SHUT_WR)
-        assert read_all(far) == b''
+        same(read_all(far), b'')
         read_to_end(near)
         assert time.monotonic() - begun > 0.8
     d.wait_access(outcome='half-closed')
@@ -492,7 +492,7 @@ def test_traffic_one_way_is_traffic(t):
         for _ in range(10):
             time.sleep(0.4)
             far.sendall(b'tick')
-            assert read_exact(near, 4) == b'tick'
+            same(read_exact(near, 4), b'tick')
     d.wait_access(outcome='closed')
 
 

@@ -2,7 +2,7 @@
 loopback interface has addresses of every kind.
 """
 from lib import client, conf, net
-from lib.case import each, netns, valgrind
+from lib.case import each, netns, same, valgrind
 from lib.client import dial, echoes, http_request, read_to_end
 from lib.daemon import Daemon
 from lib.dns import DnsServer, a
@@ -169,8 +169,8 @@ def test_rules(t, what):
 @netns
 def test_the_address_that_is_allowed_is_taken(t):
     d = start(t, [deny(to='10.0.0.0/8'), ANY])
-    assert verdict(d, 'both.target.example') == 'allow'
-    assert d.wait_access()['address'] == f'{PUBLIC}:{PORT}'
+    same(verdict(d, 'both.target.example'), 'allow')
+    same(d.wait_access()['address'], f'{PUBLIC}:{PORT}')
 
 
 @netns
@@ -179,8 +179,8 @@ def test_a_denied_name_is_not_even_asked_for(t):
     server = DnsServer(t, {('x.example', 'A'): a(PUBLIC)})
     d = start(t, [deny(to='.example'), deny(ports=['25']), ANY],
               names={'servers': [server.address]})
-    assert verdict(d, 'x.example') == 'deny'
-    assert verdict(d, 'x.elsewhere', 25) == 'deny'
+    same(verdict(d, 'x.example'), 'deny')
+    same(verdict(d, 'x.elsewhere', 25), 'deny')
     assert not server.queries, server.queries
 
 
@@ -200,7 +200,7 @@ def test_what_we_listen_on_is_refused_whatever_the_rules_say(t):
     for host in ('127.0.0.1', '127.0.0.5', PUBLIC, '::1', PUBLIC6,
                  'www.target.example', 'loop.target.example'):
         assert verdict(d, host, 1080) == 'deny', host
-    assert verdict(d, PUBLIC) == 'allow'
+    same(verdict(d, PUBLIC), 'allow')
 
 
 # --- who may talk to us -----------------------------------------------------
@@ -272,7 +272,7 @@ def test_both_protocols_meet_the_same_rules(t):
     d = Daemon(t, {'rules': [conf.deny(name='stop', to='127.0.0.9'),
                              conf.allow()]})
     for protocol in client.PROTOCOLS:
-        assert verdict(d, '127.0.0.9', 80, protocol) == 'deny'
+        same(verdict(d, '127.0.0.9', 80, protocol), 'deny')
         d.wait_access(protocol=protocol, rule='stop')
 
 
@@ -281,7 +281,7 @@ def test_a_denied_request_connects_to_nothing(t):
     o = Listener(t)
     with dial(d.address) as s:
         s.sendall(http_request(client.authority(*o.target)) + b'early')
-        assert client.HttpReply(s).status == 403
+        same(client.HttpReply(s).status, 403)
         read_to_end(s)
     o.socket.settimeout(0.2)
     try:

@@ -4,7 +4,7 @@ import struct
 import time
 
 from lib import client, conf, net
-from lib.case import each, eventually, netns, patient, valgrind
+from lib.case import each, eventually, netns, patient, same, valgrind
 from lib.client import (dial, echoes, read_all, read_exact, socks5_ask,
                         socks5_greet, socks5_reply, socks5_request)
 from lib.daemon import Daemon
@@ -16,7 +16,7 @@ def ask_code(d, *target, **options):
     """The reply to a request that fails, after which the end must come."""
     s, reply = socks5_ask(d.address, target, **options)
     with s:
-        assert read_all(s) == b''
+        same(read_all(s), b'')
     return reply.code
 
 
@@ -64,7 +64,7 @@ def test_takes_an_address_that_is_written_as_a_name(t):
     o = Origin(t, echo)
     s, reply = socks5_ask(d.address, o.target, as_name=True)
     with s:
-        assert reply.code == client.SUCCEEDED
+        same(reply.code, client.SUCCEEDED)
         assert echoes(s)
 
 
@@ -74,12 +74,12 @@ def test_tells_the_true_address_it_connects_from(t, host):
     o = Listener(t, host=host)
     s, reply = socks5_ask(d.address, o.target)
     with s, o.accept() as far:
-        assert (reply.host, reply.port) == far.getpeername()[:2]
+        same((reply.host, reply.port), far.getpeername()[:2])
 
 
 def test_refused_is_reply_5(t):
     d = Daemon(t)
-    assert ask_code(d, '127.0.0.1', unused_port()) == client.REFUSED
+    same(ask_code(d, '127.0.0.1', unused_port()), client.REFUSED)
     line = d.wait_access(outcome='refused')
     assert line['up'] == line['down'] == '0', line
 
@@ -89,42 +89,42 @@ def test_host_unreachable_is_reply_4(t):
     net.add_address('198.51.100.1/24')
     net.ip('route', 'add', 'unreachable', '203.0.113.0/24')
     d = Daemon(t, {'rules': [conf.allow()]})
-    assert ask_code(d, '203.0.113.7', 80) == client.HOST
+    same(ask_code(d, '203.0.113.7', 80), client.HOST)
     d.wait_access(outcome='host-unreachable')
 
 
 @netns
 def test_net_unreachable_is_reply_3(t):
     d = Daemon(t, {'rules': [conf.allow()]})
-    assert ask_code(d, '192.0.2.1', 80) == client.NET
+    same(ask_code(d, '192.0.2.1', 80), client.NET)
     d.wait_access(outcome='net-unreachable')
 
 
 def test_name_not_found_is_reply_4(t):
     names = DnsServer(t)
     d = Daemon(t, {'names': {'servers': [names.address]}})
-    assert ask_code(d, 'missing.example', 80) == client.HOST
+    same(ask_code(d, 'missing.example', 80), client.HOST)
     d.wait_access(outcome='name-not-found')
 
 
 def test_connect_timeout_is_reply_6(t):
     d = Daemon(t, {'timeouts': {'connect': '1s'}})
     start = time.monotonic()
-    assert ask_code(d, *Silent(t).target) == client.TIMEOUT
+    same(ask_code(d, *Silent(t).target), client.TIMEOUT)
     assert 0.9 < time.monotonic() - start < patient(4)
     d.wait_access(outcome='connect-timeout')
 
 
 def test_denied_is_reply_2(t):
     d = Daemon(t, {'rules': [conf.deny(ports=['25']), conf.allow()]})
-    assert ask_code(d, '127.0.0.1', 25) == client.DENIED
+    same(ask_code(d, '127.0.0.1', 25), client.DENIED)
     d.wait_access(outcome='denied')
 
 
 @each(client.BIND, client.UDP, 0, 9, 255)
 def test_an_unknown_command_is_reply_7(t, command):
     d = Daemon(t)
-    assert ask_code(d, '127.0.0.1', 80, command=command) == client.COMMAND
+    same(ask_code(d, '127.0.0.1', 80, command=command), client.COMMAND)
     d.wait_access(outcome='bad-command')
 
 
@@ -134,8 +134,8 @@ def test_an_unknown_address_type_is_reply_8(t, kind):
     with dial(d.address) as s:
         socks5_greet(s)
         s.sendall(bytes([5, 1, 0, kind]) + b'\x7f\0\0\1\0\x50')
-        assert socks5_reply(s).code == client.TYPE
-        assert read_all(s) == b''
+        same(socks5_reply(s).code, client.TYPE)
+        same(read_all(s), b'')
     d.wait_access(outcome='bad-address')
 
 
@@ -158,8 +158,8 @@ def test_port_0_is_no_target(t):
 def test_no_method_in_common_is_answered_with_ff(t, methods):
     d = Daemon(t)
     with dial(d.address) as s:
-        assert socks5_greet(s, methods) == b'\5\xff'
-        assert read_all(s) == b''
+        same(socks5_greet(s, methods), b'\5\xff')
+        same(read_all(s), b'')
     d.wait_access(outcome='no-method')
 
 
@@ -168,9 +168,9 @@ def test_finds_the_method_none_among_others(t, methods):
     d = Daemon(t)
     o = Origin(t, echo)
     with dial(d.address) as s:
-        assert socks5_greet(s, methods) == b'\5\0'
+        same(socks5_greet(s, methods), b'\5\0')
         s.sendall(socks5_request(*o.target))
-        assert socks5_reply(s).code == client.SUCCEEDED
+        same(socks5_reply(s).code, client.SUCCEEDED)
         assert echoes(s)
 
 
@@ -218,8 +218,8 @@ def test_a_request_may_come_byte_by_byte(t):
         for byte in b'\5\1\0' + socks5_request(*o.target):
             s.sendall(bytes([byte]))
             time.sleep(0.005)
-        assert read_exact(s, 2) == b'\5\0'
-        assert socks5_reply(s).code == client.SUCCEEDED
+        same(read_exact(s, 2), b'\5\0')
+        same(socks5_reply(s).code, client.SUCCEEDED)
         assert echoes(s)
 
 
@@ -229,8 +229,8 @@ def test_all_at_once_with_early_data_is_understood(t):
     early = client.noise(30000)
     with dial(d.address) as s:
         s.sendall(b'\5\1\0' + socks5_request(*o.target) + early)
-        assert client.take_reply(s, 'socks5') == client.SUCCEEDED
-        assert read_exact(s, len(early)) == early
+        same(client.take_reply(s, 'socks5'), client.SUCCEEDED)
+        same(read_exact(s, len(early)), early)
         assert echoes(s)
 
 
@@ -249,8 +249,8 @@ def test_a_refusal_survives_data_that_nobody_reads(t):
                 pass
             time.sleep(0.02)
             s.settimeout(patient(10))
-            assert client.take_reply(s, 'socks5') == client.REFUSED
-            assert client.read_to_end(s)[0] == b''
+            same(client.take_reply(s, 'socks5'), client.REFUSED)
+            same(client.read_to_end(s)[0], b'')
 
 
 def test_a_client_that_leaves_in_its_handshake_is_noted(t):
@@ -278,13 +278,13 @@ def test_one_that_shuts_down_after_its_request_is_served(t):
     with dial(d.address) as s:
         s.sendall(b'\5\1\0' + socks5_request(*o.target) + b'all I say')
         s.shutdown(socket.SHUT_WR)
-        assert client.take_reply(s, 'socks5') == client.SUCCEEDED
-        assert read_all(s) == b'all I say'
+        same(client.take_reply(s, 'socks5'), client.SUCCEEDED)
+        same(read_all(s), b'all I say')
 
 
 def test_the_own_address_is_no_target(t):
     d = Daemon(t)
-    assert ask_code(d, *d.address) == client.DENIED
+    same(ask_code(d, *d.address), client.DENIED)
     d.wait_access(outcome='denied')
 
 
@@ -296,6 +296,6 @@ def test_many_tunnels_at_once_each_go_their_way(t):
         s.sendall(struct.pack('>I', i) * 100)
     for i, s in enumerate(open_):
         with s:
-            assert read_exact(s, 400) == struct.pack('>I', i) * 100
+            same(read_exact(s, 400), struct.pack('>I', i) * 100)
     eventually(lambda: o.accepted == 200)
     d.wait_access(200, outcome='closed')

@@ -3,8 +3,8 @@ import re
 import signal
 
 from lib import client, proc
-from lib.case import (SANITIZED, VALGRIND, Skip, alone, eventually, timeout,
-                      tool)
+from lib.case import (SANITIZED, VALGRIND, Skip, alone, eventually, same,
+                      timeout, tool)
 from lib.client import dial, echoes, read_exact, tunnel
 from lib.daemon import Daemon
 from lib.origin import Origin, checksum, echo, send_bulk, take_bulk
@@ -69,12 +69,12 @@ def connection(d, o, protocol):
         if protocol == 'socks5':
             client.socks5_greet(s)
             s.sendall(client.socks5_request(*o.target))
-            assert client.socks5_reply(s).code == client.SUCCEEDED
+            same(client.socks5_reply(s).code, client.SUCCEEDED)
         else:
             s.sendall(client.request('http', o.target))
-            assert client.take_reply(s, 'http') == 200
+            same(client.take_reply(s, 'http'), 200)
         s.sendall(KIB)
-        assert read_exact(s, len(KIB)) == KIB
+        same(read_exact(s, len(KIB)), KIB)
 
 
 @alone
@@ -125,7 +125,7 @@ def test_bulk_is_spliced(t):
     o = Origin(t, serve)
     with Count(t, d.pid) as calls:
         with tunnel(d.address, o.target) as s:
-            assert take_bulk(s, mib) == checksum(mib, 1)
+            same(take_bulk(s, mib), checksum(mib, 1))
     print(calls.table(mib))
     assert calls.calls.get('splice', 0) > calls.calls.get('read', 0) + \
         calls.calls.get('recvfrom', 0) + calls.calls.get('recvmsg', 0), \

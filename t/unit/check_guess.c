@@ -18,11 +18,11 @@ START_TEST(five_is_socks5)
 }
 END_TEST
 
-START_TEST(a_method_or_an_empty_line_is_http)
+START_TEST(a_capital_letter_is_http)
 {
 	ck_assert_int_eq(guess_protocol('C', BOTH), PROTOCOL_HTTP);
-	ck_assert_int_eq(guess_protocol('g', BOTH), PROTOCOL_HTTP);
-	ck_assert_int_eq(guess_protocol('\r', BOTH), PROTOCOL_HTTP);
+	ck_assert_int_eq(guess_protocol('A', BOTH), PROTOCOL_HTTP);
+	ck_assert_int_eq(guess_protocol('Z', BOTH), PROTOCOL_HTTP);
 	ck_assert_int_eq(guess_protocol('C', PROTOCOL_BIT(PROTOCOL_SOCKS5)),
 			 PROTOCOL_NONE);
 }
@@ -32,7 +32,8 @@ START_TEST(nothing_else_is_anything)
 {
 	static const uint8_t bytes[] = { 0,    1,   4,    6,    0x16,
 					 '\n', ' ', '\t', '(',  ':',
-					 '"',  '/', 0x7f, 0x80, 0xff };
+					 '"',  '/', 0x7f, 0x80, 0xff,
+					 'g',  '0', '\r', '@',  '[' };
 
 	for (size_t i = 0; i < ARRAY_SIZE(bytes); i++)
 		ck_assert_int_eq(guess_protocol(bytes[i], BOTH), PROTOCOL_NONE);
@@ -49,7 +50,7 @@ int main(void)
 	int failed;
 
 	tcase_add_test(t, five_is_socks5);
-	tcase_add_test(t, a_method_or_an_empty_line_is_http);
+	tcase_add_test(t, a_capital_letter_is_http);
 	tcase_add_test(t, nothing_else_is_anything);
 	suite_add_tcase(s, t);
 	sr = srunner_create(s);

@@ -634,13 +634,43 @@ START_TEST(a_flood_of_names_is_survived)
 		for (int i = 0; i < WAVE; i++) {
 			snprintf(names[i], sizeof(names[i]), "%s.n%d.test",
 				 i % 2 ? "both" : "nx", wave * WAVE + i);
-			jobs[i] = (struct job){ .name = names[i] };
+			jobs[i] = (struct job){ .name = names[i],
+						.whole = true };
 		}
 		run_jobs(jobs, WAVE);
 		for (int i = 0; i < WAVE; i++)
 			ck_assert_int_eq(jobs[i].result, i % 2 ? 0 : -ENOENT);
 	}
 	ck_assert_uint_ge(dns_server_total(), 2 * WAVES * WAVE);
+}
+END_TEST
+
+static void flood_main(void *arg)
+{
+	unsigned *failed = arg;
+	static unsigned count;
+	struct resolve_answer a;
+	char name[32];
+
+	while (count < 3000) {
+		snprintf(name, sizeof(name), "both.n%u.test", count++);
+		*failed += resolver_rest(resolver, name, &a, TIMER_NEVER) < 0;
+	}
+	ended();
+}
+
+START_TEST(a_busy_resolver_changes_its_port)
+{
+	unsigned failed = 0;
+
+	make();
+	/* More than one at a time: the channel is never idle. */
+	running = 8;
+	for (int i = 0; i < 8; i++)
+		ck_assert_int_eq(task_start(flood_main, &failed, NULL), 0);
+	loop_run(loop);
+	ck_assert_uint_eq(failed, 0);
+	ck_assert_uint_ge(dns_server_ports(), 6000 / 600);
 }
 END_TEST
 
@@ -792,6 +822,7 @@ static SRunner *runner(void)
 	tcase_add_test(t, names_in_question_are_bounded);
 	tcase_add_test(t, a_resolver_may_go_with_questions_in_flight);
 	tcase_add_test(t, a_flood_of_names_is_survived);
+	tcase_add_test(t, a_busy_resolver_changes_its_port);
 	tcase_add_test(t, running_out_of_descriptors_is_told);
 	tcase_add_test(t, the_search_list_is_followed);
 	tcase_add_test(t, ndots_and_domains_that_fail);

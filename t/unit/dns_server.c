@@ -36,7 +36,8 @@ static struct {
 		char name[64];
 		int type;
 	} asked[QUESTIONS_MAX];
-	unsigned asked_count, tcp_count;
+	unsigned asked_count, tcp_count, port_count;
+	bool port_seen[65536];
 	int udp, tcp, stop;
 	struct addr addr;
 	struct delayed {
@@ -320,6 +321,10 @@ static void serve_udp(void)
 	if (n <= 0)
 		return;
 	m.len = (size_t)n;
+	pthread_mutex_lock(&server.lock);
+	server.port_count += !server.port_seen[from.sin_port];
+	server.port_seen[from.sin_port] = true;
+	pthread_mutex_unlock(&server.lock);
 	if (!reply_to(&m, &q, false))
 		return;
 	if (delay_of(&q) > 0)
@@ -462,6 +467,16 @@ unsigned dns_server_tcp(void)
 
 	pthread_mutex_lock(&server.lock);
 	count = server.tcp_count;
+	pthread_mutex_unlock(&server.lock);
+	return count;
+}
+
+unsigned dns_server_ports(void)
+{
+	unsigned count;
+
+	pthread_mutex_lock(&server.lock);
+	count = server.port_count;
 	pthread_mutex_unlock(&server.lock);
 	return count;
 }

@@ -41,5 +41,8 @@ unsigned dns_server_asked(const char *name, int family);
 /* How many came over TCP. */
 unsigned dns_server_tcp(void);
 
+/* From how many different ports they came, over UDP. */
+unsigned dns_server_ports(void);
+
 /* How many came in all. */
 unsigned dns_server_total(void);

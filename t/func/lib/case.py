@@ -69,6 +69,17 @@ def eventually(what, seconds=10, said=None):
         time.sleep(0.005)
 
 
+def same(got, wanted):
+    """Fails with both values unless they are equal."""
+    if got != wanted:
+        raise AssertionError(f'{shown(got)}, not {shown(wanted)}')
+
+
+def shown(value):
+    text = repr(value)
+    return text if len(text) < 300 else f'{text[:300]}... ({len(text)})'
+
+
 def tool(name, package):
     """The path of a program, or a skip that names its Debian package."""
     path = shutil.which(name, path=os.environ.get('PATH', '') +
