@@ -3,9 +3,11 @@
  */
 #include "daemon/setup.h"
 
+#include "core/local_addrs.h"
 #include "daemon/log.h"
 #include "daemon/proxy/guess.h"
 
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -209,6 +211,49 @@ static int make_names(struct setup *s)
 	return 0;
 }
 
+/* --- What the outbound options name ------------------------------------- */
+
+static int missing_interface(const char *option, const char *name)
+{
+	log_line(LOG_LEVEL_ERROR,
+		 "outbound.%s: there is no interface \"%s\" ('ip link' lists "
+		 "them)",
+		 option, name);
+	return -ENODEV;
+}
+
+static int missing_source(const struct addr *a)
+{
+	char text[ADDR_STRLEN];
+
+	log_line(LOG_LEVEL_ERROR,
+		 "outbound.source: no interface has the address %s ('ip "
+		 "address' lists them)",
+		 addr_format_ip(a, text, sizeof(text)));
+	return -EADDRNOTAVAIL;
+}
+
+/* A source that does not exist would make every connection fail. */
+static int check_outbound(const struct conf_outbound *o)
+{
+	struct local_addrs *table = NULL;
+	int r;
+
+	if (*o->device && !if_nametoindex(o->device))
+		return missing_interface("device", o->device);
+	r = local_addrs_new(&table, NULL);
+	for (size_t i = 0; r == 0 && i < o->source.count; i++) {
+		const struct conf_endpoint *e = &o->source.at[i];
+
+		if (e->interface && !if_nametoindex(e->interface))
+			r = missing_interface("source", e->interface);
+		else if (!e->interface && !local_addrs_has(table, &e->addr))
+			r = missing_source(&e->addr);
+	}
+	local_addrs_free(table);
+	return r;
+}
+
 /* --- Proxy -------------------------------------------------------------- */
 
 static void session_ended(void *ctx, const struct session *record,
@@ -397,7 +442,9 @@ int setup_init(struct setup *s, const struct conf *c)
 
 	*s = (struct setup){ .conf = c };
 	s->max_connections = max_connections(c);
-	r = make_names(s);
+	r = check_outbound(&c->outbound);
+	if (r == 0)
+		r = make_names(s);
 	if (r == 0)
 		r = make_rules(s);
 	if (r == 0)

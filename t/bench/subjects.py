@@ -338,7 +338,7 @@ Port {self.port}
 Listen 127.0.0.1
 Timeout 600
 MaxClients 9900
-Allow 127.0.0.1
+Allow 127.0.0.0/8
 LogFile "{self.folder}/tinyproxy.log"
 LogLevel Connect
 PidFile "{self.folder}/pid"

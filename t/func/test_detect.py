@@ -10,8 +10,10 @@ NEITHER = {
     'tls': b'\x16\3\1\2\0\1\0\1\xfc\3\3' + bytes(40),
     'zero': bytes(100),
     'ff': b'\xff' * 100,
+    'lowercase': b'connect 127.0.0.1:80 HTTP/1.1\r\n\r\n',
     'space': b' CONNECT 127.0.0.1:80 HTTP/1.1\r\n\r\n',
-    'bracket': b'[' * 100,
+    'newline': b'\r\nCONNECT 127.0.0.1:80 HTTP/1.1\r\n\r\n',
+    'digit': b'7',
 }
 
 
@@ -30,23 +32,6 @@ def test_anything_else_is_closed_cleanly_however_long(t):
     with dial(d.address) as s:
         s.sendall(b'\x16' + bytes(100000))
         same(read_to_end(s), (b'', 'eof'))
-
-
-def test_an_empty_line_before_a_request_is_let_pass(t):
-    # RFC 9112 section 2.2
-    d = Daemon(t)
-    o = Origin(t, echo)
-    ask = b'\r\n' + http_request(client.authority(*o.target))
-    s, reply = client.http_ask(d.address, ask)
-    with s:
-        same(reply.status, 200)
-        assert client.echoes(s)
-
-
-def test_methods_are_case_sensitive(t):
-    d = Daemon(t)
-    ask = http_request('127.0.0.1:80', method='connect')
-    same(client.http_status(d.address, ask), 405)
 
 
 def test_both_protocols_share_a_port(t):

@@ -76,9 +76,13 @@ def test_handshakes_are_bounded(t):
     held = []
     for _ in range(30):
         s = dial(d.address)
-        s.sendall(b'\5')
         held.append(s)
+        try:
+            s.sendall(b'\5')
+        except OSError:
+            pass  # one too many: it was sent away
     time.sleep(0.2)
+    assert d.descriptors()['socket'] < d.base['socket'] + 20
     for s in held:
         s.close()
     eventually(lambda: probe(d, o.target), said='it serves again')

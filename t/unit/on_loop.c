@@ -1,10 +1,10 @@
 /*
  * A body's loop: made before it, taken apart after it.
  */
-#include "on_loop.h"
+#include "t/unit/on_loop.h"
 
 #include "core/conn.h"
-#include "tcp_pair.h"
+#include "t/unit/tcp_pair.h"
 
 #include <check.h>
 #include <string.h>
@@ -31,7 +31,7 @@ static void start_body(struct mail *m UNUSED)
 static void check_nothing_left(void)
 {
 	ck_assert_uint_eq(task_count(), 0);
-	ck_assert_msg(list_empty(&here.net.conns), "a connection is left");
+	ck_assert_uint_eq(here.net.conn_count, 0);
 	ck_assert_msg(list_empty(&here.net.relays), "a relay is left");
 	ck_assert_uint_eq(here.net.buffers.used, 0);
 	ck_assert_msg(list_empty(&here.net.pipes.stuck), "a pipe is left");

@@ -2,7 +2,7 @@
  * Making connections with plain system calls only, so that what is tested
  * does not test itself.
  */
-#include "tcp_pair.h"
+#include "t/unit/tcp_pair.h"
 
 #include <check.h>
 #include <fcntl.h>
