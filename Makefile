@@ -103,6 +103,7 @@ is_x86 := $(or $(findstring machine=x86_64,$(about_cc)),$(findstring \
 warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wwrite-strings -Wundef -Wvla -Wformat=2 \
 	$(if $(is_clang),,-Wjump-misses-init) \
+	$(if $(is_clang),,$(if $(filter thread,$(SANITIZE)),-Wno-tsan)) \
 	$(if $(DEV)$(WERROR),-Werror)
 
 # _FORTIFY_SOURCE needs optimization, and gives way to the user's own level.

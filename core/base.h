@@ -16,6 +16,7 @@
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 #define CLEANUP(fn)       __attribute__((cleanup(fn)))
 #define UNUSED            __attribute__((unused))
+#define NO_INLINE         __attribute__((noinline))
 #define NO_RETURN         __attribute__((noreturn))
 
 /* What the installed library exports; everything else stays hidden. */

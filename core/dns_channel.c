@@ -134,7 +134,16 @@ static ares_ssize_t send_all(ares_socket_t fd, const struct iovec *iov,
 		.msg_iovlen = (size_t)count,
 	};
 
-	return sendmsg(fd, &m, MSG_NOSIGNAL);
+	ssize_t n = sendmsg(fd, &m, MSG_NOSIGNAL);
+
+	/*
+	 * What was refused is an earlier datagram.  c-ares would fail only the
+	 * question at hand and let the other one time out; sent again, this
+	 * one meets the same fate and is told of it when the socket is read.
+	 */
+	if (n < 0 && errno == ECONNREFUSED)
+		n = sendmsg(fd, &m, MSG_NOSIGNAL);
+	return n;
 }
 
 static const struct ares_socket_functions calls = {
@@ -369,7 +378,8 @@ int dns_search_name(const struct dns_channel *c, const char *name, size_t len,
 {
 	const struct ares_options *o = &c->settings;
 	unsigned domains = name[len] == '.' ? 0 : (unsigned)o->ndomains;
-	int dots = 0, n, tail;
+	const char *domain;
+	int dots = 0, tail, n;
 
 	for (size_t at = 0; at < len; at++)
 		dots += name[at] == '.';
@@ -377,16 +387,13 @@ int dns_search_name(const struct dns_channel *c, const char *name, size_t len,
 		return -ENOENT;
 	if (domains == 0 || dots >= o->ndots)
 		i = i == 0 ? domains : i - 1;
-	if (i == domains) {
-		n = snprintf(ret, HOST_NAME_SIZE, "%.*s", (int)len, name);
-	} else {
-		tail = (int)min_size(strlen(o->domains[i]), HOST_NAME_SIZE);
-		while (tail > 0 && o->domains[i][tail - 1] == '.')
-			tail--;
-		if (tail == 0)
-			return 0; /* "search .": the name itself, once */
-		n = snprintf(ret, HOST_NAME_SIZE, "%.*s.%.*s", (int)len, name,
-			     tail, o->domains[i]);
-	}
+	domain = i == domains ? "" : o->domains[i];
+	tail = (int)min_size(strlen(domain), HOST_NAME_SIZE);
+	while (tail > 0 && domain[tail - 1] == '.')
+		tail--;
+	if (i < domains && tail == 0)
+		return 0; /* "search .": the name itself, which comes anyway */
+	n = snprintf(ret, HOST_NAME_SIZE, "%.*s%s%.*s", (int)len, name,
+		     tail ? "." : "", tail, domain);
 	return n < HOST_NAME_SIZE - 1 ? n : 0;
 }

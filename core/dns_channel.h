@@ -63,8 +63,8 @@ void dns_forget(struct dns_question *q);
 /*
  * Writes the i-th full name to ask for where a folded name of `len` characters
  * is wanted, following the search list and ndots (resolv.conf(5)), to
- * ret[HOST_NAME_SIZE].  Returns its length, 0 for one that would be too long,
- * or -ENOENT past the last.
+ * ret[HOST_NAME_SIZE].  Returns its length, 0 for one to pass over (it would be
+ * too long), or -ENOENT past the last.
  */
 int dns_search_name(const struct dns_channel *c, const char *name, size_t len,
 		    unsigned i, char *ret) MUST_CHECK;

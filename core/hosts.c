@@ -18,6 +18,7 @@ struct hosts_name {
 	uint32_t at;   /* where the name stands in the text */
 	uint32_t next; /* in the same bucket, or NONE */
 	uint32_t addr;
+	uint32_t hash; /* spares most looks at the text */
 	uint8_t len;
 };
 
@@ -172,15 +173,16 @@ static int read_text(struct hosts *h, size_t len)
 
 /* --- Finding ------------------------------------------------------------ */
 
-static uint32_t *bucket(const struct hosts *h, const char *name, size_t len)
+static uint32_t hash_of(const struct hosts *h, const char *name, size_t len)
 {
-	return &h->buckets[siphash(&h->key, name, len) & h->mask];
+	return (uint32_t)siphash(&h->key, name, len);
 }
 
 static bool name_is(const struct hosts *h, const struct hosts_name *n,
-		    const char *name, size_t len)
+		    uint32_t hash, const char *name, size_t len)
 {
-	return n->len == len && memcmp(h->text + n->at, name, len) == 0;
+	return n->hash == hash && n->len == len &&
+	       memcmp(h->text + n->at, name, len) == 0;
 }
 
 /*
@@ -191,13 +193,15 @@ static void index_name(struct hosts *h, uint32_t i)
 {
 	struct hosts_name *n = &h->names[i];
 	const char *name = h->text + n->at;
-	uint32_t *link = bucket(h, name, n->len);
+	uint32_t *link;
 	unsigned alike = 0;
 
+	n->hash = hash_of(h, name, n->len);
+	link = &h->buckets[n->hash & h->mask];
 	for (; *link != NONE; link = &h->names[*link].next) {
 		const struct hosts_name *other = &h->names[*link];
 
-		if (!name_is(h, other, name, n->len))
+		if (!name_is(h, other, n->hash, name, n->len))
 			continue;
 		if (++alike >= HOSTS_NAME_MAX ||
 		    addr_equal(&h->addrs[other->addr], &h->addrs[n->addr]))
@@ -252,14 +256,15 @@ int hosts_parse(struct hosts **ret, const char *text, size_t len)
 unsigned hosts_find(const struct hosts *h, const char *name, size_t len,
 		    sa_family_t family, const struct addr **ret, unsigned max)
 {
+	uint32_t hash = hash_of(h, name, len);
 	unsigned found = 0;
 
-	for (uint32_t i = *bucket(h, name, len); i != NONE && found < max;
+	for (uint32_t i = h->buckets[hash & h->mask]; i != NONE && found < max;
 	     i = h->names[i].next) {
 		const struct hosts_name *n = &h->names[i];
 
 		if (h->addrs[n->addr].family == family &&
-		    name_is(h, n, name, len))
+		    name_is(h, n, hash, name, len))
 			ret[found++] = &h->addrs[n->addr];
 	}
 	return found;

@@ -108,14 +108,19 @@ failed:
 	return r;
 }
 
+void loop_leave(struct loop *l)
+{
+	if (self != l)
+		return;
+	tasks_done();
+	self = NULL;
+}
+
 void loop_free(struct loop *l)
 {
 	if (!l)
 		return;
-	if (self == l) {
-		tasks_done();
-		self = NULL;
-	}
+	loop_leave(l);
 	close_fd(&l->bell.fd);
 	close_fd(&l->epoll_fd);
 	timers_done(&l->timers);

@@ -16,7 +16,13 @@ struct task;
 /* Creates a loop; -errno of epoll_create1(2), eventfd(2), or -ENOMEM. */
 int loop_new(struct loop **ret) MUST_CHECK;
 
-/* Frees a loop whose tasks have all ended.  NULL is harmless. */
+/*
+ * Ends this thread's tie to the loop, whose tasks have all ended.  Another
+ * thread may then free it, when it can no longer be posting to it.
+ */
+void loop_leave(struct loop *l);
+
+/* Frees a loop, leaving it if it is this thread's.  NULL is harmless. */
 void loop_free(struct loop *l);
 
 /* Runs until loop_stop(), then returns with what is left still in place. */

@@ -94,7 +94,19 @@ static void unmake(struct worker *w)
 {
 	close_fd(&w->spare);
 	net_done(&w->net);
+	if (w->loop)
+		loop_leave(w->loop);
+}
+
+/*
+ * The loop goes last and from outside: whoever told the worker to stop may
+ * still have been ringing its bell when it ended.
+ */
+static void join(struct worker *w)
+{
+	(void)pthread_join(w->thread, NULL);
 	loop_free(TAKE_PTR(w->loop));
+	w->running = false;
 }
 
 static void *worker_main(void *arg)
@@ -145,7 +157,7 @@ int worker_start(struct worker *w)
 	name_thread(w);
 	r = call_wait(&started);
 	if (r < 0) {
-		(void)pthread_join(w->thread, NULL);
+		join(w);
 		return r;
 	}
 	w->running = true;
@@ -178,8 +190,7 @@ void worker_join(struct worker *w)
 	if (!w->running)
 		return;
 	loop_stop(w->loop);
-	(void)pthread_join(w->thread, NULL);
-	w->running = false;
+	join(w);
 }
 
 uint64_t worker_load(const struct worker *w)

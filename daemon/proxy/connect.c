@@ -6,6 +6,12 @@
 
 #include <string.h>
 
+/* What the later of two families gets, beyond RFC 8305 §3. */
+#define FAMILY_WAIT_MS 50
+
+/* How long one family alone is tried while the other may still come. */
+#define PARTIAL_DIAL_MS 400
+
 static void set_state(struct request *rq, enum session_state state)
 {
 	session_begin(rq->session);
@@ -137,19 +143,27 @@ static enum outcome name_failure(int r)
 	}
 }
 
-/* Asks for the addresses; `rest`: waits for those of both families. */
-static enum outcome resolve(struct request *rq, struct resolve_answer *found,
-			    bool rest)
+/*
+ * Asks for the addresses.  Where those of IPv6 come first, IPv4 gets a little
+ * time to come, too: with both in hand a family that is dead costs little.
+ */
+static enum outcome resolve(struct request *rq, struct resolve_answer *found)
 {
+	struct resolver *resolver = rq->here->resolver;
 	int64_t deadline = tcp_deadline(
 		rq->here->proxy->options.timeouts.name_ms);
 	int r;
 
 	set_state(rq, SESSION_NAME);
-	r = rest ? resolver_rest(rq->here->resolver, rq->host, found, deadline)
-		 : resolver_lookup(rq->here->resolver, rq->host, found,
-				   deadline);
-	return r < 0 ? name_failure(r) : OUTCOME_NONE;
+	r = resolver_lookup(resolver, rq->host, found, deadline);
+	if (r < 0)
+		return name_failure(r);
+	if (found->partial) {
+		deadline = min_i64(deadline, tcp_deadline(FAMILY_WAIT_MS));
+		/* Fails: we go on with what we have. */
+		(void)!resolver_rest(resolver, rq->host, found, deadline);
+	}
+	return OUTCOME_NONE;
 }
 
 static enum outcome find_addresses(struct request *rq,
@@ -173,7 +187,7 @@ static enum outcome find_addresses(struct request *rq,
 	}
 	v = rules_before_dns(rq->here->proxy->options.rules, &q);
 	rq->session->rule = v.rule;
-	return v.allow ? resolve(rq, found, false) : OUTCOME_DENIED;
+	return v.allow ? resolve(rq, found) : OUTCOME_DENIED;
 }
 
 /* --- Connecting --------------------------------------------------------- */
@@ -222,9 +236,10 @@ static enum outcome dial(struct request *rq, const struct candidates *c,
 	return OUTCOME_NONE;
 }
 
-/* Leaves out of `c` what `tried` had. */
-static void forget_tried(struct candidates *c, const struct candidates *tried)
+/* Puts those that were tried behind those that were not. */
+static void try_new_first(struct candidates *c, const struct candidates *tried)
 {
+	struct candidates old = { .count = 0 };
 	unsigned kept = 0;
 
 	for (unsigned i = 0; i < c->count; i++) {
@@ -232,34 +247,41 @@ static void forget_tried(struct candidates *c, const struct candidates *tried)
 
 		for (unsigned k = 0; k < tried->count && !known; k++)
 			known = addr_equal(&c->addr[i], &tried->addr[k]);
-		if (known)
-			continue;
-		c->addr[kept] = c->addr[i];
-		c->rule[kept++] = c->rule[i];
+		if (known) {
+			old.addr[old.count] = c->addr[i];
+			old.rule[old.count++] = c->rule[i];
+		} else {
+			c->addr[kept] = c->addr[i];
+			c->rule[kept++] = c->rule[i];
+		}
 	}
-	c->count = kept;
+	memcpy(c->addr + kept, old.addr, old.count * sizeof(old.addr[0]));
+	memcpy(c->rule + kept, old.rule, old.count * sizeof(old.rule[0]));
 }
 
 /*
- * The addresses of the family that answered first all failed: those of the
- * other, if they still come in time, are worth a try.
+ * The addresses of the family that answered first have not led anywhere yet:
+ * those of the other, if they still come in time, may.  Rare, and so its
+ * frame stays off the stack of those who do not come here.
  */
-static enum outcome dial_rest(struct request *rq,
-			      const struct candidates *tried,
-			      struct resolve_answer *found, int64_t deadline,
-			      enum outcome before)
+NO_INLINE static enum outcome dial_rest(struct request *rq,
+					struct candidates *tried,
+					int64_t deadline, enum outcome before)
 {
+	struct resolve_answer found;
 	struct candidates c;
 	int error = rq->error;
+	int r = resolver_rest(rq->here->resolver, rq->host, &found, deadline);
 
-	if (resolve(rq, found, true) == OUTCOME_NONE &&
-	    choose(rq, &c, found) == OUTCOME_NONE) {
-		forget_tried(&c, tried);
-		if (c.count)
-			return dial(rq, &c, deadline);
+	if (r == -ECANCELED)
+		return OUTCOME_SHUTDOWN;
+	if (r == 0 && choose(rq, &c, &found) == OUTCOME_NONE) {
+		try_new_first(&c, tried);
+		return dial(rq, &c, deadline);
 	}
+	if (before == OUTCOME_CONNECT_TIMEOUT)
+		return dial(rq, tried, deadline);
 	rq->error = error;
-	rq->session->rule = tried->rule[0];
 	return before;
 }
 
@@ -275,9 +297,10 @@ enum outcome request_connect(struct request *rq)
 	if (o != OUTCOME_NONE)
 		return o;
 	deadline = tcp_deadline(rq->here->proxy->options.timeouts.connect_ms);
-	o = dial(rq, &c, deadline);
-	if (o == OUTCOME_NONE || o == OUTCOME_SHUTDOWN ||
-	    o == OUTCOME_CONNECT_TIMEOUT || !found.partial)
+	if (!found.partial)
+		return dial(rq, &c, deadline);
+	o = dial(rq, &c, min_i64(deadline, tcp_deadline(PARTIAL_DIAL_MS)));
+	if (o == OUTCOME_NONE || o == OUTCOME_SHUTDOWN)
 		return o;
-	return dial_rest(rq, &c, &found, deadline, o);
+	return dial_rest(rq, &c, deadline, o);
 }

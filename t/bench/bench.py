@@ -112,9 +112,8 @@ class Run:
         if not subject.alive() or not subject.does(work):
             return
         origin = self.paced if work == "paced" else self.main
-        load = "down" if work == "paced" else work
         got = self.guarded(work, subject, self.bench.work, subject, origin,
-                           load, TUNNELS[work],
+                           work, TUNNELS[work],
                            self.args.seconds * LONGER.get(work, 1))
         if got:
             samples[subject.name, work] = got

@@ -20,9 +20,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "args.h"
-#include "net.h"
-#include "pipes.h"
+#include "t/bench/args.h"
+#include "t/bench/net.h"
+#include "t/bench/pipes.h"
 
 #define COPY_BYTES (64 << 10)
 #define FAST_BYTES (32 << 10) /* per wake-up: from here on splicing pays */

@@ -7,18 +7,18 @@
  * proxy's outgoing side collects ports in TIME_WAIT. With --steps it waits
  * for a line on its standard input after set-up ("ready") and after the work
  * (the result, one line of JSON), so that whoever measures the proxy can look
- * at its clock in between; end of input ends it at any time.
+ * at its clock in between; an end of input there ends it.
  */
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
 
-#include "args.h"
-#include "ask.h"
-#include "errors.h"
-#include "hist.h"
-#include "net.h"
-#include "wire.h"
+#include "t/bench/args.h"
+#include "t/bench/ask.h"
+#include "t/bench/errors.h"
+#include "t/bench/hist.h"
+#include "t/bench/net.h"
+#include "t/bench/wire.h"
 
 #define EVENTS     256
 #define BUF_BYTES  (256 << 10)
@@ -111,24 +111,6 @@ static bool put(struct tunnel *t, const void *buf, size_t n)
 	return false;
 }
 
-/*
- * As 64 clients on this machine: a proxy may well bound what one of them
- * holds. The port is chosen at connect, by the whole four-tuple.
- */
-static void pose(int fd, uint32_t flow)
-{
-	union net_addr own = load.proxy;
-
-	if (own.sa.sa_family != AF_INET ||
-	    ntohl(own.v4.sin_addr.s_addr) >> 24 != 127)
-		return;
-	own.v4.sin_port = 0;
-	own.v4.sin_addr.s_addr = htonl(0x7f000101u + flow % 64);
-	net_set_int(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
-	if (bind(fd, &own.sa, sizeof own.v4))
-		perror("load: bind");
-}
-
 static void tunnel_start(struct tunnel *t)
 {
 	int fd = socket(load.proxy.sa.sa_family,
@@ -144,7 +126,7 @@ static void tunnel_start(struct tunnel *t)
 	load.started++;
 	load.n_busy++;
 	net_set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	pose(fd, t->flow);
+	ask_as(fd, &load.proxy, t->flow);
 	if (connect(fd, &load.proxy.sa, net_addr_len(&load.proxy)) &&
 	    errno != EINPROGRESS)
 		fail_errno(t, errno);

@@ -77,6 +77,16 @@ class Program:
             stdout=subprocess.PIPE)
         self.pending = b""
 
+    def pin(self, index):
+        """To the first CPU or the last, -1.
+
+        A paced load leaves CPUs idle, and where the scheduler puts three
+        programs then decides who pays for the packets of the timers: half of
+        the spread was that.
+        """
+        cpus = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(self.process.pid, {cpus[index]})
+
     def line(self, patience=PATIENCE):
         fd = self.process.stdout.fileno()
         deadline = time.monotonic() + patience
@@ -112,6 +122,8 @@ class Origin:
     def __init__(self, build, pace=0):
         self.program = Program(os.path.join(build, "bench", "origin"),
                                "--listen", "127.0.0.1:0", "--pace", pace)
+        if pace:
+            self.program.pin(0)
         self.address = self.program.line().split()[1]
 
     def end(self):
@@ -134,8 +146,11 @@ class Bench:
 
     def work(self, subject, origin, work, concurrency, seconds):
         """One measurement: the report, with the CPU used meanwhile."""
-        load = self.load(subject, origin, work, concurrency, seconds)
+        load = self.load(subject, origin, "down" if work == "paced" else work,
+                         concurrency, seconds)
         try:
+            if work == "paced":
+                load.pin(-1)
             load.line()  # ready
             before = cpu(subject.process.pid)
             load.say()

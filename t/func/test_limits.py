@@ -75,10 +75,9 @@ def test_handshakes_are_bounded(t):
     o = Origin(t, echo)
     held = []
     for _ in range(30):
-        s = dial(d.address)
-        held.append(s)
         try:
-            s.sendall(b'\5')
+            held.append(dial(d.address))
+            held[-1].sendall(b'\5')
         except OSError:
             pass  # one too many: it was sent away
     time.sleep(0.2)

@@ -48,11 +48,12 @@ static void write_text(struct option_at at, const char *value, char *out,
 
 static const void *field(struct option_at at, const struct conf *c)
 {
-	const char *base = (const char *)c + at.section->offset;
+	const char *base = (const char *)c + at.section->offset, *entries;
 
-	if (at.section->is_list)
-		memcpy(&base, base, sizeof(base));
-	return base + at.option->offset;
+	if (!at.section->is_list)
+		return base + at.option->offset;
+	memcpy(&entries, base, sizeof(entries));
+	return entries + at.option->offset;
 }
 
 /* Loads with that value; NULL: refused, with the key in the only error. */
@@ -265,7 +266,6 @@ static void check_default(struct option_at at)
 	conf_free(d);
 }
 
-/* The listener of CONF_TEXT has another port than that of write_text(). */
 START_TEST(a_default_that_is_written_changes_nothing)
 {
 	for (size_t i = 0; i < conf_section_count; i++)
@@ -326,7 +326,7 @@ END_TEST
 static void check_strings(struct option_at at)
 {
 	const struct conf_option *o = at.option;
-	char value[5000], expected[5000];
+	char value[5008], expected[5000];
 	struct conf *c;
 
 	if (o->type != CONF_TYPE_STRING && o->type != CONF_TYPE_NAME &&

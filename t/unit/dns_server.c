@@ -13,7 +13,7 @@
 
 #define QUESTIONS_MAX 65536
 #define DELAYED_MAX   64
-#define DELAY_MS      300
+#define DELAY_MS      500
 
 enum { TYPE_A = 1, TYPE_CNAME = 5, TYPE_SOA = 6, TYPE_AAAA = 28 };
 enum { SERVFAIL = 2, NXDOMAIN = 3, REFUSED = 5 };

@@ -17,8 +17,8 @@
  *   half            A, and SERVFAIL for AAAA
  *   silent          nothing
  *   silent6         A, and nothing for AAAA
- *   slow            both after 300 ms
- *   slow4, slow6    both, one family after 300 ms, the other at once
+ *   slow            both after 500 ms
+ *   slow4, slow6    both, one family after 500 ms, the other at once
  *   trunc           cut over UDP, 40 addresses of each family over TCP
  *   garbage         a header and a question, then nonsense
  *   noise           not a DNS message

@@ -1,0 +1,189 @@
+/*
+ * What is dumped loads as the same configuration, whatever it holds.
+ */
+#include "conf/conf.h"
+
+#include "t/unit/conf_text.h"
+
+#include <check.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Loads, dumps, loads that, dumps again: both dumps must agree. */
+static struct conf *round_trip(const char *text)
+{
+	struct conf *first = conf_text_load(text), *second;
+	char *a = conf_text_dump(first), *b;
+
+	second = conf_text_load(a);
+	b = conf_text_dump(second);
+	ck_assert_str_eq(a, b);
+	free(a);
+	free(b);
+	conf_free(first);
+	return second;
+}
+
+START_TEST(defaults_come_back_and_are_marked)
+{
+	struct conf *c = round_trip(CONF_TEXT);
+	char *text = conf_text_dump(c);
+
+	ck_assert_ptr_nonnull(strstr(text, "\nworkers = 0;  # default\n"));
+	ck_assert_ptr_nonnull(strstr(text, "idle = \"1h\";  # default\n"));
+	ck_assert_ptr_nonnull(strstr(text, "buffers = \"64M\";  # default\n"));
+	ck_assert_ptr_nonnull(
+		strstr(text, "connections = \"auto\";  # default\n"));
+	ck_assert_ptr_nonnull(strstr(
+		text, "protocols = [ \"socks5\", \"http\" ];  # default\n"));
+	ck_assert_ptr_nonnull(strstr(text, "source = [ ];  # default\n"));
+	ck_assert_ptr_nonnull(strstr(text, "from = \"loopback\";\n"));
+	free(text);
+	conf_free(c);
+}
+END_TEST
+
+/* Every option with another value than its default. */
+static const char full[] =
+	"workers = 3; user = \"nobody\\\\ \\\"x\\\"\";"
+	"log: { target = \"file:/var/log/a b.log\"; level = \"debug\"; "
+	"access = \"off\"; };"
+	"listeners: ( { name = \"lan\"; address = [ \"192.0.2.1:1080\", "
+	"\"[2001:db8::1]:0\", \"eth0:1081\" ]; protocols = \"http\"; "
+	"optional = true; backlog = 16; fastopen = 5; defer_accept = \"2s\"; "
+	"keepalive = true; keepalive_idle = \"10s\"; keepalive_interval = "
+	"\"5s\"; keepalive_count = 4; nodelay = false; user_timeout = "
+	"\"30s\"; v6only = false; freebind = true; device = \"eth0\"; mark = "
+	"4294967295L; }, { name = \"edge\"; address = \"[::]:1443\"; } );"
+	"clients: ( { name = \"in\"; action = \"allow\"; from = [ "
+	"\"10.0.0.0/8\", \"fd00::/8\", \"loopback\" ]; listener = [ \"edge\", "
+	"\"lan\" ]; } );"
+	"rules: ( { name = \"no\"; action = \"deny\"; from = \"10.0.0.0/24\"; "
+	"to = [ \"192.0.2.0/24\", \"private\", \"example.com\", "
+	"\".example.org\", \"privat.\" ]; ports = [ \"25\", \"1024-65535\" ]; "
+	"commands = [ \"connect\" ]; listener = \"lan\"; }, { action = "
+	"\"allow\"; } );"
+	"outbound: { source = [ \"192.0.2.7\", \"2001:db8::7\" ]; device = "
+	"\"tun0\"; mark = 7; prefer = \"ipv6\"; nodelay = false; keepalive = "
+	"true; };"
+	"names: { servers = [ \"192.0.2.53\", \"[2001:db8::53]:5353\" ]; "
+	"hosts = \"\"; resolv_conf = \"/tmp/r\"; timeout = \"1500ms\"; tries "
+	"= 3; cache_entries = 0; ttl_min = \"5s\"; ttl_max = \"2h\"; "
+	"negative_ttl = \"0\"; pending = 5; };"
+	"timeouts: { handshake = \"1s\"; name = \"2s\"; connect = \"3s\"; "
+	"idle = \"0\"; half_closed = \"0\"; session = \"1d\"; shutdown = "
+	"\"0\"; };"
+	"limits: { connections = 99; per_client = 8; handshakes = 7; buffers "
+	"= \"1500k\"; pipes = 0; };"
+	"debug: { relay = \"splice\"; };";
+
+START_TEST(every_value_comes_back)
+{
+	struct conf *c = round_trip(full);
+	char *text = conf_text_dump(c), *mark;
+
+	ck_assert_str_eq(c->user, "nobody\\ \"x\"");
+	ck_assert_str_eq(c->log.path, "/var/log/a b.log");
+	ck_assert_uint_eq(c->listeners[0].address.count, 3);
+	ck_assert_str_eq(c->listeners[0].address.at[2].interface, "eth0");
+	ck_assert_uint_eq(c->listeners[0].mark, 4294967295);
+	ck_assert_uint_eq(c->clients[0].listener.at[0], 1);
+	ck_assert_str_eq(c->rules[0].to.at[4].name, "privat");
+	ck_assert_uint_eq(c->rules[0].ports.at[1].lo, 1024);
+	ck_assert_uint_eq(c->names.servers.at[1].addr.port, 5353);
+	ck_assert_int_eq(c->names.timeout_ms, 1500);
+	ck_assert_uint_eq(c->limits.buffers, 1536000);
+	ck_assert_uint_eq(c->limits.connections, 99);
+	ck_assert_int_eq(c->debug.relay, CONF_RELAY_SPLICE);
+	/* "edge" and the second rule have defaults of their own. */
+	*strstr(text, "name = \"edge\"") = '\0';
+	mark = strstr(text, "  # default");
+	ck_assert_ptr_nonnull(mark);
+	ck_assert_int_eq(strncmp(mark - strlen("keepalive = true;"),
+				 "keepalive = true;", 17),
+			 0);
+	ck_assert_ptr_null(strstr(mark + 1, "  # default"));
+	free(text);
+	conf_free(c);
+}
+END_TEST
+
+START_TEST(long_lists_are_wrapped_and_come_back)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	struct conf *c;
+
+	fputs(CONF_TEXT_LISTENERS CONF_TEXT_CLIENTS
+	      "rules: ( { action = \"allow\"; to = [ \"any\"",
+	      out);
+	for (int i = 0; i < 2000; i++)
+		fprintf(out, ", \"host-%d.example.com\"", i);
+	fputs(" ]; } );", out);
+	ck_assert_int_eq(fclose(out), 0);
+	c = round_trip(text);
+	free(text);
+	ck_assert_uint_eq(c->rules[0].to.count, 2001);
+	text = conf_text_dump(c);
+	for (char *line = strstr(text, "to = "); *line != ';'; line++)
+		ck_assert_uint_le(strcspn(strchr(line, '\n') + 1, "\n"), 80);
+	free(text);
+	conf_free(c);
+}
+END_TEST
+
+START_TEST(the_longest_texts_come_back)
+{
+	char text[8192], path[4096], name[254];
+	struct conf *c;
+
+	memset(path, 'p', sizeof(path));
+	path[0] = '/';
+	path[4095] = '\0';
+	for (size_t i = 0; i < sizeof(name); i++)
+		name[i] = i % 2 ? '.' : 'a';
+	name[253] = '\0';
+	(void)snprintf(text, sizeof(text),
+		       CONF_TEXT_LISTENERS CONF_TEXT_CLIENTS
+		       "rules: ( { action = \"allow\"; to = \".%s\"; } );"
+		       "log: { target = \"file:%s\"; };",
+		       name, path);
+	c = round_trip(text);
+	ck_assert_str_eq(c->log.path, path);
+	ck_assert_str_eq(c->rules[0].to.at[0].name, name);
+	conf_free(c);
+}
+END_TEST
+
+START_TEST(a_stream_that_fails_is_told)
+{
+	struct conf *c = conf_text_load(CONF_TEXT);
+	FILE *out = fopen("/dev/full", "we");
+
+	ck_assert_ptr_nonnull(out);
+	ck_assert_int_eq(conf_dump(c, out), -ENOSPC);
+	(void)fclose(out);
+	conf_free(c);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("dump");
+	TCase *t = tcase_create("dump");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	tcase_add_test(t, defaults_come_back_and_are_marked);
+	tcase_add_test(t, every_value_comes_back);
+	tcase_add_test(t, long_lists_are_wrapped_and_come_back);
+	tcase_add_test(t, the_longest_texts_come_back);
+	tcase_add_test(t, a_stream_that_fails_is_told);
+	suite_add_tcase(s, t);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
