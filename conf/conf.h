@@ -18,7 +18,6 @@ struct conf_timeouts {
 
 struct conf_limits {
 	uint32_t connections; /* 0: "auto", what RLIMIT_NOFILE leaves */
-	uint32_t per_client;  /* per IPv4 address or IPv6 /64; 0: off */
 	uint32_t handshakes;  /* under way in the process */
 	uint64_t buffers;     /* bytes in the process */
 	uint32_t pipes;       /* pooled in the process */

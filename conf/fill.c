@@ -187,6 +187,7 @@ static int read_word(struct job *j, const struct conf_value *v)
 	char hint[CONF_HINT_BYTES], bounds[CONF_BOUNDS_BYTES];
 	struct conf_nearest n;
 
+	ASSERT(j->o->words);
 	conf_nearest_init(&n, v->text);
 	for (int i = 0; j->o->words[i]; i++) {
 		if (!strcmp(j->o->words[i], v->text))
@@ -401,6 +402,10 @@ void conf_fill_option(struct conf_fill *f, const struct conf_option *o,
 		.line = line,
 	};
 
+	ASSERT(count > 0 || conf_type_is_list(o->type));
+	/* What is there lacks parts, and nobody will see it. */
+	if (f->result == -ENOMEM)
+		return;
 	/* "" says "none" where a list may be empty. */
 	if (conf_type_is_list(o->type) && !o->words && !o->min && count == 1 &&
 	    !*values[0].text)
@@ -414,7 +419,7 @@ void conf_fill_option(struct conf_fill *f, const struct conf_option *o,
 void conf_fill_default(struct conf_fill *f, const struct conf_option *o,
 		       void *base)
 {
-	struct conf_value values[DEFAULT_ELEMENTS];
+	struct conf_value values[DEFAULT_ELEMENTS] = { { .text = "" } };
 	char copy[128], *rest = copy, *word;
 	size_t count = 0;
 

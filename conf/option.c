@@ -200,7 +200,8 @@ static const struct conf_option names_options[] = {
 	  .max = 7 * DAY, .help = "Remember an answer at most this long" },
 	{ "negative_ttl", CONF_TYPE_DURATION, AT(negative_ttl_ms), .def = "5s",
 	  .max = HOUR,
-	  .help = "Remember at most this long that a name does not exist" },
+	  .help = "Remember that a name does not exist, where the reply "
+		  "does not say how long" },
 	{ "pending", CONF_TYPE_INT, AT(pending), .def = "1000", .min = 1,
 	  .max = 100000,
 	  .help = "Questions that each worker has under way at most" },
@@ -238,9 +239,6 @@ static const struct conf_option limits_options[] = {
 	  .zero = "auto", .min = 1, .max = 10000000,
 	  .help = "Sessions in all; \"auto\": as many as RLIMIT_NOFILE "
 		  "allows" },
-	{ "per_client", CONF_TYPE_INT, AT(per_client), .def = "0",
-	  .max = 10000000,
-	  .help = "Sessions of one IPv4 address or IPv6 /64; 0: no limit" },
 	{ "handshakes", CONF_TYPE_INT, AT(handshakes), .def = "10000", .min = 1,
 	  .max = 1000000,
 	  .help = "Clients that have not made their request yet" },

@@ -37,7 +37,7 @@ static void unhandled(struct tcp_conn *c, int r)
 	struct tcp_listener *l = c->owner.listener;
 
 	if (l->options.unhandled)
-		l->options.unhandled(&c->peer, r, l->ctx);
+		l->options.unhandled(c, r, l->ctx);
 	tcp_conn_close(c);
 }
 
@@ -66,7 +66,8 @@ static void stayed_silent(struct timer *t)
 	unhandled(container_of(t, struct tcp_conn, silence), -ETIMEDOUT);
 }
 
-static void begin(struct acceptor *a, int fd, const struct addr *peer)
+static void begin(struct acceptor *a, int fd, const struct addr *peer,
+		  uint16_t tag)
 {
 	struct tcp_listener *l = a->listener;
 	struct net *net = net_self();
@@ -78,6 +79,7 @@ static void begin(struct acceptor *a, int fd, const struct addr *peer)
 		return;
 	}
 	c->owner.listener = l;
+	c->tag = tag;
 	c->accepted = c->handshaking = true;
 	c->urgent_inline = true; /* inherited */
 	count_add(&a->worker->accepted, 1);
@@ -158,13 +160,18 @@ static bool too_many_handshakes(const struct acceptor *a)
 				max_size(limit / workers, 1);
 }
 
+static int admit(const struct tcp_listener *l, const struct addr *peer)
+{
+	return l->options.admit ? l->options.admit(peer, l->ctx) : 0;
+}
+
 /* Accepts one; 0, or why not. */
 static int accept_one(struct acceptor *a)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);
 	struct addr peer;
-	int fd;
+	int fd, tag;
 
 	if (!server_admit(a->worker->server))
 		return -EBUSY;
@@ -184,7 +191,13 @@ static int accept_one(struct acceptor *a)
 	}
 	addr_from_sockaddr(&peer, (const struct sockaddr *)&ss);
 	addr_unmap(&peer);
-	begin(a, fd, &peer);
+	tag = admit(a->listener, &peer);
+	if (tag < 0) {
+		server_release(a->worker->server);
+		close_fd(&fd);
+		return 0;
+	}
+	begin(a, fd, &peer, (uint16_t)tag);
 	return 0;
 }
 

@@ -300,6 +300,11 @@ int tcp_conn_fd(const struct tcp_conn *c)
 	return c->watch.fd;
 }
 
+unsigned tcp_conn_tag(const struct tcp_conn *c)
+{
+	return c->tag;
+}
+
 unsigned tcp_conn_worker(const struct tcp_conn *c UNUSED)
 {
 	return net_self()->worker;

@@ -22,11 +22,11 @@ struct tcp_conn {
 	const struct conn_ops *ops;
 	union {
 		struct tcp_listener *listener; /* until its handler runs */
-		struct task *task;	       /* waits for `want` */
+		struct task *task;             /* waits for `want` */
 		struct tcp_relay *relay;       /* watch.notify says so */
 	} owner;
 	union {
-		struct { /* while silent */
+		struct {                      /* while silent */
 			struct timer silence; /* until the first byte */
 			struct list link;     /* in net.silent */
 		};
@@ -37,7 +37,8 @@ struct tcp_conn {
 	};
 	int64_t started_ms;
 	struct addr peer;
-	bool silent; /* nothing came yet */
+	uint16_t tag; /* what `admit` said */
+	bool silent;  /* nothing came yet */
 	bool accepted, handshaking, reset, urgent_inline;
 };
 

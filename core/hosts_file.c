@@ -79,15 +79,11 @@ static int load(struct hosts_file *f)
 	return 0;
 }
 
-int hosts_file_refresh(struct hosts_file *f, int64_t now)
+static int look(struct hosts_file *f)
 {
 	struct file_stamp stamp;
 	struct stat st;
 
-	if (f->checked_at != INT64_MIN &&
-	    now - f->checked_at < CHECK_INTERVAL_MS)
-		return 0;
-	f->checked_at = now;
 	if (stat(f->path, &st) < 0) {
 		if (errno != ENOENT && errno != ENOTDIR)
 			return -errno;
@@ -96,7 +92,15 @@ int hosts_file_refresh(struct hosts_file *f, int64_t now)
 		return 0;
 	}
 	stamp = file_stamp(&st);
-	if (file_stamp_equal(&stamp, &f->stamp))
-		return 0;
-	return load(f);
+	return file_stamp_equal(&stamp, &f->stamp) ? 0 : load(f);
+}
+
+int hosts_file_refresh(struct hosts_file *f, int64_t now)
+{
+	if (f->checked_at == INT64_MIN ||
+	    now - f->checked_at >= CHECK_INTERVAL_MS) {
+		f->checked_at = now;
+		f->error = look(f);
+	}
+	return f->error;
 }

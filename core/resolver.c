@@ -145,29 +145,32 @@ static bool from_literal(const char *name, struct resolve_answer *ret)
 	return true;
 }
 
-static bool from_hosts(struct resolver *r, const char *name, size_t len,
-		       struct resolve_answer *ret)
+/* Returns how many addresses the hosts file has, or -ENOMEM. */
+static int from_hosts(struct resolver *r, const char *name, size_t len,
+		      struct resolve_answer *ret)
 {
 	const struct addr *v6[RESOLVE_MAX], *v4[RESOLVE_MAX];
 	unsigned n6, n4;
+	int error;
 
 	if (!r->hosts.path)
-		return false;
-	/* A file that cannot be read leaves us what it said before. */
-	(void)hosts_file_refresh(&r->hosts, loop_now(r->asker.loop));
+		return 0;
+	error = hosts_file_refresh(&r->hosts, loop_now(r->asker.loop));
+	/*
+	 * A file that cannot be read leaves what it said before.  Without
+	 * memory for a first look, DNS must not answer what it may overrule.
+	 */
 	if (!r->hosts.table)
-		return false;
+		return error == -ENOMEM ? error : 0;
 	n6 = hosts_find(r->hosts.table, name, len, AF_INET6, v6, RESOLVE_MAX);
 	n4 = hosts_find(r->hosts.table, name, len, AF_INET, v4, RESOLVE_MAX);
-	if (n6 + n4 == 0)
-		return false;
 	for (unsigned i = 0; i < n6; i++)
 		answer_place(ret, v6[i], i, n4, true);
 	for (unsigned i = 0; i < n4; i++)
 		answer_place(ret, v4[i], i, n6, false);
 	ret->count = (unsigned)min_size(n6 + n4, RESOLVE_MAX);
 	ret->partial = false;
-	return true;
+	return (int)ret->count;
 }
 
 /* RFC 6761 §6.3: such names never go to DNS. */
@@ -285,15 +288,16 @@ static int resolve(struct resolver *r, const char *name,
 		.whole = whole,
 	};
 	char folded[HOST_NAME_SIZE];
-	int len;
+	int len, found;
 
 	if (from_literal(name, ret))
 		return 0;
 	len = host_name_fold(folded, name, strnlen(name, HOST_NAME_SIZE));
 	if (len < 0)
 		return len;
-	if (from_hosts(r, folded, (size_t)len, ret))
-		return 0;
+	found = from_hosts(r, folded, (size_t)len, ret);
+	if (found != 0)
+		return found < 0 ? found : 0;
 	if (host_name_within(folded, (size_t)len, "localhost")) {
 		answer_loopback(ret);
 		return 0;

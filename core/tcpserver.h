@@ -57,8 +57,14 @@ struct tcp_listen_options {
 	/* The handler starts when the first byte is there; a connection that
 	 * stays silent this long is closed.  0: it starts at once. */
 	int64_t first_byte_ms;
-	/* Told of a connection that ended without a handler; may be NULL. */
-	void (*unhandled)(const struct addr *peer, int r, void *ctx);
+	/*
+	 * Asked before anything is read; may be NULL.  >= 0: the connection
+	 * is served, and tcp_conn_tag() tells the number; < 0: it is closed.
+	 */
+	int (*admit)(const struct addr *peer, void *ctx);
+	/* Told of a connection that ended without a handler: -ETIMEDOUT for
+	 * a silent one, or why none could be started.  May be NULL. */
+	void (*unhandled)(struct tcp_conn *c, int r, void *ctx);
 };
 
 struct tcp_server_stats {
@@ -153,6 +159,9 @@ int tcp_conn_local(const struct tcp_conn *c, struct addr *ret) MUST_CHECK;
 int64_t tcp_conn_started(const struct tcp_conn *c);
 
 int tcp_conn_fd(const struct tcp_conn *c);
+
+/* What `admit` returned for it, up to 65535. */
+unsigned tcp_conn_tag(const struct tcp_conn *c);
 
 /* Which worker serves it, from 0. */
 unsigned tcp_conn_worker(const struct tcp_conn *c);

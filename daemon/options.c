@@ -24,7 +24,7 @@ static const char help[] =
 	"  -h, --help           print this and exit\n"
 	"\n"
 	"SIGTERM lets sessions finish, a second one or SIGINT ends at once,\n"
-	"SIGUSR1 reopens the log file.\n"
+	"SIGUSR1 and SIGHUP reopen the log file.\n"
 	"\n"
 	"Exit status: 0 all is well, 1 the configuration or the start failed,\n"
 	"2 the command line is wrong.\n"

@@ -19,6 +19,7 @@
 #include <pthread.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,7 @@ struct daemon {
 	sigset_t signals;
 	size_t cut; /* sessions, at the end */
 	pthread_t main_thread;
+	atomic_bool down; /* the server has shut down */
 };
 
 /* --- Before anything else ----------------------------------------------- */
@@ -77,8 +79,12 @@ static int choose_user(struct daemon *d)
 	if (geteuid() != 0)
 		return 0;
 	if (!*c->user) {
-		if (c->path)
+		if (c->path) {
+			log_line(LOG_LEVEL_WARNING,
+				 "serving as root: user = \"spliced\" would "
+				 "give that up");
 			return 0;
+		}
 		d->user = privileges_user_exists("spliced") ? "spliced"
 							    : "nobody";
 		return 0;
@@ -224,6 +230,7 @@ static void *shut_down(void *arg)
 
 	d->cut = tcp_server_shutdown(d->setup.server,
 				     d->conf->timeouts.shutdown_ms);
+	atomic_store(&d->down, true);
 	/* Wakes the thread that waits for signals. */
 	(void)pthread_kill(d->main_thread, SIGCHLD);
 	return NULL;
@@ -239,7 +246,7 @@ static void end(struct daemon *d, bool at_once)
 	pthread_t thread;
 
 	tcp_server_stats(d->setup.server, &stats);
-	log_line(LOG_LEVEL_NOTICE, "ending, %ju sessions are open",
+	log_line(LOG_LEVEL_NOTICE, "ending; open sessions: %ju",
 		 (uintmax_t)stats.active);
 	(void)notify_stopping("waiting for sessions to end");
 	if (at_once)
@@ -248,15 +255,16 @@ static void end(struct daemon *d, bool at_once)
 	if (pthread_create(&thread, NULL, shut_down, d) != 0) {
 		d->cut = tcp_server_shutdown(d->setup.server, 0);
 	} else {
-		int sig;
+		while (!atomic_load(&d->down)) {
+			int sig = sigwaitinfo(&d->signals, NULL);
 
-		while ((sig = sigwaitinfo(&d->signals, NULL)) != SIGCHLD)
 			if (sig == SIGTERM || sig == SIGINT)
 				tcp_server_halt(d->setup.server);
+		}
 		(void)pthread_join(thread, NULL);
 	}
 	if (d->cut)
-		log_line(LOG_LEVEL_WARNING, "%zu sessions were cut", d->cut);
+		log_line(LOG_LEVEL_WARNING, "sessions cut: %zu", d->cut);
 	log_line(LOG_LEVEL_NOTICE, "spliced has ended");
 }
 

@@ -323,9 +323,11 @@ static void outbound_options(struct proxy_options *p,
 		p->prefer = AF_INET6;
 }
 
-static enum tcp_relay_mode relay_mode(enum conf_relay mode)
+static enum tcp_relay_mode relay_mode(const struct conf *c)
 {
-	switch (mode) {
+	if (c->limits.pipes == 0)
+		return TCPSERVER_RELAY_COPY;
+	switch (c->debug.relay) {
 	case CONF_RELAY_ADAPTIVE:
 		return TCPSERVER_RELAY_ADAPTIVE;
 	case CONF_RELAY_COPY:
@@ -351,7 +353,7 @@ static int make_proxy(struct setup *s)
 			.half_closed_ms = t->half_closed_ms,
 			.session_ms = t->session_ms,
 		},
-		.relay = relay_mode(s->conf->debug.relay),
+		.relay = relay_mode(s->conf),
 		.ended = session_ended,
 		.ctx = s,
 	};
@@ -432,6 +434,7 @@ struct tcp_listen_options setup_listen_options(const struct conf *c,
 		.device = *l->device ? l->device : NULL,
 		.mark = l->mark,
 		.first_byte_ms = c->timeouts.handshake_ms,
+		.admit = proxy_admit,
 		.unhandled = proxy_unhandled,
 	};
 }

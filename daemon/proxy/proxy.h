@@ -61,5 +61,8 @@ struct proxy_listener {
 /* The tcp_handler: from first byte to relay. */
 void proxy_serve(struct tcp_conn *c, void *listener);
 
+/* The `admit` of a listener: the client rules.  Logs whom it denies. */
+int proxy_admit(const struct addr *peer, void *listener);
+
 /* The `unhandled` of a listener: a client that never said a word. */
-void proxy_unhandled(const struct addr *peer, int r, void *listener);
+void proxy_unhandled(struct tcp_conn *c, int r, void *listener);

@@ -19,9 +19,12 @@ static int64_t clock_realtime_us(void)
 
 /* --- The record --------------------------------------------------------- */
 
+/* Opens the record of a client that came at `since` (CLOCK_MONOTONIC, ms). */
 static struct session *open_record(const struct proxy_listener *l,
-				   const struct addr *client, unsigned worker)
+				   const struct addr *client, unsigned rule,
+				   int64_t since)
 {
+	unsigned worker = (unsigned)(proxy_here() - l->proxy->worker);
 	struct session *s = sessions_open(l->proxy->sessions, worker);
 
 	if (!s)
@@ -29,8 +32,9 @@ static struct session *open_record(const struct proxy_listener *l,
 	session_begin(s);
 	s->client = *client;
 	s->listener = l->number;
-	s->started_us = clock_realtime_us();
-	s->started_ms = s->changed_ms = tcp_deadline(0);
+	s->client_rule = (uint16_t)rule;
+	s->started_us = clock_realtime_us() - (tcp_deadline(0) - since) * 1000;
+	s->started_ms = s->changed_ms = since;
 	session_end(s);
 	return s;
 }
@@ -170,14 +174,8 @@ static enum outcome connect_for_client(struct request *rq)
 /* From the first byte to the relay; OUTCOME_NONE: the relay has it all. */
 static enum outcome serve(struct request *rq)
 {
-	struct verdict v = rules_client(rq->here->proxy->options.rules,
-					tcp_conn_peer(rq->client),
-					rq->listener->number);
 	enum outcome o;
 
-	rq->session->client_rule = v.rule;
-	if (!v.allow)
-		return OUTCOME_DENIED; /* without a byte */
 	o = find_protocol(rq);
 	if (o == OUTCOME_BAD_PROTOCOL)
 		request_last_words(rq, NULL, 0);
@@ -219,7 +217,8 @@ void proxy_serve(struct tcp_conn *c, void *ctx)
 	rq.here = proxy_here();
 	rq.deadline = tcp_conn_started(c) +
 		      l->proxy->options.timeouts.handshake_ms;
-	rq.session = open_record(l, tcp_conn_peer(c), tcp_conn_worker(c));
+	rq.session = open_record(l, tcp_conn_peer(c), tcp_conn_tag(c),
+				 tcp_conn_started(c));
 	if (!rq.session) {
 		tcp_conn_set_reset(c);
 		return;
@@ -233,11 +232,26 @@ void proxy_serve(struct tcp_conn *c, void *ctx)
 		close_record(l->proxy, rq.session, o, -rq.error);
 }
 
-void proxy_unhandled(const struct addr *peer, int r, void *ctx)
+int proxy_admit(const struct addr *peer, void *ctx)
 {
 	const struct proxy_listener *l = ctx;
-	struct session *s = open_record(
-		l, peer, (unsigned)(proxy_here() - l->proxy->worker));
+	struct verdict v = rules_client(l->proxy->options.rules, peer,
+					l->number);
+	struct session *s;
+
+	if (v.allow)
+		return v.rule;
+	s = open_record(l, peer, v.rule, tcp_deadline(0));
+	if (s)
+		close_record(l->proxy, s, OUTCOME_DENIED, 0);
+	return -EACCES;
+}
+
+void proxy_unhandled(struct tcp_conn *c, int r, void *ctx)
+{
+	const struct proxy_listener *l = ctx;
+	struct session *s = open_record(l, tcp_conn_peer(c), tcp_conn_tag(c),
+					tcp_conn_started(c));
 
 	if (!s)
 		return;

@@ -5,7 +5,7 @@ import random
 import time
 
 from lib import client
-from lib.case import SLOWNESS, alone, eventually, fewer, timeout
+from lib.case import SLOWNESS, alone, eventually, fewer, measured, timeout
 from lib.client import dial, echoes, reset, tunnel
 from lib.daemon import Daemon
 from lib.origin import Origin, echo
@@ -55,7 +55,7 @@ def assault(d, count, seed):
 
 def shrinks(d, before):
     """Waits until the memory is given back, but for some that is kept."""
-    eventually(lambda: d.memory() - before < 4 * MIB * SLOWNESS,
+    eventually(lambda: d.memory() - before < measured(4 * MIB),
                said=lambda: f'{d.memory() - before} bytes more in memory')
 
 
@@ -97,7 +97,7 @@ def test_2000_half_open_handshakes_leave_nothing_behind(t):
     with tunnel(d.address, o.target) as s:
         assert echoes(s), 'no service beside them'
     during = d.memory() - before
-    assert during < count * 16384 * SLOWNESS, f'{during} bytes for {count}'
+    assert during < measured(count * 16384), f'{during} bytes for {count}'
     for s in held:
         s.close()
     d.wait_rest(30)

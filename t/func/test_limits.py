@@ -6,9 +6,9 @@ import struct
 import time
 
 from lib import client, conf
-from lib.case import (SLOWNESS, Skip, alone, each, eventually, fewer, netns,
-                      patient, same, timeout, valgrind)
-from lib.client import dial, echoes, read_to_end, tunnel
+from lib.case import (SLOWNESS, Skip, alone, each, eventually, fewer,
+                      measured, netns, patient, same, timeout, valgrind)
+from lib.client import dial, echoes, tunnel
 from lib.daemon import Daemon
 from lib.origin import Listener, Origin, echo
 
@@ -39,35 +39,6 @@ def test_a_full_house_lets_clients_wait(t):
         same(client.read_exact(waiting, 2), b'\5\0')
     for s in inside:
         s.close()
-
-
-def test_one_client_cannot_take_all(t):
-    d = Daemon(t, {'limits': {'per_client': 3}})
-    o = Origin(t, echo)
-    first = [tunnel(d.address, o.target, source='127.0.0.2')
-             for _ in range(3)]
-    with dial(d.address, source='127.0.0.2') as s:
-        try:
-            s.sendall(b'\5\1\0')
-        except OSError:
-            pass
-        same(read_to_end(s)[0], b'')
-    with tunnel(d.address, o.target, source='127.0.0.3') as s:
-        assert echoes(s)
-    assert all(echoes(s) for s in first)
-    first.pop().close()
-    eventually(lambda: probe_from(d, o.target, '127.0.0.2'),
-               said='a place for this client again')
-    for s in first:
-        s.close()
-
-
-def probe_from(d, target, source):
-    try:
-        with tunnel(d.address, target, source=source) as s:
-            return echoes(s)
-    except (OSError, EOFError, AssertionError):
-        return False
 
 
 def test_handshakes_are_bounded(t):
@@ -146,11 +117,11 @@ def test_9000_tunnels_are_held_and_alive(t):
     tunnels.open(count - count // 9)
     tunnels.assert_alive()
     each = (d.memory() - few) / (count - count // 9)
-    assert SLOWNESS > 1 or each < 1600, f'{each:.0f} bytes for each tunnel'
+    assert each < measured(1600), f'{each:.0f} bytes for each tunnel'
     used = d.cpu()
     time.sleep(1)
     used = d.cpu() - used
-    assert used < 0.05 * SLOWNESS, f'{used} s of CPU in a second of nothing'
+    assert used < measured(0.05), f'{used} s of CPU in a second of nothing'
     tunnels.assert_alive()
     tunnels.close()
     d.wait_access(count, 30, outcome='closed')
@@ -194,14 +165,14 @@ def test_too_few_descriptors_stop_no_running_tunnel(t, when):
     start = time.monotonic()
     time.sleep(4)
     used = (d.cpu() - used) / (time.monotonic() - start)
-    assert used < 0.02 * SLOWNESS, f'{used:.1%} CPU without descriptors'
+    assert used < measured(0.02), f'{used:.1%} CPU without descriptors'
     assert all(echoes(s) for s in running), 'a tunnel stands still'
     for s in crowd:
         s.close()
     start = time.monotonic()
     eventually(lambda: probe(d, o.target, 1), 5, 'service is back')
     took = time.monotonic() - start
-    assert took < 1.0 * SLOWNESS, f'service is back after {took:.2f} s'
+    assert took < measured(1.0), f'service is back after {took:.2f} s'
     for _ in range(20):
         assert probe(d, o.target)
     assert all(echoes(s) for s in running)

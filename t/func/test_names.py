@@ -372,16 +372,34 @@ def test_the_next_address_is_tried_soon_after_silence(t):
     d.wait_rest(5)
 
 
+# Which answer comes how much later: within the time for which the first waits
+# for the preferred one (50 ms), and after it.
+ORDERS = {'at once': (0, 0), 'A later': (0.02, 0), 'AAAA later': (0, 0.02),
+          'A late': (0.2, 0), 'AAAA late': (0, 0.2)}
+
+
+def two_families(t, order):
+    """A server that knows x.example in both, one answer after the other."""
+    late_a, late_aaaa = ORDERS[order]
+    return DnsServer(t, {
+        ('x.example', 'A'): a('127.0.0.1', delay=late_a),
+        ('x.example', 'AAAA'): a('::1', delay=late_aaaa)})
+
+
 @netns
-def test_the_other_family_is_tried_soon_after_silence(t):
-    Silent(t, host='::1', port=7)
-    Origin(t, echo, host='127.0.0.1', port=7)
-    server = DnsServer(t, {('x.example', 'A'): a('127.0.0.1'),
-                           ('x.example', 'AAAA'): a('::1')})
-    d = Daemon(t, {**names_of(server), 'outbound': {'prefer': 'ipv6'}})
-    start = time.monotonic()
-    assert works(d, 'x.example', 7)
-    assert time.monotonic() - start < patient(2)
+@each(*ORDERS)
+def test_the_other_family_is_tried_soon_after_silence(t, order):
+    for silent, good in (('::1', '127.0.0.1'), ('127.0.0.1', '::1')):
+        port = 7 if silent == '::1' else 8
+        Silent(t, host=silent, port=port)
+        Origin(t, echo, host=good, port=port)
+        for family in ('ipv6', 'ipv4', 'none'):
+            d = Daemon(t, {**names_of(two_families(t, order)),
+                           'outbound': {'prefer': family}})
+            start = time.monotonic()
+            assert works(d, 'x.example', port), (silent, family)
+            took = time.monotonic() - start
+            assert took < patient(2), (silent, family, took)
 
 
 @netns
@@ -389,13 +407,14 @@ def test_the_other_family_is_tried_soon_after_silence(t):
 def test_a_family_can_be_preferred(t, family):
     Origin(t, echo, host='::1', port=7)
     Origin(t, echo, host='127.0.0.1', port=7)
-    server = DnsServer(t, {('x.example', 'A'): a('127.0.0.1'),
-                           ('x.example', 'AAAA'): a('::1')})
-    d = Daemon(t, {**names_of(server), 'outbound': {'prefer': family}})
-    for _ in range(5):
-        assert works(d, 'x.example', 7)
     wanted = {'ipv4': '127.0.0.1:7', 'ipv6': '[::1]:7'}[family]
-    d.wait_access(5, address=wanted)
+    for order in ('at once', 'A later', 'AAAA later'):
+        d = Daemon(t, {**names_of(two_families(t, order)),
+                       'outbound': {'prefer': family}})
+        for _ in range(3):
+            assert works(d, 'x.example', 7)
+        d.wait_access(3, outcome='closed')
+        same([f['address'] for f in d.access()], [wanted] * 3)
 
 
 def test_all_addresses_that_refuse_are_a_refusal(t):

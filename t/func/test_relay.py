@@ -7,8 +7,8 @@ import threading
 import time
 
 from lib import client, conf
-from lib.case import (SLOWNESS, alone, each, eventually, fewer, patient, same,
-                      timeout, valgrind)
+from lib.case import (SLOWNESS, alone, each, eventually, fewer, measured,
+                      patient, same, timeout, valgrind)
 from lib.client import (dial, echoes, noise, read_all, read_exact,
                         read_to_end, reset, tunnel, unsent)
 from lib.daemon import Daemon
@@ -364,8 +364,8 @@ def test_a_client_that_stops_reading_loses_nothing(t, mode):
         during = d.memory()
         assert take_bulk(near, mib) == checksum(mib, 3), 'bytes differ'
     grown = max(during, d.memory()) - before
-    assert grown < 4 * MIB * SLOWNESS, f'{grown} bytes more in memory'
-    assert used < 0.1 * SLOWNESS, f'{used} s of CPU for a stalled tunnel'
+    assert grown < measured(4 * MIB), f'{grown} bytes more in memory'
+    assert used < measured(0.1), f'{used} s of CPU for a stalled tunnel'
 
 
 @modes
@@ -520,7 +520,7 @@ def test_idle_tunnels_cost_no_time(t):
     used = d.cpu()
     time.sleep(2)
     used = d.cpu() - used
-    assert used < 0.02 * SLOWNESS, f'{used} s of CPU in 2 s'
+    assert used < measured(0.02), f'{used} s of CPU in 2 s'
     for near, far in pairs:
         near.close()
         far.close()

@@ -129,8 +129,8 @@ START_TEST(text_of_any_length_is_harmless)
 		ck_assert_int_eq(addr_parse(&a, text, 1), -EINVAL);
 		ck_assert_int_eq(addr_parse_ip(&a, text), -EINVAL);
 		memset(text, ':', len);
-		ck_assert_int_eq(addr_parse_ip(&a, text), len == 2 ? 0
-								   : -EINVAL);
+		ck_assert_int_eq(addr_parse_ip(&a, text),
+				 len == 2 ? 0 : -EINVAL);
 		memset(text, '[', len);
 		ck_assert_int_eq(addr_parse(&a, text, 1), -EINVAL);
 	}

@@ -133,35 +133,34 @@ static void through_registers(uint64_t seed, void (*switching)(void),
 	for (unsigned i = 0; i < 5; i++)
 		in[i] = seed * 0x9e3779b97f4a7c15u + i;
 	/* Past the red zone, in which the compiler may keep what it likes. */
-	__asm__ volatile("subq $128, %%rsp\n\t"
-			 "pushq %%rbp\n\t"
-			 "movq %%rsp, %%rbp\n\t"
-			 "andq $-16, %%rsp\n\t"
-			 "pushq %%rbp\n\t"
-			 "pushq %[ret]\n\t"
-			 "movq 0(%[in]), %%rbx\n\t"
-			 "movq 8(%[in]), %%r12\n\t"
-			 "movq 16(%[in]), %%r13\n\t"
-			 "movq 24(%[in]), %%r14\n\t"
-			 "movq 32(%[in]), %%r15\n\t"
-			 "call *%[fn]\n\t"
-			 "popq %%rdi\n\t"
-			 "movq %%rbx, 0(%%rdi)\n\t"
-			 "movq %%r12, 8(%%rdi)\n\t"
-			 "movq %%r13, 16(%%rdi)\n\t"
-			 "movq %%r14, 24(%%rdi)\n\t"
-			 "movq %%r15, 32(%%rdi)\n\t"
-			 "popq %%rsp\n\t"
-			 "popq %%rbp\n\t"
-			 "addq $128, %%rsp\n\t"
-			 : [in] "+S"(from), [ret] "+d"(ret),
-			   [fn] "+a"(switching)
-			 :
-			 : "rbx", "rcx", "rdi", "r8", "r9", "r10", "r11", "r12",
-			   "r13", "r14", "r15", "xmm0", "xmm1", "xmm2", "xmm3",
-			   "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
-			   "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15",
-			   "memory", "cc");
+	__asm__ volatile(
+		"subq $128, %%rsp\n\t"
+		"pushq %%rbp\n\t"
+		"movq %%rsp, %%rbp\n\t"
+		"andq $-16, %%rsp\n\t"
+		"pushq %%rbp\n\t"
+		"pushq %[ret]\n\t"
+		"movq 0(%[in]), %%rbx\n\t"
+		"movq 8(%[in]), %%r12\n\t"
+		"movq 16(%[in]), %%r13\n\t"
+		"movq 24(%[in]), %%r14\n\t"
+		"movq 32(%[in]), %%r15\n\t"
+		"call *%[fn]\n\t"
+		"popq %%rdi\n\t"
+		"movq %%rbx, 0(%%rdi)\n\t"
+		"movq %%r12, 8(%%rdi)\n\t"
+		"movq %%r13, 16(%%rdi)\n\t"
+		"movq %%r14, 24(%%rdi)\n\t"
+		"movq %%r15, 32(%%rdi)\n\t"
+		"popq %%rsp\n\t"
+		"popq %%rbp\n\t"
+		"addq $128, %%rsp\n\t"
+		: [in] "+S"(from), [ret] "+d"(ret), [fn] "+a"(switching)
+		:
+		: "rbx", "rcx", "rdi", "r8", "r9", "r10", "r11", "r12", "r13",
+		  "r14", "r15", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",
+		  "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",
+		  "xmm13", "xmm14", "xmm15", "memory", "cc");
 }
 
 static void check_registers(uint64_t seed, void (*switching)(void))

@@ -74,7 +74,7 @@ static const char full[] =
 	"timeouts: { handshake = \"1s\"; name = \"2s\"; connect = \"3s\"; "
 	"idle = \"0\"; half_closed = \"0\"; session = \"1d\"; shutdown = "
 	"\"0\"; };"
-	"limits: { connections = 99; per_client = 8; handshakes = 7; buffers "
+	"limits: { connections = 99; handshakes = 7; buffers "
 	"= \"1500k\"; pipes = 0; };"
 	"debug: { relay = \"splice\"; };";
 

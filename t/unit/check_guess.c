@@ -30,10 +30,9 @@ END_TEST
 
 START_TEST(nothing_else_is_anything)
 {
-	static const uint8_t bytes[] = { 0,    1,   4,    6,    0x16,
-					 '\n', ' ', '\t', '(',  ':',
-					 '"',  '/', 0x7f, 0x80, 0xff,
-					 'g',  '0', '\r', '@',  '[' };
+	static const uint8_t bytes[] = { 0,    1,   4,   6,    0x16, '\n', ' ',
+					 '\t', '(', ':', '"',  '/',  0x7f, 0x80,
+					 0xff, 'g', '0', '\r', '@',  '[' };
 
 	for (size_t i = 0; i < ARRAY_SIZE(bytes); i++)
 		ck_assert_int_eq(guess_protocol(bytes[i], BOTH), PROTOCOL_NONE);

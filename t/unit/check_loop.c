@@ -35,8 +35,8 @@ static void teardown(void)
 struct job {
 	struct work work;
 	char name;
-	int again;	   /* how often it queues itself anew */
-	bool stops;	   /* the loop, at the last time */
+	int again;         /* how often it queues itself anew */
+	bool stops;        /* the loop, at the last time */
 	struct job *other; /* cancelled when this one runs */
 };
 
@@ -272,10 +272,11 @@ START_TEST(mail_of_other_threads_arrives_in_order_and_once)
 
 	for (int i = 0; i < SENDERS; i++) {
 		for (int j = 0; j < LETTERS; j++)
-			letters[i][j] = (struct letter){ .mail.run =
-								 read_letter,
-							 .sender = i,
-							 .number = j };
+			letters[i][j] = (struct letter){
+				.mail.run = read_letter,
+				.sender = i,
+				.number = j
+			};
 		ck_assert_int_eq(pthread_create(&thread[i], NULL, send_letters,
 						letters[i]),
 				 0);

@@ -66,12 +66,23 @@ END_TEST
 
 START_TEST(what_is_no_prefix_is_refused)
 {
-	static const char *const bad[] = {
-		"",	     "/",	     "/8",	      "10.0.0.0/",
-		"10.0.0/8",  "10.0.0.0/33",  "10.0.0.0/-1",   "10.0.0.0/8 ",
-		"::/129",    "::/",	     "10.0.0.0/8/8",  "10.0.0.0/+8",
-		"any",	     "fe80::%lo/64", "fe80::/64%lo",  "[::]/0",
-		"10.0.0.0:1" };
+	static const char *const bad[] = { "",
+					   "/",
+					   "/8",
+					   "10.0.0.0/",
+					   "10.0.0/8",
+					   "10.0.0.0/33",
+					   "10.0.0.0/-1",
+					   "10.0.0.0/8 ",
+					   "::/129",
+					   "::/",
+					   "10.0.0.0/8/8",
+					   "10.0.0.0/+8",
+					   "any",
+					   "fe80::%lo/64",
+					   "fe80::/64%lo",
+					   "[::]/0",
+					   "10.0.0.0:1" };
 	char text[300];
 	struct prefix p;
 
@@ -98,11 +109,11 @@ START_TEST(host_bits_are_an_error_of_their_own)
 	ck_assert_int_eq(prefix_parse(&p, "8000::/0"), -ERANGE);
 	for (int bits = 0; bits <= 32; bits++) {
 		snprintf(text, sizeof(text), "255.255.255.255/%d", bits);
-		ck_assert_int_eq(prefix_parse(&p, text), bits == 32 ? 0
-								    : -ERANGE);
+		ck_assert_int_eq(prefix_parse(&p, text),
+				 bits == 32 ? 0 : -ERANGE);
 		snprintf(text, sizeof(text), "128.0.0.0/%d", bits);
-		ck_assert_int_eq(prefix_parse(&p, text), bits >= 1 ? 0
-								   : -ERANGE);
+		ck_assert_int_eq(prefix_parse(&p, text),
+				 bits >= 1 ? 0 : -ERANGE);
 	}
 }
 END_TEST

@@ -103,7 +103,7 @@ START_TEST(long_numbers_are_refused_before_parsing)
 			  "'connections' is 5000000000, but must be auto or 1 "
 			  "to 10000000",
 			  true);
-	conf_text_refused(CONF_TEXT "limits: { per_client = 4294967296; };",
+	conf_text_refused(CONF_TEXT "limits: { handshakes = 4294967296; };",
 			  "4294967296 does not fit", true);
 }
 END_TEST

@@ -120,8 +120,8 @@ START_TEST(trimming_gives_memory_back_and_keeps_some_warm)
 	stacks_trim(&pool);
 	ck_assert_uint_eq(pool.warm_count, STACKS_WARM);
 	after = resident();
-	ck_assert_uint_le(after, full - (size_t)(COUNT - STACKS_WARM) * USED *
-						9 / 10);
+	ck_assert_uint_le(after,
+			  full - (size_t)(COUNT - STACKS_WARM) * USED * 9 / 10);
 	stacks_trim(&pool); /* nothing left to do */
 	ck_assert_uint_eq(pool.warm_count, STACKS_WARM);
 }

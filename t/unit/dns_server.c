@@ -38,7 +38,7 @@ static struct {
 	} asked[QUESTIONS_MAX];
 	unsigned asked_count, tcp_count, port_count;
 	bool port_seen[65536];
-	int udp, tcp, stop;
+	int udp, tcp, stop, peer; /* -1: no peer over TCP */
 	struct addr addr;
 	struct delayed {
 		struct message reply;
@@ -334,25 +334,31 @@ static void serve_udp(void)
 			      (struct sockaddr *)&from, from_len);
 }
 
-/* One connection at a time, until the client closes it. */
+/* A new connection takes the place of the one before. */
+static void accept_tcp(void)
+{
+	close_fd(&server.peer);
+	server.peer = accept4(server.tcp, NULL, NULL, SOCK_CLOEXEC);
+}
+
 static void serve_tcp(void)
 {
-	int fd = accept4(server.tcp, NULL, NULL, SOCK_CLOEXEC);
+	struct message m = { .len = 0 };
+	struct question q;
 	uint8_t head[2];
 
-	while (recv(fd, head, 2, MSG_WAITALL) == 2) {
-		struct question q;
-		struct message m = { .len = get_be16(head) };
-
-		must(m.len <= sizeof(m.bytes));
-		must(recv(fd, m.bytes, m.len, MSG_WAITALL) == (ssize_t)m.len);
-		if (!reply_to(&m, &q, true))
-			continue;
-		put_be16(head, (uint16_t)m.len);
-		must(send(fd, head, 2, MSG_NOSIGNAL | MSG_MORE) == 2);
-		must(send(fd, m.bytes, m.len, MSG_NOSIGNAL) == (ssize_t)m.len);
+	if (recv(server.peer, head, 2, MSG_WAITALL) != 2) {
+		close_fd(&server.peer);
+		return;
 	}
-	close_fd(&fd);
+	m.len = get_be16(head);
+	must(m.len <= sizeof(m.bytes));
+	must(recv(server.peer, m.bytes, m.len, MSG_WAITALL) == (ssize_t)m.len);
+	if (!reply_to(&m, &q, true))
+		return;
+	put_be16(head, (uint16_t)m.len);
+	(void)!send(server.peer, head, 2, MSG_NOSIGNAL | MSG_MORE);
+	(void)!send(server.peer, m.bytes, m.len, MSG_NOSIGNAL);
 }
 
 /* Sends what is due; returns how many ms until more is, or -1. */
@@ -379,18 +385,21 @@ static int send_due(void)
 
 static void *serve(void *arg)
 {
-	struct pollfd p[] = { { server.udp, POLLIN, 0 },
-			      { server.tcp, POLLIN, 0 },
-			      { server.stop, POLLIN, 0 } };
-
 	for (;;) {
-		(void)poll(p, 3, send_due());
+		struct pollfd p[] = { { server.udp, POLLIN, 0 },
+				      { server.tcp, POLLIN, 0 },
+				      { server.stop, POLLIN, 0 },
+				      { server.peer, POLLIN, 0 } };
+
+		(void)poll(p, 4, send_due());
 		if (p[2].revents)
 			return arg;
 		if (p[0].revents)
 			serve_udp();
-		if (p[1].revents)
+		if (p[3].revents)
 			serve_tcp();
+		if (p[1].revents)
+			accept_tcp();
 	}
 }
 
@@ -423,6 +432,7 @@ void dns_server_start(void)
 {
 	memset(&server, 0, sizeof(server));
 	pthread_mutex_init(&server.lock, NULL);
+	server.peer = -1;
 	while (!bind_both())
 		;
 	server.stop = eventfd(0, EFD_CLOEXEC);
@@ -436,6 +446,7 @@ void dns_server_stop(void)
 	pthread_join(server.thread, NULL);
 	close_fd(&server.udp);
 	close_fd(&server.tcp);
+	close_fd(&server.peer);
 	close_fd(&server.stop);
 	pthread_mutex_destroy(&server.lock);
 }

@@ -15,12 +15,12 @@ static void bound_buffers(int fd, int bytes)
 {
 	if (!bytes)
 		return;
-	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes,
-				    sizeof(bytes)),
-			 0);
-	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes,
-				    sizeof(bytes)),
-			 0);
+	ck_assert_int_eq(
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)),
+		0);
+	ck_assert_int_eq(
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)),
+		0);
 }
 
 static int bound(struct addr *ret, int buffer)

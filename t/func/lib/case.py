@@ -69,6 +69,11 @@ def eventually(what, seconds=10, said=None):
         time.sleep(0.005)
 
 
+def measured(limit):
+    """A limit of memory or time that only a plain build must keep."""
+    return limit if SLOWNESS == 1 else float('inf')
+
+
 def same(got, wanted):
     """Fails with both values unless they are equal."""
     if got != wanted:

@@ -90,7 +90,7 @@ class Daemon:
         if VALGRIND:
             command += [tool('valgrind', 'valgrind'), '--leak-check=full',
                         '--errors-for-leak-kinds=definite',
-                        '--error-exitcode=99', '--quiet',
+                        '--error-exitcode=99', '--quiet', '--vgdb=no',
                         '--log-file=' + self.t.path(self.name + '.valgrind')]
         return command + [os.path.join(self.t.build, 'spliced')]
 
