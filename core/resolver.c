@@ -164,6 +164,8 @@ static int from_hosts(struct resolver *r, const char *name, size_t len,
 		return error == -ENOMEM ? error : 0;
 	n6 = hosts_find(r->hosts.table, name, len, AF_INET6, v6, RESOLVE_MAX);
 	n4 = hosts_find(r->hosts.table, name, len, AF_INET, v4, RESOLVE_MAX);
+	if (n6 + n4 == 0)
+		return 0; /* *ret is set on success only */
 	for (unsigned i = 0; i < n6; i++)
 		answer_place(ret, v6[i], i, n4, true);
 	for (unsigned i = 0; i < n4; i++)
