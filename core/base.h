@@ -1,9 +1,10 @@
 /*
  * The few macros and inline helpers that every file may rely on: compiler
- * attributes, ownership moves, byte order, bounds.  Nothing here allocates,
- * logs or knows about sockets beyond closing one.
+ * attributes, ownership moves, bounds.  Nothing here allocates or logs.
  */
 #pragma once
+
+#include "core/bytes.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -47,12 +48,6 @@
 
 NO_RETURN void assert_failed(const char *claim, const char *file, int line);
 
-/* A borrowed run of bytes; never lives across a suspension. */
-struct span {
-	const uint8_t *at;
-	size_t len;
-};
-
 static inline size_t min_size(size_t a, size_t b)
 {
 	return a < b ? a : b;
@@ -71,22 +66,6 @@ static inline int64_t min_i64(int64_t a, int64_t b)
 static inline int64_t max_i64(int64_t a, int64_t b)
 {
 	return a > b ? a : b;
-}
-
-static inline uint16_t get_be16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-static inline void put_be16(uint8_t *p, uint16_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-static inline uint32_t get_be32(const uint8_t *p)
-{
-	return (uint32_t)get_be16(p) << 16 | get_be16(p + 2);
 }
 
 /* Moves a descriptor out of a variable and leaves -1 behind. */

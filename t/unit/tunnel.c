@@ -3,10 +3,12 @@
  */
 #include "t/unit/tunnel.h"
 
+#include "core/conn.h"
 #include "core/sock.h"
 #include "t/unit/tcp_pair.h"
 
 #include <check.h>
+#include <fcntl.h>
 
 static void note_progress(void *ctx, const struct tcp_relay_count *n)
 {
@@ -92,8 +94,16 @@ void tunnel_close(struct tunnel *t)
 static void run_sender(void *arg)
 {
 	struct sender *s = arg;
+	int fd = fcntl(tcp_conn_fd(s->to), F_DUPFD_CLOEXEC, 0);
+	struct tcp_conn *own;
 
-	conn_send(s->to, s->from, s->len);
+	/* One task at a time may wait for a connection. */
+	ck_assert_int_ge(fd, 0);
+	own = conn_of(fd);
+	conn_send(own, s->from, s->len);
+	/* The close alone would leave it in epoll: it has a twin. */
+	watch_remove(loop_self(), &own->watch);
+	tcp_conn_close(own);
 	s->done = true;
 }
 

@@ -38,7 +38,7 @@ void tunnel_close(struct tunnel *t);
 /* Closes a far end, by a reset if `reset`. */
 void tunnel_drop(struct tcp_conn **c, bool reset);
 
-/* Sends pattern(from) and on in a task of its own. */
+/* Sends pattern(from) and on in a task of its own; others may read `to`. */
 struct sender {
 	struct tcp_conn *to;
 	size_t from, len;
