@@ -208,6 +208,9 @@ static void tell_ready(const struct daemon *d)
 	log_line(LOG_LEVEL_NOTICE,
 		 "spliced is ready on %s (%u workers, at most %zu sessions)",
 		 addresses, workers, d->setup.max_connections);
+	if (d->conf->log.path) /* for who started it by hand */
+		(void)fprintf(stderr, "spliced is ready on %s, logging to %s\n",
+			      addresses, d->conf->log.path);
 	if (!d->conf->path) {
 		const struct addr *a = &d->listening.entries[0].addr;
 		char text[ADDR_STRLEN];

@@ -29,6 +29,7 @@ PACE = 250_000_000 // 8
 IDLE = (1000, 9000)
 # A paced load leaves CPU unused: it needs longer to show as much of it.
 LONGER = {"paced": 2}
+OWN = ("floor", "spliced", "floor2")
 # Peers that no target names need no more than every third round.
 RARE = ("tinyproxy", "squid")
 FAIR = ("floor", "spliced", "haproxy", "nginx", "microsocks", "danted")
@@ -89,8 +90,7 @@ class Run:
     def kinds(self):
         """Those that are here; what is not was said at the beginning."""
         for kind in subjects.ALL:
-            own = kind.name in ("floor", "floor2", "spliced")
-            if not own and not self.wanted(kind.name):
+            if kind.name not in OWN and not self.wanted(kind.name):
                 continue
             if kind.path(self.build):
                 yield kind
@@ -116,7 +116,24 @@ class Run:
                            work, TUNNELS[work],
                            self.args.seconds * LONGER.get(work, 1))
         if got:
-            samples[subject.name, work] = got
+            key = subject.name, work
+            samples[key] = report.merged(samples.get(key), got)
+
+    def order(self, running, n):
+        """The subjects of round n, each where drift weighs least.
+
+        Those that have to be told apart by a few percent are taken twice,
+        there and back, so that a machine that slows down meanwhile does so
+        for all of them alike.
+        """
+        own = [s for s in running if s.name in OWN]
+        peers = [s for s in running if s.name not in OWN
+                 and (s.name not in RARE or n % 3 == 0)]
+        if not self.args.quick:
+            own += own[::-1]
+        elif n % 2:
+            own.reverse()
+        return own + peers if n % 2 else peers[::-1] + own
 
     def rounds(self, works):
         all_subjects = [s for s in (self.start(k, 2) for k in self.kinds())
@@ -124,12 +141,8 @@ class Run:
         rounds = []
         for n in range(self.args.rounds):
             samples = {}
-            in_turn = [s for s in all_subjects
-                       if s.name not in RARE or n % 3 == 0]
-            if n % 2:
-                in_turn.reverse()
             for work in works:
-                for subject in in_turn:
+                for subject in self.order(all_subjects, n):
                     self.sample(samples, subject, work)
             rounds.append(samples)
             say(f"round {n + 1} of {self.args.rounds}, "

@@ -37,6 +37,21 @@ def figures(work, sample):
             units / sample["seconds"] / 1e6)
 
 
+def merged(one, other):
+    """Two measurements of one round as one that was longer."""
+    if not one:
+        return other
+    out = dict(other)
+    for key in ("cpu", "units", "bytes", "seconds", "failed"):
+        out[key] = one[key] + other[key]
+    for key in ("p50_us", "p90_us", "p99_us"):
+        out[key] = (one[key] + other[key]) / 2
+    out["max_us"] = max(one["max_us"], other["max_us"])
+    out["errors"] = {k: one["errors"][k] + v
+                     for k, v in other["errors"].items()}
+    return out
+
+
 def middle(values):
     return statistics.median(values) if values else float("nan")
 
@@ -138,11 +153,13 @@ def verdicts(rounds, result):
                 f"{VOID:.0%})"))
         for other, most in TARGETS[work]:
             share, _, n = ratio(rounds, work, "spliced", other)
+            limit = "" if other == "floor" else \
+                f"; floor {ratio(rounds, work, 'floor', other)[0]:.3f}"
             if n:
                 out.append(verdict(
                     None if void and other == "floor" else share <= most,
                     f"{work}: spliced / {other} {share:.3f} (at most "
-                    f"{most:.2f})"))
+                    f"{most:.2f}{limit})"))
         if work == "connect":
             share, _, n = ratio(rounds, work, "floor", "nginx")
             if n:
