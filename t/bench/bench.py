@@ -18,6 +18,9 @@ import sys
 import tempfile
 import time
 
+sys.dont_write_bytecode = True  # nothing is generated beside the sources
+
+# pylint: disable=wrong-import-position
 import measure
 import report
 import subjects

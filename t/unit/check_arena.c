@@ -17,7 +17,7 @@ START_TEST(pieces_are_zeroed_aligned_and_apart)
 		unsigned char *p = conf_arena_alloc(a, size, 1);
 
 		ck_assert_ptr_nonnull(p);
-		ck_assert_uint_eq((uintptr_t)p % sizeof(max_align_t), 0);
+		ck_assert_uint_eq((uintptr_t)p % _Alignof(max_align_t), 0);
 		ck_assert_ptr_ne(p, last);
 		for (size_t i = 0; i < size; i++)
 			ck_assert_uint_eq(p[i], 0);

@@ -238,7 +238,7 @@ END_TEST
 
 /* --- Urgent data -------------------------------------------------------- */
 
-#define URGENT_AT 300001u
+#define URGENT_AT  300001u
 #define URGENT_ALL 1000000u
 
 static void urgent_to(struct tunnel *t, struct tcp_conn *from,
@@ -257,9 +257,8 @@ static void urgent_to(struct tunnel *t, struct tcp_conn *from,
 	sender_start(&before);
 	conn_expect(to, 0, URGENT_AT);
 	sender_finish(&before);
-	ck_assert_int_eq(send(tcp_conn_fd(from), pattern(URGENT_AT), 1,
-			      MSG_OOB),
-			 1);
+	ck_assert_int_eq(
+		send(tcp_conn_fd(from), pattern(URGENT_AT), 1, MSG_OOB), 1);
 	sender_start(&after);
 	conn_expect(to, URGENT_AT, URGENT_ALL - URGENT_AT);
 	sender_finish(&after);

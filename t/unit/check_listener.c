@@ -1,0 +1,315 @@
+/*
+ * Listening sockets: who may share a port, and what accept inherits.
+ */
+#include "core/listener.h"
+
+#include "t/unit/tcp_pair.h"
+
+#include <check.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdlib.h>
+
+static struct tcp_listener *listener;
+static struct tcp_listen_options options;
+
+static void teardown(void)
+{
+	listener_free(listener);
+	listener = NULL;
+}
+
+static struct addr at(const char *text)
+{
+	struct addr a;
+
+	ck_assert_int_eq(addr_parse(&a, text, 0), 0);
+	return a;
+}
+
+static void open_at(const char *text, unsigned count)
+{
+	struct addr a = at(text);
+
+	ck_assert_int_eq(listener_new(&listener, &a, &options, count), 0);
+}
+
+static int open_in_vain(const struct addr *a)
+{
+	struct tcp_listener *l = NULL;
+	int r = listener_new(&l, a, &options, 2);
+
+	ck_assert_ptr_null(l);
+	return r;
+}
+
+static int get(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	ck_assert_int_eq(getsockopt(fd, level, name, &value, &len), 0);
+	return value;
+}
+
+/* A connection to the listener, as it is accepted; the dialled end in *far. */
+static int accepted(int *far)
+{
+	int fd;
+
+	*far = tcp_connected(&listener->addr);
+	await(listener->fd[0], POLLIN);
+	fd = accept4(listener->fd[0], NULL, NULL, SOCK_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	return fd;
+}
+
+/* --- Ports -------------------------------------------------------------- */
+
+START_TEST(port_zero_becomes_a_real_port_of_all_sockets)
+{
+	open_at("127.0.0.1:0", 4);
+	ck_assert_uint_ne(tcp_listener_addr(listener)->port, 0);
+	ck_assert_uint_eq(listener->count, 4);
+	for (unsigned i = 0; i < 4; i++) {
+		struct sockaddr_storage ss;
+		socklen_t len = sizeof(ss);
+		struct addr a;
+
+		ck_assert_int_eq(getsockname(listener->fd[i],
+					     (struct sockaddr *)&ss, &len),
+				 0);
+		addr_from_sockaddr(&a, (struct sockaddr *)&ss);
+		ck_assert(addr_equal(&a, tcp_listener_addr(listener)));
+		ck_assert_int_eq(get(listener->fd[i], SOL_SOCKET, SO_REUSEPORT),
+				 1);
+		ck_assert_int_eq(
+			get(listener->fd[i], SOL_SOCKET, SO_ACCEPTCONN), 1);
+	}
+}
+END_TEST
+
+START_TEST(sockets_do_not_block_and_are_closed_on_exec)
+{
+	open_at("127.0.0.1:0", 1);
+	ck_assert(fcntl(listener->fd[0], F_GETFL) & O_NONBLOCK);
+	ck_assert_int_eq(fcntl(listener->fd[0], F_GETFD), FD_CLOEXEC);
+}
+END_TEST
+
+START_TEST(a_port_in_use_is_refused_though_its_owner_would_share)
+{
+	struct addr a;
+
+	open_at("127.0.0.1:0", 2);
+	a = listener->addr;
+	/* A second daemon would join the group in silence. */
+	ck_assert_int_eq(open_in_vain(&a), -EADDRINUSE);
+	options.alone = true;
+	ck_assert_int_eq(open_in_vain(&a), -EADDRINUSE);
+	a = at("0.0.0.0");
+	a.port = listener->addr.port;
+	ck_assert_int_eq(open_in_vain(&a), -EADDRINUSE);
+}
+END_TEST
+
+START_TEST(a_port_is_free_again_after_the_end)
+{
+	struct addr a;
+	int far, near;
+
+	open_at("127.0.0.1:0", 1);
+	a = listener->addr;
+	/* One of its connections closes first and stays in TIME_WAIT. */
+	near = accepted(&far);
+	close_fd(&near);
+	close_fd(&far);
+	teardown();
+	ck_assert_int_eq(listener_new(&listener, &a, &options, 2), 0);
+	ck_assert_uint_eq(listener->addr.port, a.port);
+}
+END_TEST
+
+START_TEST(a_listener_alone_has_one_socket_that_nobody_joins)
+{
+	options.alone = true;
+	open_at("127.0.0.1:0", 4);
+	ck_assert_uint_eq(listener->count, 1);
+	ck_assert_int_eq(get(listener->fd[0], SOL_SOCKET, SO_REUSEPORT), 0);
+}
+END_TEST
+
+START_TEST(an_address_that_is_not_ours_is_refused)
+{
+	struct addr a = at("203.0.113.77:0");
+
+	ck_assert_int_eq(open_in_vain(&a), -EADDRNOTAVAIL);
+	a.port = 1;
+	ck_assert_int_eq(open_in_vain(&a), -EADDRNOTAVAIL);
+}
+END_TEST
+
+START_TEST(with_freebind_it_need_not_be_ours)
+{
+	options.freebind = true;
+	open_at("203.0.113.77:0", 1);
+	ck_assert_uint_ne(listener->addr.port, 0);
+}
+END_TEST
+
+START_TEST(a_device_that_does_not_exist_is_refused)
+{
+	struct addr a = at("127.0.0.1:0");
+
+	options.device = "no-such-if";
+	ck_assert_int_eq(open_in_vain(&a), -ENODEV);
+}
+END_TEST
+
+/* --- Families ----------------------------------------------------------- */
+
+START_TEST(with_v6only_both_families_have_a_port_each)
+{
+	struct tcp_listener *six;
+	struct addr a;
+
+	options.v6only = true;
+	open_at("0.0.0.0:0", 2);
+	a = at("[::]:0");
+	a.port = listener->addr.port;
+	ck_assert_int_eq(listener_new(&six, &a, &options, 2), 0);
+	ck_assert_int_eq(get(six->fd[0], IPPROTO_IPV6, IPV6_V6ONLY), 1);
+	listener_free(six);
+}
+END_TEST
+
+START_TEST(without_v6only_one_takes_both)
+{
+	struct addr a;
+	int near, far;
+
+	open_at("[::]:0", 1);
+	ck_assert_int_eq(get(listener->fd[0], IPPROTO_IPV6, IPV6_V6ONLY), 0);
+	a = at("127.0.0.1:0");
+	a.port = listener->addr.port;
+	listener->addr = a; /* for the connection */
+	near = accepted(&far);
+	close_fd(&near);
+	close_fd(&far);
+}
+END_TEST
+
+/* --- What accept inherits ----------------------------------------------- */
+
+START_TEST(options_are_inherited_by_what_is_accepted)
+{
+	int near, far;
+
+	options = (struct tcp_listen_options){ .nodelay = true,
+					       .keepalive = true,
+					       .keepalive_idle_ms = 61000,
+					       .keepalive_interval_ms = 10500,
+					       .keepalive_count = 5,
+					       .user_timeout_ms = 23456 };
+	open_at("127.0.0.1:0", 1);
+	near = accepted(&far);
+	ck_assert_int_eq(get(near, IPPROTO_TCP, TCP_NODELAY), 1);
+	ck_assert_int_eq(get(near, SOL_SOCKET, SO_KEEPALIVE), 1);
+	ck_assert_int_eq(get(near, SOL_SOCKET, SO_OOBINLINE), 1);
+	ck_assert_int_eq(get(near, IPPROTO_TCP, TCP_KEEPIDLE), 61);
+	ck_assert_int_eq(get(near, IPPROTO_TCP, TCP_KEEPINTVL), 11);
+	ck_assert_int_eq(get(near, IPPROTO_TCP, TCP_KEEPCNT), 5);
+	ck_assert_int_eq(get(near, IPPROTO_TCP, TCP_USER_TIMEOUT), 23456);
+	close_fd(&near);
+	close_fd(&far);
+}
+END_TEST
+
+START_TEST(what_was_not_asked_for_is_left_to_the_system)
+{
+	int near, far;
+	int plain[2];
+
+	tcp_pair(plain, 0);
+	open_at("127.0.0.1:0", 1);
+	near = accepted(&far);
+	ck_assert_int_eq(get(near, IPPROTO_TCP, TCP_NODELAY), 0);
+	ck_assert_int_eq(get(near, SOL_SOCKET, SO_KEEPALIVE), 0);
+	ck_assert_int_eq(get(near, IPPROTO_TCP, TCP_KEEPIDLE),
+			 get(plain[1], IPPROTO_TCP, TCP_KEEPIDLE));
+	ck_assert_int_eq(get(near, IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
+	ck_assert_int_eq(get(listener->fd[0], IPPROTO_TCP, TCP_DEFER_ACCEPT),
+			 0);
+	close_fd(&near);
+	close_fd(&far);
+	close_fd(&plain[0]);
+	close_fd(&plain[1]);
+}
+END_TEST
+
+START_TEST(fast_open_and_deferred_accept_are_set)
+{
+	options.fastopen = 16;
+	options.defer_accept_ms = 1;
+	open_at("127.0.0.1:0", 1);
+	ck_assert_int_eq(get(listener->fd[0], IPPROTO_TCP, TCP_FASTOPEN), 16);
+	ck_assert_int_ge(get(listener->fd[0], IPPROTO_TCP, TCP_DEFER_ACCEPT),
+			 1);
+}
+END_TEST
+
+START_TEST(the_device_name_is_copied)
+{
+	char device[] = "lo";
+
+	options.device = device;
+	open_at("127.0.0.1:0", 1);
+	device[0] = 'x';
+	ck_assert_str_eq(listener->options.device, "lo");
+}
+END_TEST
+
+START_TEST(freeing_no_listener_is_harmless)
+{
+	listener_free(NULL);
+}
+END_TEST
+
+static void add_tests(TCase *t)
+{
+	tcase_add_test(t, port_zero_becomes_a_real_port_of_all_sockets);
+	tcase_add_test(t, sockets_do_not_block_and_are_closed_on_exec);
+	tcase_add_test(t,
+		       a_port_in_use_is_refused_though_its_owner_would_share);
+	tcase_add_test(t, a_port_is_free_again_after_the_end);
+	tcase_add_test(t, a_listener_alone_has_one_socket_that_nobody_joins);
+	tcase_add_test(t, an_address_that_is_not_ours_is_refused);
+	tcase_add_test(t, with_freebind_it_need_not_be_ours);
+	tcase_add_test(t, a_device_that_does_not_exist_is_refused);
+	tcase_add_test(t, with_v6only_both_families_have_a_port_each);
+	tcase_add_test(t, without_v6only_one_takes_both);
+	tcase_add_test(t, options_are_inherited_by_what_is_accepted);
+	tcase_add_test(t, what_was_not_asked_for_is_left_to_the_system);
+	tcase_add_test(t, fast_open_and_deferred_accept_are_set);
+	tcase_add_test(t, the_device_name_is_copied);
+	tcase_add_test(t, freeing_no_listener_is_harmless);
+}
+
+int main(void)
+{
+	Suite *s = suite_create("listener");
+	TCase *t = tcase_create("all");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_checked_fixture(t, NULL, teardown);
+	tcase_set_timeout(t, 60);
+	add_tests(t);
+	suite_add_tcase(s, t);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
