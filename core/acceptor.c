@@ -81,7 +81,6 @@ static void begin(struct acceptor *a, int fd, const struct addr *peer,
 	c->owner.listener = l;
 	c->tag = tag;
 	c->accepted = c->handshaking = true;
-	c->urgent_inline = true; /* inherited */
 	count_add(&a->worker->accepted, 1);
 	count_add(&net->active, 1);
 	count_add(&net->handshakes, 1);
@@ -184,6 +183,8 @@ static int accept_one(struct acceptor *a)
 		return r;
 	}
 	a->back_off_ms = 0;
+	if (a->worker->spare < 0) /* another thread was quicker, then */
+		a->worker->spare = open_spare();
 	if (too_many_handshakes(a)) {
 		server_release(a->worker->server);
 		reject(a, fd);

@@ -157,11 +157,6 @@ ssize_t conn_read_now(struct tcp_conn *c, void *to, size_t len)
 {
 	ssize_t n;
 
-	if (c->watch.ready & EPOLLPRI && !c->urgent_inline) {
-		/* Else the urgent byte would fall out of the stream. */
-		c->urgent_inline = true;
-		(void)!sock_set(c->watch.fd, SOL_SOCKET, SO_OOBINLINE, 1);
-	}
 	do {
 		n = c->ops->read(c, to, len);
 	} while (n == -EINTR);

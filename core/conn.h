@@ -39,7 +39,7 @@ struct tcp_conn {
 	struct addr peer;
 	uint16_t tag; /* what `admit` said */
 	bool silent;  /* nothing came yet */
-	bool accepted, handshaking, reset, urgent_inline;
+	bool accepted, handshaking, reset;
 };
 
 extern const struct conn_ops conn_plain_ops;

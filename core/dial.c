@@ -10,13 +10,15 @@
 
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <string.h>
 
 #define DIAL_MAX        16u
 #define DIAL_STAGGER_MS 250
 
 struct race {
-	const struct addr *to;
+	struct addr to[DIAL_MAX];
 	const struct tcp_dial_options *options;
+	const struct tcp_dial_more *more; /* NULL: no more will come */
 	unsigned count, next, open;
 	int error; /* of the attempt that failed first */
 	int64_t next_at;
@@ -28,9 +30,10 @@ static int set_options(int fd, sa_family_t family,
 {
 	const struct addr *source = family == AF_INET ? &o->source4
 						      : &o->source6;
-	int r = 0;
+	/* Else an urgent byte would fall out of the stream. */
+	int r = sock_set(fd, SOL_SOCKET, SO_OOBINLINE, 1);
 
-	if (o->nodelay)
+	if (r == 0 && o->nodelay)
 		r = sock_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	if (r == 0 && o->keepalive)
 		r = sock_set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
@@ -110,7 +113,7 @@ static int wait_for_any(struct race *race, int64_t deadline)
 {
 	int r;
 
-	if (race->next < race->count)
+	if (race->next < race->count || race->more)
 		deadline = min_i64(deadline, race->next_at);
 	for (unsigned i = 0; i < race->next; i++) {
 		if (!race->attempt[i])
@@ -125,6 +128,23 @@ static int wait_for_any(struct race *race, int64_t deadline)
 	return r;
 }
 
+/* Asks for more addresses; waits for them only if nothing is under way. */
+static int ask_for_more(struct race *race, int64_t now, int64_t deadline)
+{
+	int n = race->more->fn(race->more->ctx, race->to + race->count,
+			       DIAL_MAX - race->count,
+			       race->open ? now : deadline);
+
+	if (n == -ECANCELED)
+		return n;
+	if (n > 0)
+		race->count += (unsigned)n;
+	else if (n < 0 || !race->open || race->count == DIAL_MAX)
+		race->more = NULL;
+	race->next_at = now + (n > 0 ? 0 : DIAL_STAGGER_MS);
+	return 0;
+}
+
 static int run_race(struct race *race, int64_t deadline)
 {
 	struct loop *loop = net_self()->loop;
@@ -136,10 +156,17 @@ static int run_race(struct race *race, int64_t deadline)
 
 		if (winner >= 0)
 			return winner;
-		if (race->next < race->count &&
-		    (race->open == 0 || now >= race->next_at)) {
-			start_next(race, now);
-			continue;
+		if (race->open == 0 || now >= race->next_at) {
+			if (race->next < race->count) {
+				start_next(race, now);
+				continue;
+			}
+			if (race->more) {
+				r = ask_for_more(race, now, deadline);
+				if (r < 0)
+					return r;
+				continue;
+			}
 		}
 		if (race->open == 0)
 			return race->error;
@@ -152,24 +179,24 @@ static int run_race(struct race *race, int64_t deadline)
 }
 
 int tcp_dial(struct tcp_conn **ret, const struct addr *to, unsigned count,
-	     const struct tcp_dial_options *o, unsigned *used, int64_t deadline)
+	     const struct tcp_dial_options *o, const struct tcp_dial_more *more,
+	     int64_t deadline)
 {
-	struct race race = { .to = to,
-			     .options = o,
+	struct race race = { .options = o,
+			     .more = more,
 			     .count = (unsigned)min_size(count, DIAL_MAX),
 			     .next_at = loop_now(net_self()->loop) };
 	int winner;
 
 	if (count == 0)
 		return -EINVAL;
+	memcpy(race.to, to, race.count * sizeof(*to));
 	winner = run_race(&race, deadline);
 	for (unsigned i = 0; i < race.next; i++)
 		if (race.attempt[i] && (int)i != winner)
 			tcp_conn_close(race.attempt[i]);
 	if (winner < 0)
 		return winner;
-	if (used)
-		*used = (unsigned)winner;
 	*ret = race.attempt[winner];
 	return 0;
 }

@@ -199,7 +199,11 @@ static enum flow_step bulk(struct flow *f, struct tcp_conn *from,
 			from->watch.ready &= ~(uint32_t)(EPOLLIN | EPOLLERR);
 			return FLOW_WAIT;
 		}
-		return source_end(f, n, error);
+		/* At an urgent mark splice(2) says 0 once a FIN has come. */
+		if (n < 0)
+			return source_end(f, n, error);
+		from->watch.ready |= EPOLLPRI;
+		return copy(f, from, to, error);
 	}
 	f->pipe->stuck = (size_t)n;
 	n = pipe_deliver(f, to);

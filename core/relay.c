@@ -50,6 +50,19 @@ static struct tcp_relay_count relay_count(const struct tcp_relay *r)
 	};
 }
 
+/* Buffers may have come back: whoever waits for room goes on. */
+static void feed_hungry(struct net *net)
+{
+	while (!list_empty(&net->buffers.hungry) &&
+	       buffers_have(&net->buffers, NET_SCRATCH_BYTES)) {
+		struct tcp_relay *r = list_first(&net->buffers.hungry,
+						 struct tcp_relay, hungry);
+
+		list_remove(&r->hungry);
+		work_queue(net->loop, &r->turn);
+	}
+}
+
 /* Frees the relay and closes both sides. */
 static void finish(struct tcp_relay *r, enum tcp_relay_end end)
 {
@@ -72,13 +85,7 @@ static void finish(struct tcp_relay *r, enum tcp_relay_end end)
 	if (r->events->ended)
 		r->events->ended(r->ctx, end, r->error, &count);
 	free(r);
-	/* Buffers came back: whoever waits for room may go on. */
-	while (!list_empty(&net->buffers.hungry) &&
-	       buffers_have(&net->buffers, NET_SCRATCH_BYTES)) {
-		r = list_first(&net->buffers.hungry, struct tcp_relay, hungry);
-		list_remove(&r->hungry);
-		work_queue(net->loop, &r->turn);
-	}
+	feed_hungry(net);
 }
 
 static void finish_broken(struct tcp_relay *r)
@@ -98,7 +105,7 @@ static int64_t next_look(const struct tcp_relay *r)
 	if (quiet)
 		at = min_i64(at, r->progress_ms + quiet);
 	for (int i = 0; i < 2; i++)
-		if (r->flow[i].paused_until)
+		if (r->flow[i].paused_until && !r->flow[i].closed)
 			at = min_i64(at, r->flow[i].paused_until);
 	if (r->drain_ms)
 		at = min_i64(at, loop_now(net_self()->loop) + r->drain_ms);
@@ -107,16 +114,17 @@ static int64_t next_look(const struct tcp_relay *r)
 
 /*
  * Arms the timer.  Activity only stores its time; the timer finds out when it
- * fires.  Moving or re-arming cannot fail: there is room since the start.
+ * fires.  Moving it cannot fail.
  */
 static void look_again(struct tcp_relay *r)
 {
 	int64_t at = next_look(r);
 
-	if (at == TIMER_NEVER)
-		timer_stop(net_self()->loop, &r->timer);
-	else if (timer_set(net_self()->loop, &r->timer, at) < 0)
-		finish(r, TCPSERVER_END_NO_MEMORY);
+	/* Even without a time: that keeps its place in the heap. */
+	int moved = timer_set(net_self()->loop, &r->timer,
+			      min_i64(at, INT64_MAX - 1));
+
+	ASSERT(moved == 0);
 }
 
 /*
@@ -129,7 +137,7 @@ static bool drained(struct tcp_relay *r)
 	uint32_t *last = &r->flow[r->broken].unsent;
 	int unsent = sock_unsent(c->watch.fd);
 
-	if (unsent <= 0 || c->watch.ready & (EPOLLHUP | EPOLLERR))
+	if (unsent <= 0 || c->watch.ready & EPOLLERR)
 		return true;
 	if ((uint32_t)unsent < *last)
 		r->progress_ms = loop_now(net_self()->loop);
@@ -330,11 +338,30 @@ static void wait_for_room(struct tcp_relay *r)
 		list_append(&net->buffers.hungry, &r->hungry);
 }
 
+/*
+ * A side that has said all it had to say is not read any more, so that only
+ * its event tells of a reset.  Returns whether the relay is dealt with.
+ */
+static bool lost_side(struct tcp_relay *r, int i)
+{
+	struct tcp_conn *c = r->side[i];
+
+	if (r->broken >= 0 || !r->flow[i].closed || r->flow[!i].closed ||
+	    !(c->watch.ready & EPOLLERR))
+		return false;
+	note_broken(r, i, -sock_error(c->watch.fd));
+	flow_close(&r->flow[!i]);
+	(void)drain(r);
+	return true;
+}
+
 static void relay_turn(struct tcp_relay *r)
 {
 	uint64_t before[2] = { r->flow[0].bytes, r->flow[1].bytes };
 	bool more = false;
 
+	if (lost_side(r, 0) || lost_side(r, 1))
+		return;
 	for (int i = 0; i < 2; i++)
 		if (!run_flow(r, i, &more))
 			return;
@@ -347,6 +374,7 @@ static void relay_turn(struct tcp_relay *r)
 	}
 	if (r->flow[0].hungry || r->flow[1].hungry)
 		wait_for_room(r);
+	feed_hungry(net_self());
 	if (more)
 		work_queue(net_self()->loop, &r->turn);
 }

@@ -12,7 +12,6 @@
 
 #define WORKERS_MAX 1024u
 #define LOOK_MS     20 /* between looks at what is left, in a shutdown */
-#define UNWIND_MS   5000
 
 static unsigned cpus(void)
 {
@@ -21,6 +20,17 @@ static unsigned cpus(void)
 	if (sched_getaffinity(0, sizeof(set), &set) < 0)
 		return 1;
 	return (unsigned)max_size((size_t)CPU_COUNT(&set), 1);
+}
+
+/* Its waits are not prolonged when the wall clock is set back. */
+static void cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	(void)pthread_condattr_init(&attr);
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(cond, &attr);
+	(void)pthread_condattr_destroy(&attr);
 }
 
 int tcp_server_new(struct tcp_server **ret, const struct tcp_server_options *o)
@@ -37,7 +47,7 @@ int tcp_server_new(struct tcp_server **ret, const struct tcp_server_options *o)
 	s->worker_count = workers;
 	list_init(&s->listeners);
 	(void)pthread_mutex_init(&s->lock, NULL);
-	(void)pthread_cond_init(&s->ended, NULL);
+	cond_init(&s->ended);
 	for (unsigned i = 0; i < workers; i++)
 		s->worker[i] = (struct worker){ .server = s, .number = i };
 	*ret = s;
@@ -98,6 +108,32 @@ static int stop_accepting(struct worker *w, void *arg UNUSED)
 	return 0;
 }
 
+static int stop_listener(struct worker *w, void *arg)
+{
+	struct list *at, *safe;
+
+	list_for_each_safe (at, safe, &w->acceptors) {
+		struct acceptor *a = list_entry(at, struct acceptor, link);
+
+		if (a->listener == arg)
+			acceptor_free(a);
+	}
+	return 0;
+}
+
+/*
+ * Closes all sockets of a listener that not every worker accepts on: a socket
+ * that nobody accepts on would swallow its share of the connections.  The
+ * listener itself stays, for connections that it has brought already.
+ */
+static void give_up(struct tcp_server *s, struct tcp_listener *l)
+{
+	for (unsigned i = 0; i < s->worker_count; i++)
+		(void)worker_call(&s->worker[i], stop_listener, l);
+	for (unsigned i = 0; i < l->count; i++)
+		close_fd(&l->fd[i]);
+}
+
 static int accept_everywhere(struct tcp_server *s, struct tcp_listener *l)
 {
 	for (unsigned i = 0; i < s->worker_count; i++) {
@@ -122,8 +158,11 @@ int tcp_server_listen(struct tcp_server *s, const struct addr *a,
 	l->ctx = ctx;
 	/* From here on the server owns it: acceptors may point at it. */
 	list_append(&s->listeners, &l->link);
-	if (s->running)
+	if (s->running) {
 		r = accept_everywhere(s, l);
+		if (r < 0)
+			give_up(s, l);
+	}
 	if (r == 0 && ret)
 		*ret = l;
 	return r;
@@ -181,15 +220,15 @@ static int64_t clock_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* Waits until nothing is left, until `until`, or for a halt. */
-static void wait_for_end(struct tcp_server *s, int64_t until)
+/* Waits until nothing is left, until `until`, or, if told so, for a halt. */
+static void wait_for_end(struct tcp_server *s, int64_t until, bool heed_halt)
 {
 	(void)pthread_mutex_lock(&s->lock);
-	while (server_load(s) > 0 && !atomic_load(&s->halted) &&
-	       clock_ms() < until) {
+	while (server_load(s) > 0 && clock_ms() < until &&
+	       !(heed_halt && atomic_load(&s->halted))) {
 		struct timespec ts;
 
-		(void)clock_gettime(CLOCK_REALTIME, &ts);
+		(void)clock_gettime(CLOCK_MONOTONIC, &ts);
 		ts.tv_nsec += LOOK_MS * 1000000;
 		if (ts.tv_nsec >= 1000000000) {
 			ts.tv_nsec -= 1000000000;
@@ -225,15 +264,14 @@ size_t tcp_server_shutdown(struct tcp_server *s, int64_t timeout_ms)
 	if (!s->running)
 		return 0;
 	stop_all(s);
-	wait_for_end(s, timeout_ms < 0 ? INT64_MAX : clock_ms() + timeout_ms);
+	wait_for_end(s, timeout_ms < 0 ? INT64_MAX : clock_ms() + timeout_ms,
+		     true);
 	if (server_load(s) > 0) {
 		for (unsigned i = 0; i < s->worker_count; i++)
 			if (s->worker[i].running)
 				(void)worker_call(&s->worker[i], cut, &count);
-		atomic_store(&s->halted, false);
 		/* A cancelled handler returns without waiting again. */
-		wait_for_end(s, clock_ms() + UNWIND_MS);
-		ASSERT(server_load(s) == 0);
+		wait_for_end(s, INT64_MAX, false);
 	}
 	join_all(s);
 	return count;

@@ -178,13 +178,24 @@ struct tcp_dial_options {
 };
 
 /*
+ * Where further addresses may come from while the first are tried.  The
+ * function writes at most `max` and returns how many, 0: none by `deadline`
+ * (which may be now), negative: none will come any more.
+ */
+struct tcp_dial_more {
+	int (*fn)(void *ctx, struct addr *ret, unsigned max, int64_t deadline);
+	void *ctx;
+};
+
+/*
  * Connects to the first of `count` addresses (at most 16) that answers,
- * racing them in order as RFC 8305 §5 says.  Returns the failure of the first
- * address when all fail.  `used` (may be NULL) names the one that won.
+ * racing them in order as RFC 8305 §5 says, then those
+ * that `more` (may be NULL) brings.  Returns the failure of the first
+ * address when all fail.  tcp_conn_peer() names the one that won.
  */
 int tcp_dial(struct tcp_conn **ret, const struct addr *to, unsigned count,
-	     const struct tcp_dial_options *o, unsigned *used, int64_t deadline)
-	MUST_CHECK;
+	     const struct tcp_dial_options *o, const struct tcp_dial_more *more,
+	     int64_t deadline) MUST_CHECK;
 
 /* --- Relay -------------------------------------------------------------- */
 
@@ -227,7 +238,7 @@ struct tcp_relay_options {
 	/* Bytes that were read from `a` already and go to `b` first. */
 	const void *early;
 	size_t early_len;
-	const struct tcp_relay_events *events;
+	const struct tcp_relay_events *events; /* never NULL */
 	void *ctx;
 };
 

@@ -100,6 +100,14 @@ static int choose_user(struct daemon *d)
 	return 0;
 }
 
+/* Somebody else's file, linked to by that name, must not change hands. */
+static bool is_plain_file(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1;
+}
+
 /* Makes the log file, owned by the user who will write and reopen it. */
 static int prepare_log(const struct daemon *d)
 {
@@ -109,8 +117,15 @@ static int prepare_log(const struct daemon *d)
 
 	if (!path || !pw)
 		return 0;
-	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+	fd = open(path,
+		  O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW |
+			  O_NONBLOCK,
 		  0640);
+	if (fd >= 0 && !is_plain_file(fd)) {
+		log_line(LOG_LEVEL_ERROR,
+			 "the log %s is no plain file of one name", path);
+		return -EINVAL;
+	}
 	if (fd < 0 || fchown(fd, pw->pw_uid, pw->pw_gid) < 0) {
 		int r = -errno;
 

@@ -9,8 +9,8 @@
 /* What the later of two families gets, beyond RFC 8305 §3. */
 #define FAMILY_WAIT_MS 50
 
-/* How long one family alone is tried while the other may still come. */
-#define PARTIAL_DIAL_MS 400
+/* And once what came first has failed. */
+#define REST_WAIT_MS 2000
 
 static void set_state(struct request *rq, enum session_state state)
 {
@@ -61,7 +61,7 @@ static bool may_connect(struct request *rq, struct rule_query *q,
 	struct proxy_worker *w = rq->here;
 	struct verdict v = rules_request(w->proxy->options.rules, q);
 
-	rq->session->rule = v.rule;
+	rq->rule = v.rule;
 	if (!v.allow || is_own(w, &q->target)) {
 		*why = OUTCOME_DENIED;
 		return false;
@@ -101,7 +101,7 @@ static void add_family(struct request *rq, struct candidates *c,
 		q.target.port = rq->port;
 		if (!may_connect(rq, &q, why))
 			continue;
-		c->rule[c->count] = rq->session->rule;
+		c->rule[c->count] = rq->rule;
 		c->addr[c->count++] = q.target;
 	}
 }
@@ -186,7 +186,7 @@ static enum outcome find_addresses(struct request *rq,
 		return OUTCOME_NONE;
 	}
 	v = rules_before_dns(rq->here->proxy->options.rules, &q);
-	rq->session->rule = v.rule;
+	rq->rule = v.rule;
 	return v.allow ? resolve(rq, found) : OUTCOME_DENIED;
 }
 
@@ -204,103 +204,114 @@ static enum outcome dial_failure(struct request *rq, int r)
 	return outcome_from_errno(r);
 }
 
-static enum outcome dial(struct request *rq, const struct candidates *c,
-			 int64_t deadline)
+/* The addresses that did not come with the first family. */
+struct rest {
+	struct request *rq;
+	struct candidates *all;
+};
+
+static bool is_known(const struct candidates *c, const struct addr *a)
+{
+	for (unsigned i = 0; i < c->count; i++)
+		if (addr_equal(&c->addr[i], a))
+			return true;
+	return false;
+}
+
+/*
+ * Called while the first family's addresses are tried, and once more when
+ * they have failed.
+ */
+static int take_rest(void *ctx, struct addr *ret, unsigned max,
+		     int64_t deadline)
+{
+	struct rest *rest = ctx;
+	struct request *rq = rest->rq;
+	struct candidates *all = rest->all;
+	struct resolve_answer found;
+	struct candidates new;
+	unsigned count = 0;
+	int r = resolver_rest(rq->here->resolver, rq->host, &found,
+			      min_i64(deadline, tcp_deadline(REST_WAIT_MS)));
+
+	if (r == -ETIMEDOUT)
+		return 0;
+	if (r < 0 || choose(rq, &new, &found) != OUTCOME_NONE)
+		return r < 0 ? r : -ENOENT;
+	for (unsigned i = 0; i < new.count &&count < max; i++) {
+		if (all->count == RESOLVE_MAX || is_known(all, &new.addr[i]))
+			continue;
+		all->addr[all->count] = new.addr[i];
+		all->rule[all->count++] = new.rule[i];
+		ret[count++] = new.addr[i];
+	}
+	return count ? (int)count : -ENOENT;
+}
+
+static uint16_t rule_of(const struct candidates *c, const struct addr *a)
+{
+	for (unsigned i = 0; i < c->count; i++)
+		if (addr_equal(&c->addr[i], a))
+			return c->rule[i];
+	return SESSION_NONE;
+}
+
+/* Notes where we are connected to, or why that will not do. */
+static int connected(struct request *rq, const struct candidates *c)
 {
 	struct session *s = rq->session;
-	unsigned used = 0;
-	int r;
+	const struct addr *peer = tcp_conn_peer(rq->server);
+	int r = tcp_conn_local(rq->server, &rq->bound);
 
-	session_begin(s);
-	s->state = SESSION_CONNECT;
-	s->target = c->addr[0];
-	s->rule = c->rule[0];
-	session_end(s);
-	r = tcp_dial(&rq->server, c->addr, c->count, &rq->here->dial, &used,
-		     deadline);
-	if (r == 0)
-		r = tcp_conn_local(rq->server, &rq->bound);
+	if (r < 0)
+		return r;
 	/*
 	 * On loopback a port that nobody listens on may be picked as our own
 	 * and connect to itself, tcp(7) simultaneous open.
 	 */
-	if (r == 0 && addr_equal(&rq->bound, &c->addr[used]))
-		r = -ECONNREFUSED;
-	if (r < 0)
-		return dial_failure(rq, r);
+	if (addr_equal(&rq->bound, peer))
+		return -ECONNREFUSED;
+	rq->rule = rule_of(c, peer);
 	session_begin(s);
-	s->target = c->addr[used];
-	s->rule = c->rule[used];
+	s->target = *peer;
 	s->bound = rq->bound;
 	session_end(s);
-	return OUTCOME_NONE;
+	return 0;
 }
 
-/* Puts those that were tried behind those that were not. */
-static void try_new_first(struct candidates *c, const struct candidates *tried)
+static enum outcome dial(struct request *rq, struct candidates *c, bool partial)
 {
-	struct candidates old = { .count = 0 };
-	unsigned kept = 0;
+	struct session *s = rq->session;
+	struct rest rest = { .rq = rq, .all = c };
+	struct tcp_dial_more more = { .fn = take_rest, .ctx = &rest };
+	int64_t wait = rq->here->proxy->options.timeouts.connect_ms;
+	int r;
 
-	for (unsigned i = 0; i < c->count; i++) {
-		bool known = false;
-
-		for (unsigned k = 0; k < tried->count && !known; k++)
-			known = addr_equal(&c->addr[i], &tried->addr[k]);
-		if (known) {
-			old.addr[old.count] = c->addr[i];
-			old.rule[old.count++] = c->rule[i];
-		} else {
-			c->addr[kept] = c->addr[i];
-			c->rule[kept++] = c->rule[i];
-		}
+	rq->rule = c->rule[0];
+	session_begin(s);
+	s->state = SESSION_CONNECT;
+	s->target = c->addr[0];
+	session_end(s);
+	r = tcp_dial(&rq->server, c->addr, c->count, &rq->here->dial,
+		     partial ? &more : NULL, tcp_deadline(wait));
+	if (r == 0) {
+		r = connected(rq, c);
+		if (r < 0)
+			tcp_conn_close(TAKE_PTR(rq->server));
 	}
-	memcpy(c->addr + kept, old.addr, old.count * sizeof(old.addr[0]));
-	memcpy(c->rule + kept, old.rule, old.count * sizeof(old.rule[0]));
-}
-
-/*
- * The addresses of the family that answered first have not led anywhere yet:
- * those of the other, if they still come in time, may.  Rare, and so its
- * frame stays off the stack of those who do not come here.
- */
-NO_INLINE static enum outcome dial_rest(struct request *rq,
-					struct candidates *tried,
-					int64_t deadline, enum outcome before)
-{
-	struct resolve_answer found;
-	struct candidates c;
-	int error = rq->error;
-	int r = resolver_rest(rq->here->resolver, rq->host, &found, deadline);
-
-	if (r == -ECANCELED)
-		return OUTCOME_SHUTDOWN;
-	if (r == 0 && choose(rq, &c, &found) == OUTCOME_NONE) {
-		try_new_first(&c, tried);
-		return dial(rq, &c, deadline);
-	}
-	if (before == OUTCOME_CONNECT_TIMEOUT)
-		return dial(rq, tried, deadline);
-	rq->error = error;
-	return before;
+	if (r == 0)
+		return OUTCOME_NONE;
+	rq->rule = c->rule[0];
+	return dial_failure(rq, r);
 }
 
 enum outcome request_connect(struct request *rq)
 {
 	struct resolve_answer found;
 	struct candidates c;
-	int64_t deadline;
 	enum outcome o = find_addresses(rq, &found);
 
 	if (o == OUTCOME_NONE)
 		o = choose(rq, &c, &found);
-	if (o != OUTCOME_NONE)
-		return o;
-	deadline = tcp_deadline(rq->here->proxy->options.timeouts.connect_ms);
-	if (!found.partial)
-		return dial(rq, &c, deadline);
-	o = dial(rq, &c, min_i64(deadline, tcp_deadline(PARTIAL_DIAL_MS)));
-	if (o == OUTCOME_NONE || o == OUTCOME_SHUTDOWN)
-		return o;
-	return dial_rest(rq, &c, deadline, o);
+	return o == OUTCOME_NONE ? dial(rq, &c, found.partial) : o;
 }

@@ -6,6 +6,8 @@
 #include "daemon/proxy/http_reply.h"
 #include "daemon/proxy/proxy_internal.h"
 
+#include <string.h>
+
 static enum outcome read_request(struct request *rq)
 {
 	enum outcome o = OUTCOME_NONE;
@@ -41,15 +43,25 @@ static int grant(struct request *rq)
 				  rq->deadline);
 }
 
+static bool is_head(const struct input *in)
+{
+	static const char method[] = "HEAD ";
+
+	return in->len >= sizeof(method) - 1 &&
+	       memcmp(in->at, method, sizeof(method) - 1) == 0;
+}
+
 static void refuse(struct request *rq, enum outcome why)
 {
 	char reply[HTTP_REPLY_MAX];
 	int status = outcome_http(why);
+	size_t len;
 
-	if (status)
-		request_last_words(
-			rq, reply,
-			http_error_format(reply, sizeof(reply), status));
+	if (!status)
+		return;
+	len = http_error_format(reply, sizeof(reply), status,
+				is_head(&rq->input));
+	request_last_words(rq, reply, len);
 }
 
 const struct proxy_protocol http_protocol = {

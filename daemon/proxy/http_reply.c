@@ -37,7 +37,7 @@ static const struct reply *find_reply(int status)
 	return &replies[0];
 }
 
-size_t http_error_format(char *out, size_t size, int status)
+size_t http_error_format(char *out, size_t size, int status, bool head_only)
 {
 	const struct reply *p = find_reply(status);
 	char body[64];
@@ -53,6 +53,7 @@ size_t http_error_format(char *out, size_t size, int status)
 		       "Content-Length: %d\r\n"
 		       "\r\n"
 		       "%s",
-		       p->status, p->reason, p->field, body_len, body);
+		       p->status, p->reason, p->field, body_len,
+		       head_only ? "" : body);
 	return len > 0 && (size_t)len < size ? (size_t)len : 0;
 }

@@ -41,6 +41,7 @@ void proxy_add_own(struct proxy *p, const struct addr *a)
 	if (i == PROXY_OWN_MAX)
 		return;
 	p->own[i] = *a;
+	addr_unmap(&p->own[i]); /* as targets are */
 	atomic_store_explicit(&p->own_count, i + 1, memory_order_release);
 }
 

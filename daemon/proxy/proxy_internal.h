@@ -49,6 +49,7 @@ struct request {
 	struct addr target; /* AF_UNSPEC: `host` is to be resolved */
 	struct addr bound;  /* our end towards it */
 	uint16_t port;
+	uint16_t rule; /* that decided, or SESSION_NONE */
 	enum session_command command;
 	int error;                      /* -errno behind the outcome, or 0 */
 	char host[HOST_NAME_BYTES + 1]; /* lower case; "" for an address */

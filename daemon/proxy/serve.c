@@ -166,6 +166,9 @@ static enum outcome connect_for_client(struct request *rq)
 	tcp_conn_watch_reset(rq->client, true);
 	o = request_connect(rq);
 	tcp_conn_watch_reset(rq->client, false);
+	session_begin(rq->session);
+	rq->session->rule = rq->rule;
+	session_end(rq->session);
 	if (o == OUTCOME_SHUTDOWN && tcp_conn_is_reset(rq->client))
 		o = OUTCOME_CLIENT_LEFT;
 	return o;
@@ -197,7 +200,11 @@ static enum outcome serve(struct request *rq)
 	if (rq->error < 0)
 		return OUTCOME_CLIENT_LEFT;
 	rq->error = start_relay(rq);
-	return rq->error < 0 ? OUTCOME_NO_RESOURCES : OUTCOME_NONE;
+	if (rq->error == 0)
+		return OUTCOME_NONE;
+	/* It was promised a tunnel: an orderly end would be a lie. */
+	tcp_conn_set_reset(rq->client);
+	return OUTCOME_NO_RESOURCES;
 }
 
 void proxy_serve(struct tcp_conn *c, void *ctx)

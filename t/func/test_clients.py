@@ -212,11 +212,10 @@ def sshd(t):
     """A server on a port of its own that takes a key of the test."""
     server = tool('sshd', 'openssh-server')
     keygen = tool('ssh-keygen', 'openssh-client')
-    if not os.path.isdir('/run/sshd'):
-        try:
-            os.mkdir('/run/sshd', 0o755)
-        except OSError as e:
-            raise Skip(f'sshd needs /run/sshd: {e}') from None
+    try:
+        os.makedirs('/run/sshd', 0o755, exist_ok=True)
+    except OSError as e:
+        raise Skip(f'sshd needs /run/sshd: {e}') from None
     for name in ('host', 'user'):
         t.run(keygen, '-q', '-t', 'ed25519', '-N', '', '-f', t.path(name))
     with open(t.path('user.pub'), encoding='ascii') as f:

@@ -30,13 +30,11 @@ static void teardown(void)
 static struct tcp_conn *dial(unsigned count, unsigned expect)
 {
 	struct tcp_conn *c = NULL;
-	unsigned used = 99;
 
 	ck_assert_int_eq(
-		tcp_dial(&c, to, count, &options, &used, deadline_in(SOON_MS)),
+		tcp_dial(&c, to, count, &options, NULL, deadline_in(SOON_MS)),
 		0);
-	ck_assert_uint_eq(used, expect);
-	ck_assert(addr_equal(tcp_conn_peer(c), &to[used]));
+	ck_assert(addr_equal(tcp_conn_peer(c), &to[expect]));
 	return c;
 }
 
@@ -246,6 +244,97 @@ START_TEST(sixteen_addresses_are_tried_and_no_more)
 }
 END_TEST
 
+/* --- More to come ------------------------------------------------------- */
+
+static unsigned asked;
+
+/* Brings to[19] when it is asked for the third time. */
+static int bring_third(void *ctx, struct addr *ret, unsigned max,
+		       int64_t deadline)
+{
+	ck_assert_ptr_eq(ctx, &asked);
+	ck_assert_uint_ge(max, 1);
+	if (++asked < 3) {
+		/* Asked to wait, it takes its time. */
+		ck_assert_int_eq(task_sleep(min_i64(deadline, deadline_in(5))),
+				 0);
+		return 0;
+	}
+	*ret = to[19];
+	return 1;
+}
+
+static int bring_none(void *ctx UNUSED, struct addr *ret UNUSED,
+		      unsigned max UNUSED, int64_t deadline UNUSED)
+{
+	asked++;
+	return -ENOENT;
+}
+
+static int bring_late(void *ctx UNUSED, struct addr *ret, unsigned max UNUSED,
+		      int64_t deadline UNUSED)
+{
+	ck_assert_int_eq(task_sleep(deadline_in(20)), 0);
+	*ret = to[19];
+	return asked++ == 0 ? 1 : -ENOENT;
+}
+
+static int dial_more(int (*fn)(void *, struct addr *, unsigned, int64_t))
+{
+	struct tcp_dial_more more = { .fn = fn, .ctx = &asked };
+	struct tcp_conn *c;
+	int r = tcp_dial(&c, to, 1, &options, &more, deadline_in(SOON_MS));
+
+	if (r == 0) {
+		ck_assert(addr_equal(tcp_conn_peer(c), &to[19]));
+		tcp_conn_close(c);
+	}
+	return r;
+}
+
+static void more_beside_silence(void)
+{
+	to[19] = to[0];
+	make_silent(0, 0);
+	options.stagger_ms = 5;
+	ck_assert_int_eq(dial_more(bring_third), 0);
+	ck_assert_uint_eq(asked, 3);
+	end_silence();
+}
+
+START_TEST(addresses_that_come_later_are_tried_beside_the_first)
+{
+	on_loop(more_beside_silence, NULL);
+}
+END_TEST
+
+static void more_after_refusal(void)
+{
+	to[19] = to[0];
+	to[0] = tcp_refusing();
+	ck_assert_int_eq(dial_more(bring_late), 0);
+	ck_assert_uint_eq(asked, 1);
+}
+
+START_TEST(when_all_have_failed_it_waits_for_more)
+{
+	on_loop(more_after_refusal, NULL);
+}
+END_TEST
+
+static void no_more(void)
+{
+	to[0] = tcp_refusing();
+	ck_assert_int_eq(dial_more(bring_none), -ECONNREFUSED);
+	ck_assert_uint_eq(asked, 1);
+}
+
+START_TEST(when_none_will_come_the_first_failure_is_told)
+{
+	on_loop(no_more, NULL);
+}
+END_TEST
+
 /* --- Cancelling --------------------------------------------------------- */
 
 static int cancelled_with;
@@ -354,6 +443,9 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, the_second_is_not_bothered_when_the_first_answers);
 	tcase_add_test(t, when_all_fail_the_first_failure_is_told);
 	tcase_add_test(t, sixteen_addresses_are_tried_and_no_more);
+	tcase_add_test(t, addresses_that_come_later_are_tried_beside_the_first);
+	tcase_add_test(t, when_all_have_failed_it_waits_for_more);
+	tcase_add_test(t, when_none_will_come_the_first_failure_is_told);
 	tcase_add_test(t, a_cancelled_dial_leaves_nothing_behind);
 	tcase_add_test(t, options_are_set_before_connecting);
 	tcase_add_test(t, what_was_not_asked_for_is_not_set);

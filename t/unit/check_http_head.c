@@ -434,7 +434,8 @@ START_TEST(errors_are_whole_responses)
 	char out[HTTP_REPLY_MAX], want[64];
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
-		size_t len = http_error_format(out, sizeof(out), known[i]);
+		size_t len = http_error_format(out, sizeof(out), known[i],
+					       false);
 		const char *body = strstr(out, "\r\n\r\n");
 
 		ck_assert_uint_gt(len, 0);
@@ -455,8 +456,8 @@ START_TEST(errors_are_whole_responses)
 		if (!status)
 			continue;
 		(void)snprintf(want, sizeof(want), "HTTP/1.1 %d ", status);
-		ck_assert_uint_gt(http_error_format(out, sizeof(out), status),
-				  0);
+		ck_assert_uint_gt(
+			http_error_format(out, sizeof(out), status, false), 0);
 		ck_assert_mem_eq(out, want, strlen(want));
 	}
 }
@@ -465,13 +466,16 @@ END_TEST
 START_TEST(errors_that_do_not_fit_are_not_written)
 {
 	char out[HTTP_REPLY_MAX];
-	size_t len = http_error_format(out, sizeof(out), 405);
+	size_t len = http_error_format(out, sizeof(out), 405, false);
 
-	ck_assert_uint_eq(http_error_format(out, len + 1, 405), len);
-	ck_assert_uint_eq(http_error_format(out, len, 405), 0);
-	ck_assert_uint_eq(http_error_format(out, 1, 405), 0);
-	ck_assert_uint_gt(http_error_format(out, sizeof(out), 418), 0);
+	ck_assert_uint_eq(http_error_format(out, len + 1, 405, false), len);
+	ck_assert_uint_eq(http_error_format(out, len, 405, false), 0);
+	ck_assert_uint_eq(http_error_format(out, 1, 405, false), 0);
+	ck_assert_uint_gt(http_error_format(out, sizeof(out), 418, false), 0);
 	ck_assert_mem_eq(out, "HTTP/1.1 500 ", 13);
+	/* HEAD: as far as the empty line. */
+	len = http_error_format(out, sizeof(out), 405, true);
+	ck_assert_str_eq(out + len - 4, "\r\n\r\n");
 }
 END_TEST
 

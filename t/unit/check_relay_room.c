@@ -46,6 +46,28 @@ static void close_all(int count)
 
 /* --- Buffers ------------------------------------------------------------ */
 
+static void share_buffers(void)
+{
+	size_t bytes = 500000;
+
+	open_all(TCPSERVER_RELAY_COPY, MANY);
+	flood_all(MANY, bytes);
+	ck_assert_uint_le(net_self()->buffers.used, 3 * NET_SCRATCH_BYTES);
+	for (int i = 0; i < MANY; i++) {
+		conn_expect(tunnels[i].client, (size_t)i, bytes);
+		sender_finish(&senders[i]);
+	}
+	close_all(MANY);
+}
+
+START_TEST(tunnels_share_a_pool_that_is_too_small_for_all)
+{
+	struct net_options o = { .buffer_bytes = 3 * NET_SCRATCH_BYTES };
+
+	on_loop(share_buffers, &o);
+}
+END_TEST
+
 static void wait_for_an_end(void)
 {
 	open_all(TCPSERVER_RELAY_COPY, 2);
@@ -179,6 +201,7 @@ int main(void)
 	int failed;
 
 	tcase_set_timeout(t, 60);
+	tcase_add_test(t, tunnels_share_a_pool_that_is_too_small_for_all);
 	tcase_add_test(t, a_tunnel_that_ends_makes_room_for_one_that_waits);
 	tcase_add_test(t, a_tunnel_that_waits_for_room_can_be_killed);
 	tcase_add_test(t, without_room_for_early_bytes_no_tunnel_begins);

@@ -11,8 +11,13 @@
 
 #define PATTERN_PERIOD 65521u /* a prime: no buffer size divides it */
 
-static void bound_buffers(int fd, int bytes)
+/* As a relay's sides are: urgent bytes in line, buffers as asked for. */
+static void set_up(int fd, int bytes)
 {
+	int on = 1;
+
+	ck_assert_int_eq(
+		setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)), 0);
 	if (!bytes)
 		return;
 	ck_assert_int_eq(
@@ -31,7 +36,7 @@ static int bound(struct addr *ret, int buffer)
 	socklen_t len;
 
 	ck_assert_int_ge(fd, 0);
-	bound_buffers(fd, buffer);
+	set_up(fd, buffer);
 	addr_set(ret, AF_INET, localhost, 0);
 	len = addr_to_sockaddr(ret, &ss);
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&ss, len), 0);
@@ -48,7 +53,7 @@ static int dialled(const struct addr *to, int buffer)
 	socklen_t len = addr_to_sockaddr(to, &ss);
 
 	ck_assert_int_ge(fd, 0);
-	bound_buffers(fd, buffer);
+	set_up(fd, buffer);
 	ck_assert_int_eq(connect(fd, (struct sockaddr *)&ss, len), 0);
 	return fd;
 }

@@ -8,8 +8,8 @@
 
 struct tunnel {
 	struct tcp_conn *client, *target; /* the far ends; the test's */
-	struct tcp_conn *side[2];	  /* the relay's, before it starts */
-	struct tcp_relay *relay;	  /* NULL: has ended */
+	struct tcp_conn *side[2];         /* the relay's, before it starts */
+	struct tcp_relay *relay;          /* NULL: has ended */
 	enum tcp_relay_end end;
 	int error;
 	struct tcp_relay_count count; /* the last that was told */
