@@ -94,10 +94,10 @@ int addr_parse(struct addr *ret, const char *text, int default_port)
 	if (*host == '[') {
 		host++;
 		port = strchr(host, ']');
-		if (!port || !strchr(host, ':'))
+		if (!port)
 			return -EINVAL;
 		*port++ = '\0';
-		if (*port && *port != ':')
+		if (!strchr(host, ':') || (*port && *port != ':'))
 			return -EINVAL;
 	} else {
 		port = strchr(host, ':');

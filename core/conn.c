@@ -183,6 +183,7 @@ int conn_wait(struct tcp_conn *c, uint32_t bits, int64_t deadline)
 {
 	int r;
 
+	ASSERT(!c->owner.task); /* one task at a time */
 	c->want = bits;
 	c->owner.task = task_self();
 	r = task_wait(deadline);

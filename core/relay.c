@@ -96,13 +96,19 @@ static void finish_broken(struct tcp_relay *r)
 
 /* --- Time --------------------------------------------------------------- */
 
+static uint32_t quiet_bound(const struct tcp_relay *r)
+{
+	return r->half_closed ? r->half_closed_ms : r->idle_ms;
+}
+
 /* When the relay must be looked at though nothing happens. */
 static int64_t next_look(const struct tcp_relay *r)
 {
 	int64_t at = r->expires_ms;
-	uint32_t quiet = r->half_closed ? r->half_closed_ms : r->idle_ms;
+	uint32_t quiet = quiet_bound(r);
 
-	if (quiet)
+	/* A drain is looked at often enough to see a silence, too. */
+	if (quiet && !r->drain_ms)
 		at = min_i64(at, r->progress_ms + quiet);
 	for (int i = 0; i < 2; i++)
 		if (r->flow[i].paused_until && !r->flow[i].closed)
@@ -145,10 +151,18 @@ static bool drained(struct tcp_relay *r)
 	return false;
 }
 
-/* Looks after a relay of which only a send queue is left. */
-static void look_at_queue(struct tcp_relay *r)
+static bool too_quiet(const struct tcp_relay *r, int64_t now)
 {
-	if (drained(r)) {
+	uint32_t bound = quiet_bound(r);
+
+	return bound && now - r->progress_ms >= bound;
+}
+
+/* Looks after a relay of which only a send queue is left. */
+static void look_at_queue(struct tcp_relay *r, int64_t now)
+{
+	/* In this order: what has moved since the last look counts. */
+	if (drained(r) || too_quiet(r, now)) {
 		finish_broken(r);
 		return;
 	}
@@ -156,36 +170,34 @@ static void look_at_queue(struct tcp_relay *r)
 	look_again(r);
 }
 
+static void end_pauses(struct tcp_relay *r, int64_t now)
+{
+	for (int i = 0; i < 2; i++) {
+		if (!r->flow[i].paused_until || now < r->flow[i].paused_until)
+			continue;
+		r->flow[i].paused_until = 0;
+		work_queue(net_self()->loop, &r->turn);
+	}
+}
+
 static void time_is_up(struct timer *t)
 {
 	struct tcp_relay *r = container_of(t, struct tcp_relay, timer);
-	struct loop *loop = net_self()->loop;
-	int64_t now = loop_now(loop);
-	uint32_t quiet = r->half_closed ? r->half_closed_ms : r->idle_ms;
+	int64_t now = loop_now(net_self()->loop);
 
 	if (now >= r->expires_ms) {
 		finish(r, TCPSERVER_END_EXPIRED);
-		return;
+	} else if (r->drain_ms) {
+		look_at_queue(r, now);
+	} else if (too_quiet(r, now) && r->broken >= 0) {
+		finish_broken(r);
+	} else if (too_quiet(r, now)) {
+		finish(r, r->half_closed ? TCPSERVER_END_HALF_CLOSED :
+					   TCPSERVER_END_IDLE);
+	} else {
+		end_pauses(r, now);
+		look_again(r);
 	}
-	if (quiet && now - r->progress_ms >= quiet) {
-		if (r->broken >= 0)
-			finish_broken(r);
-		else
-			finish(r, r->half_closed ? TCPSERVER_END_HALF_CLOSED
-						 : TCPSERVER_END_IDLE);
-		return;
-	}
-	if (r->drain_ms) {
-		look_at_queue(r);
-		return;
-	}
-	for (int i = 0; i < 2; i++) {
-		if (r->flow[i].paused_until && now >= r->flow[i].paused_until) {
-			r->flow[i].paused_until = 0;
-			work_queue(loop, &r->turn);
-		}
-	}
-	look_again(r);
 }
 
 /* --- Ends --------------------------------------------------------------- */
@@ -465,6 +477,9 @@ no_memory:
 void tcp_relay_pause(struct tcp_relay *r, int direction, int64_t until_ms)
 {
 	r->flow[direction].paused_until = until_ms;
+	end_pauses(r, loop_now(net_self()->loop));
+	if (until_ms <= 0) /* was none, and there is none now */
+		work_queue(net_self()->loop, &r->turn);
 	look_again(r);
 }
 

@@ -115,6 +115,8 @@ unsigned tcp_server_workers(const struct tcp_server *s);
 
 /* --- Connection --------------------------------------------------------- */
 
+/* One task at a time may wait for a connection. */
+
 /* A deadline `ms` from now; negative: never. */
 int64_t tcp_deadline(int64_t ms);
 
@@ -143,7 +145,8 @@ void tcp_conn_set_reset(struct tcp_conn *c);
 
 /*
  * From now until tcp_conn_watch_reset(c, false) a reset by the peer cancels
- * the calling task while it waits for something else than this connection.
+ * the calling task while it waits for something else.  Until then it must not
+ * read or write this connection.
  */
 void tcp_conn_watch_reset(struct tcp_conn *c, bool on);
 
@@ -251,7 +254,10 @@ int tcp_relay_start(struct tcp_conn *a, struct tcp_conn *b,
 		    const struct tcp_relay_options *o, struct tcp_relay **ret)
 	MUST_CHECK;
 
-/* Stops reading one direction (0: from a) until a time, for bandwidth. */
+/*
+ * Stops reading one direction (0: from a) until a time, for bandwidth; 0: goes
+ * on at once.
+ */
 void tcp_relay_pause(struct tcp_relay *r, int direction, int64_t until_ms);
 
 /* Ends it now with resets to both sides. */

@@ -9,7 +9,18 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define TAIL_BYTES (SESSION_SLOT_BYTES - offsetof(struct session, user))
+/* A slot that holds the tail of another's host name. */
+struct session_tail {
+	uint32_t sequence;
+	uint8_t state; /* SESSION_MORE */
+	uint8_t len;
+	char bytes[SESSION_SLOT_BYTES - 6];
+};
+
+_Static_assert(sizeof(struct session_tail) == SESSION_SLOT_BYTES &&
+		       offsetof(struct session_tail, state) ==
+			       offsetof(struct session, state),
+	       "a tail is a slot like any other");
 
 struct range {
 	uint32_t first, end; /* slots of this worker: first..end-1 */
@@ -155,11 +166,12 @@ size_t sessions_count(const struct sessions *a, unsigned worker)
 	return a->range[worker].count;
 }
 
-void sessions_set_host(struct sessions *a, struct session *s, struct span host)
+void sessions_set_host(struct sessions *a, struct session *s,
+		       struct span host)
 {
 	size_t here = min_size(host.len, sizeof(s->host));
-	size_t rest = min_size(host.len - here, TAIL_BYTES);
-	struct session *more;
+	struct session_tail *tail;
+	size_t rest = min_size(host.len - here, sizeof(tail->bytes));
 
 	memcpy(s->host, host.at, here);
 	s->host_len = (uint8_t)here;
@@ -168,23 +180,22 @@ void sessions_set_host(struct sessions *a, struct session *s, struct span host)
 	s->more = slot_take(a, &a->range[s->worker]);
 	if (s->more == SESSION_NONE)
 		return;
-	more = &a->slot[s->more];
-	session_begin(more);
-	slot_clear(more, SESSION_MORE);
-	more->host_len = (uint8_t)rest;
-	memcpy((char *)more + offsetof(struct session, user), host.at + here,
-	       rest);
-	session_end(more);
+	session_begin(&a->slot[s->more]);
+	slot_clear(&a->slot[s->more], SESSION_MORE);
+	tail = (struct session_tail *)&a->slot[s->more];
+	tail->len = (uint8_t)rest;
+	memcpy(tail->bytes, host.at + here, rest);
+	session_end(&a->slot[s->more]);
 }
 
 struct span sessions_host_tail(const struct sessions *a,
 			       const struct session *s)
 {
-	const struct session *more = &a->slot[s->more];
+	const struct session_tail *tail =
+		(const struct session_tail *)&a->slot[s->more];
 
 	if (s->more == SESSION_NONE)
 		return (struct span){ 0 };
-	return (struct span){ .at = (const uint8_t *)more +
-				    offsetof(struct session, user),
-			      .len = more->host_len };
+	return (struct span){ .at = (const uint8_t *)tail->bytes,
+			      .len = tail->len };
 }

@@ -155,6 +155,21 @@ def test_ends_at_once_in_the_midst_of_everything(t):
     d.wait_exit(0, 5)
 
 
+def test_many_signals_end_it_but_once(t):
+    d = Daemon(t, {'timeouts': {'shutdown': '60s'}})
+    held = []
+    for _ in range(500):
+        s = dial(d.address)
+        s.sendall(b'\5')
+        held.append(s)
+    for _ in range(50):
+        if d.process.poll() is not None:
+            break
+        d.signal(signal.SIGINT)
+        time.sleep(0.002)
+    d.wait_exit(0, 5)
+
+
 def test_drains_many_tunnels_under_load(t):
     d = Daemon(t, {'timeouts': {'shutdown': '2s'}})
     o = Origin(t, echo)

@@ -402,6 +402,27 @@ def test_the_other_family_is_tried_soon_after_silence(t, order):
             assert took < patient(2), (silent, family, took)
 
 
+def test_a_slow_target_is_waited_for_though_a_family_stays_silent(t):
+    server = DnsServer(t, {('x.example', 'A'): a('127.0.0.1'),
+                           ('x.example', 'AAAA'): SILENT})
+    d = Daemon(t, names_of(server))
+    slow = Silent(t)
+
+    def recover():
+        time.sleep(0.6)  # the next SYN comes after a second
+        for _ in range(3):
+            t.defer(slow.accept().close)
+
+    helper = threading.Thread(target=recover, daemon=True)
+    helper.start()
+    start = time.monotonic()
+    s, code = client.ask(d.address, ('x.example', slow.target[1]), 'socks5')
+    with s:
+        same(code, client.SUCCEEDED)
+    assert time.monotonic() - start < patient(4)
+    helper.join()
+
+
 @netns
 @each('ipv4', 'ipv6')
 def test_a_family_can_be_preferred(t, family):

@@ -288,6 +288,13 @@ def test_the_own_address_is_no_target(t):
     d.wait_access(outcome='denied')
 
 
+def test_the_own_address_in_its_mapped_form_is_no_target(t):
+    d = Daemon(t, {'listeners': [{
+        'name': 'lan', 'address': ['[::ffff:127.0.0.1]:0'],
+        'v6only': False}]})
+    same(ask_code(d, '127.0.0.1', d.address[1]), client.DENIED)
+
+
 def test_many_tunnels_at_once_each_go_their_way(t):
     d = Daemon(t)
     o = Origin(t, echo)

@@ -120,7 +120,7 @@ START_TEST(special_blocks_are_in_no_class_but_any)
 }
 END_TEST
 
-START_TEST(a_private_address_is_not_hidden_by_wrapping)
+START_TEST(a_wrapped_private_address_is_of_no_class_itself)
 {
 	is_in("64:ff9b::10.0.0.1", 0);
 	is_in("64:ff9b::127.0.0.1", 0);
@@ -218,7 +218,7 @@ int main(void)
 	tcase_add_test(t, loopback_linklocal_and_multicast_are_their_own);
 	tcase_add_test(t, internet_is_what_is_globally_routed);
 	tcase_add_test(t, special_blocks_are_in_no_class_but_any);
-	tcase_add_test(t, a_private_address_is_not_hidden_by_wrapping);
+	tcase_add_test(t, a_wrapped_private_address_is_of_no_class_itself);
 	tcase_add_test(t, no_address_is_in_any_only);
 	tcase_add_test(t, addresses_of_this_host_and_its_link_are_guarded);
 	tcase_add_test(t, remote_addresses_are_not_guarded);

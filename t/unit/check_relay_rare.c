@@ -163,6 +163,62 @@ START_TEST(an_urgent_byte_with_an_end_behind_it_is_no_end)
 }
 END_TEST
 
+/* --- A reader that is slower than the looks at its queue ----------------- */
+
+static void slow_but_steady(void)
+{
+	struct tcp_relay_options o = { .half_closed_ms = 150 };
+	struct tunnel t;
+	int large = 212992;
+
+	tunnel_connect(&t, 32768);
+	ck_assert_int_eq(setsockopt(tcp_conn_fd(t.side[0]), SOL_SOCKET,
+				    SO_SNDBUF, &large, sizeof(large)),
+			 0);
+	tunnel_start(&t, &o);
+	conn_send(t.target, 0, 200000);
+	conn_flushed(t.target);
+	tunnel_drop(&t.target, true);
+	/* half_closed is about no progress; here is some every few ms. */
+	for (size_t at = 0; at < 200000; at += 2000) {
+		nap(5);
+		conn_expect(t.client, at, 2000);
+	}
+	conn_expect_reset(t.client);
+	tunnel_expect(&t, TCPSERVER_END_BROKEN_B);
+	tunnel_close(&t);
+}
+
+START_TEST(a_reader_that_makes_progress_is_not_given_up)
+{
+	on_loop(slow_but_steady, NULL);
+}
+END_TEST
+
+/* --- A pause that is taken back ------------------------------------------ */
+
+static void unpause(void)
+{
+	struct tunnel t;
+	struct tcp_relay_options o = { 0 };
+
+	tunnel_open(&t, &o, 0);
+	nap(1);
+	tcp_relay_pause(t.relay, 1, deadline_in(60000));
+	conn_send(t.target, 0, 10);
+	nap(5);
+	tcp_relay_pause(t.relay, 1, 0);
+	conn_expect(t.client, 0, 10);
+	tcp_relay_kill(t.relay);
+	tunnel_close(&t);
+}
+
+START_TEST(a_pause_until_zero_is_none)
+{
+	on_loop(unpause, NULL);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("relay_rare");
@@ -179,6 +235,8 @@ int main(void)
 		a_reply_arrives_whole_though_both_have_ended_and_the_target_fails);
 	tcase_add_test(t, a_reset_after_the_own_end_is_noticed);
 	tcase_add_test(t, an_urgent_byte_with_an_end_behind_it_is_no_end);
+	tcase_add_test(t, a_reader_that_makes_progress_is_not_given_up);
+	tcase_add_test(t, a_pause_until_zero_is_none);
 	suite_add_tcase(s, t);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);

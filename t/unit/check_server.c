@@ -346,6 +346,33 @@ START_TEST(a_halt_ends_a_shutdown_that_waits)
 }
 END_TEST
 
+/* Takes a moment to unwind, without waiting. */
+static void handle_thoroughly(struct tcp_conn *c, void *ctx)
+{
+	handle_echo(c, ctx);
+	(void)usleep(100000);
+}
+
+START_TEST(a_second_halt_while_handlers_unwind_is_harmless)
+{
+	struct tcp_server_options o = { .workers = 1 };
+	struct addr a = served_start(&o, &plain, handle_thoroughly, NULL);
+	int64_t never = -1;
+	int fd = tcp_connected(&a);
+	pthread_t thread;
+
+	ask(fd);
+	thread = shutdown_start(&never);
+	await_refusal(&a);
+	tcp_server_halt(served);
+	(void)usleep(40000);
+	tcp_server_halt(served);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	close_fd(&fd);
+	served_stop();
+}
+END_TEST
+
 START_TEST(a_halt_before_the_shutdown_makes_it_at_once)
 {
 	struct tcp_server_options o = { .workers = 1 };
@@ -408,6 +435,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(
 		t, after_its_time_a_shutdown_cuts_handlers_relays_and_silence);
 	tcase_add_test(t, a_halt_ends_a_shutdown_that_waits);
+	tcase_add_test(t, a_second_halt_while_handlers_unwind_is_harmless);
 	tcase_add_test(t, a_halt_before_the_shutdown_makes_it_at_once);
 	tcase_add_test(t,
 		       what_is_queued_in_the_kernel_is_served_before_the_end);

@@ -7,7 +7,7 @@
 #include "core/addr.h"
 
 /* Long enough for everything that ought to happen, also under valgrind. */
-#define SOON_MS 2000
+#define SOON_MS 30000
 
 /*
  * Makes the two ends of a connection, non-blocking: ret[0] dialled, ret[1]
