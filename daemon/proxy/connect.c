@@ -43,6 +43,19 @@ static bool is_own(const struct proxy_worker *w, const struct addr *a)
 	return false;
 }
 
+/* What is asked of the rules, but for the address. */
+static struct rule_query query_of(const struct request *rq)
+{
+	return (struct rule_query){
+		.client = *tcp_conn_peer(rq->client),
+		.host = { .at = (const uint8_t *)rq->host,
+			  .len = strlen(rq->host) },
+		.command = rq->command,
+		.port = rq->port,
+		.listener = rq->listener->number,
+	};
+}
+
 static bool has_source(const struct proxy_worker *w, sa_family_t family)
 {
 	const struct addr *source = family == AF_INET ? &w->dial.source4
@@ -85,14 +98,7 @@ static void add_family(struct request *rq, struct candidates *c,
 		       const struct resolve_answer *found, sa_family_t family,
 		       enum outcome *why)
 {
-	struct rule_query q = {
-		.client = *tcp_conn_peer(rq->client),
-		.host = { .at = (const uint8_t *)rq->host,
-			  .len = strlen(rq->host) },
-		.command = rq->command,
-		.port = rq->port,
-		.listener = rq->listener->number,
-	};
+	struct rule_query q = query_of(rq);
 
 	for (unsigned i = 0; i < found->count; i++) {
 		q.target = found->addr[i];
@@ -169,14 +175,7 @@ static enum outcome resolve(struct request *rq, struct resolve_answer *found)
 static enum outcome find_addresses(struct request *rq,
 				   struct resolve_answer *found)
 {
-	struct rule_query q = {
-		.client = *tcp_conn_peer(rq->client),
-		.host = { .at = (const uint8_t *)rq->host,
-			  .len = strlen(rq->host) },
-		.command = rq->command,
-		.port = rq->port,
-		.listener = rq->listener->number,
-	};
+	struct rule_query q = query_of(rq);
 	struct verdict v;
 
 	if (rq->target.family != AF_UNSPEC) {
@@ -229,21 +228,21 @@ static int take_rest(void *ctx, struct addr *ret, unsigned max,
 	struct request *rq = rest->rq;
 	struct candidates *all = rest->all;
 	struct resolve_answer found;
-	struct candidates new;
+	struct candidates fresh;
 	unsigned count = 0;
 	int r = resolver_rest(rq->here->resolver, rq->host, &found,
 			      min_i64(deadline, tcp_deadline(REST_WAIT_MS)));
 
 	if (r == -ETIMEDOUT)
 		return 0;
-	if (r < 0 || choose(rq, &new, &found) != OUTCOME_NONE)
+	if (r < 0 || choose(rq, &fresh, &found) != OUTCOME_NONE)
 		return r < 0 ? r : -ENOENT;
-	for (unsigned i = 0; i < new.count &&count < max; i++) {
-		if (all->count == RESOLVE_MAX || is_known(all, &new.addr[i]))
+	for (unsigned i = 0; i < fresh.count && count < max; i++) {
+		if (all->count == RESOLVE_MAX || is_known(all, &fresh.addr[i]))
 			continue;
-		all->addr[all->count] = new.addr[i];
-		all->rule[all->count++] = new.rule[i];
-		ret[count++] = new.addr[i];
+		all->addr[all->count] = fresh.addr[i];
+		all->rule[all->count++] = fresh.rule[i];
+		ret[count++] = fresh.addr[i];
 	}
 	return count ? (int)count : -ENOENT;
 }
