@@ -192,8 +192,8 @@ static void time_is_up(struct timer *t)
 	} else if (too_quiet(r, now) && r->broken >= 0) {
 		finish_broken(r);
 	} else if (too_quiet(r, now)) {
-		finish(r, r->half_closed ? TCPSERVER_END_HALF_CLOSED :
-					   TCPSERVER_END_IDLE);
+		finish(r, r->half_closed ? TCPSERVER_END_HALF_CLOSED
+					 : TCPSERVER_END_IDLE);
 	} else {
 		end_pauses(r, now);
 		look_again(r);

@@ -166,8 +166,7 @@ size_t sessions_count(const struct sessions *a, unsigned worker)
 	return a->range[worker].count;
 }
 
-void sessions_set_host(struct sessions *a, struct session *s,
-		       struct span host)
+void sessions_set_host(struct sessions *a, struct session *s, struct span host)
 {
 	size_t here = min_size(host.len, sizeof(s->host));
 	struct session_tail *tail;
@@ -191,8 +190,8 @@ void sessions_set_host(struct sessions *a, struct session *s,
 struct span sessions_host_tail(const struct sessions *a,
 			       const struct session *s)
 {
-	const struct session_tail *tail =
-		(const struct session_tail *)&a->slot[s->more];
+	const struct session_tail *tail = (const struct session_tail *)&a
+						  ->slot[s->more];
 
 	if (s->more == SESSION_NONE)
 		return (struct span){ 0 };

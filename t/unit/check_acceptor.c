@@ -7,6 +7,7 @@
 #include "t/unit/tcp_pair.h"
 
 #include "config.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -371,8 +372,6 @@ int main(void)
 {
 	Suite *s = suite_create("acceptor");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_handler_waits_for_the_first_byte);
@@ -390,9 +389,5 @@ int main(void)
 	}
 	tcase_add_test(t, a_thousand_short_connections_leave_nothing);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -4,6 +4,7 @@
 #include "daemon/access.h"
 
 #include "daemon/log.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -222,8 +223,6 @@ int main(void)
 {
 	Suite *s = suite_create("access");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(t, a_session_is_told_in_one_line);
 	tcase_add_test(t, a_target_by_address_is_told_once);
@@ -234,9 +233,5 @@ int main(void)
 	tcase_add_test(t, the_worst_session_keeps_its_outcome);
 	tcase_add_test(t, every_size_is_respected);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -2,6 +2,7 @@
  * Addresses: text both ways, socket addresses, comparisons.
  */
 #include "core/addr.h"
+#include "t/unit/suite.h"
 
 #include <arpa/inet.h>
 #include <check.h>
@@ -308,8 +309,6 @@ int main(void)
 {
 	Suite *s = suite_create("addr");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(t, an_address_with_a_port_is_read);
 	tcase_add_test(t, a_bare_address_gets_the_default_port);
@@ -326,9 +325,5 @@ int main(void)
 	tcase_add_test(t, equal_means_family_address_scope_and_port);
 	tcase_add_test(t, any_and_loopback_are_known);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

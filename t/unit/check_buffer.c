@@ -2,6 +2,7 @@
  * The bound on what is kept for slow readers.
  */
 #include "core/buffer.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -101,8 +102,6 @@ int main(void)
 {
 	Suite *s = suite_create("buffer");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(t, a_buffer_holds_a_copy);
 	tcase_add_test(t, room_is_empty_and_counts_in_full);
@@ -111,9 +110,5 @@ int main(void)
 	tcase_add_test(t, a_pool_of_nothing_gives_nothing);
 	tcase_add_test(t, freeing_no_buffer_is_harmless);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

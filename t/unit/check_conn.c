@@ -5,6 +5,7 @@
 #include "core/conn.h"
 
 #include "t/unit/on_loop.h"
+#include "t/unit/suite.h"
 #include "t/unit/tcp_pair.h"
 
 #include <check.h>
@@ -317,8 +318,6 @@ int main(void)
 {
 	Suite *s = suite_create("conn");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_read_takes_what_is_there);
@@ -337,9 +336,5 @@ int main(void)
 	tcase_add_test(t,
 		       a_descriptor_that_cannot_be_watched_makes_no_connection);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

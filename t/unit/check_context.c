@@ -3,6 +3,7 @@
  * words of floating point, and whatever the compiler holds across a call.
  */
 #include "core/context.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <fenv.h>
@@ -240,8 +241,6 @@ int main(void)
 {
 	Suite *s = suite_create("context");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(t, contexts_take_turns);
 	tcase_add_test(t, a_context_runs_on_its_own_stack);
@@ -252,9 +251,5 @@ int main(void)
 #endif
 	tcase_add_test(t, floating_point_goes_on_where_it_was);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -5,6 +5,7 @@
 #include "core/conn.h"
 
 #include "t/unit/on_loop.h"
+#include "t/unit/suite.h"
 #include "t/unit/tcp_pair.h"
 
 #include <check.h>
@@ -456,16 +457,10 @@ int main(void)
 {
 	Suite *s = suite_create("dial");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
 	add_tests(t);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

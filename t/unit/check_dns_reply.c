@@ -2,6 +2,7 @@
  * What a DNS message says, whole, cut and broken.
  */
 #include "core/dns_reply.h"
+#include "t/unit/suite.h"
 
 #include <ares.h>
 #include <check.h>
@@ -241,8 +242,6 @@ int main(void)
 {
 	Suite *s = suite_create("dns_reply");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(t, a_negative_reply_holds_for_the_lesser_time);
 	tcase_add_test(t, other_records_are_passed_over);
@@ -253,9 +252,5 @@ int main(void)
 	tcase_add_test(t, addresses_come_with_the_least_ttl);
 	tcase_add_test(t, a_reply_for_the_other_family_has_no_address);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -4,6 +4,7 @@
 #include "core/flow.h"
 
 #include "t/unit/on_loop.h"
+#include "t/unit/suite.h"
 #include "t/unit/tcp_pair.h"
 
 #include <check.h>
@@ -515,15 +516,9 @@ int main(void)
 {
 	Suite *s = suite_create("flow");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	add_tests(t);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -2,6 +2,7 @@
  * The first byte decides, within what a listener speaks.
  */
 #include "daemon/proxy/guess.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -45,16 +46,10 @@ int main(void)
 {
 	Suite *s = suite_create("guess");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(t, five_is_socks5);
 	tcase_add_test(t, a_capital_letter_is_http);
 	tcase_add_test(t, nothing_else_is_anything);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

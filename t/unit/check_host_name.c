@@ -2,6 +2,7 @@
  * Host names brought into one form.
  */
 #include "core/host_name.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -89,8 +90,6 @@ int main(void)
 {
 	Suite *s = suite_create("host_name");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(t, letters_become_small);
 	tcase_add_test(t, a_final_dot_stays_but_does_not_count);
@@ -99,9 +98,5 @@ int main(void)
 	tcase_add_test(t, a_name_has_253_characters_at_most);
 	tcase_add_test(t, names_lie_within_domains);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

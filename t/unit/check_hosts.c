@@ -2,6 +2,7 @@
  * The hosts file as a table, and following the file.
  */
 #include "core/hosts_file.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -292,8 +293,6 @@ int main(void)
 {
 	Suite *s = suite_create("hosts");
 	TCase *t = tcase_create("text"), *f = tcase_create("file");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(t, NULL, done);
 	tcase_set_timeout(t, 60);
@@ -312,9 +311,5 @@ int main(void)
 	tcase_add_test(f, a_file_that_is_gone_is_empty_until_it_comes_back);
 	tcase_add_test(f, what_is_no_file_is_refused);
 	suite_add_tcase(s, f);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

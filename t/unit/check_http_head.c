@@ -4,6 +4,7 @@
  */
 #include "daemon/proxy/http_head.h"
 #include "daemon/proxy/http_reply.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -483,8 +484,6 @@ int main(void)
 {
 	Suite *s = suite_create("http_head");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(t, heads_of_real_clients_are_read);
 	tcase_add_test(t, the_target_and_the_end_are_told);
@@ -503,9 +502,5 @@ int main(void)
 	tcase_add_test(t, errors_are_whole_responses);
 	tcase_add_test(t, errors_that_do_not_fit_are_not_written);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -3,6 +3,7 @@
  */
 #include "core/listener.h"
 
+#include "t/unit/suite.h"
 #include "t/unit/tcp_pair.h"
 
 #include <check.h>
@@ -300,16 +301,10 @@ int main(void)
 {
 	Suite *s = suite_create("listener");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(t, NULL, teardown);
 	tcase_set_timeout(t, 60);
 	add_tests(t);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

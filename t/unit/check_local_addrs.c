@@ -5,6 +5,7 @@
 #include "core/local_addrs.h"
 
 #include "t/unit/on_loop.h"
+#include "t/unit/suite.h"
 #include "t/unit/tcp_pair.h"
 
 #include <check.h>
@@ -167,8 +168,6 @@ int main(void)
 {
 	Suite *s = suite_create("local_addrs");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(t, NULL, teardown);
 	tcase_set_timeout(t, 60);
@@ -179,9 +178,5 @@ int main(void)
 	tcase_add_test(t, changes_are_followed);
 	tcase_add_test(t, a_table_can_be_freed_while_it_waits_to_read_anew);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -3,6 +3,7 @@
  * order, and what happens when it does not.
  */
 #include "daemon/log.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -506,8 +507,6 @@ int main(void)
 {
 	Suite *s = suite_create("log");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(t, a_file_gets_stamped_lines);
 	tcase_add_test(t, stamps_are_the_time_in_utc);
@@ -526,9 +525,5 @@ int main(void)
 	tcase_add_test(t, what_a_full_ring_drops_is_counted);
 	tcase_add_test(t, a_full_disk_does_not_stop_the_log);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -2,6 +2,7 @@
  * Escaping of peer text: what needs quotes, what becomes \xNN, where it is cut.
  */
 #include "daemon/log_escape.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -98,8 +99,6 @@ int main(void)
 {
 	Suite *s = suite_create("log_escape");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(t, plain_words_stay_as_they_are);
 	tcase_add_test(t, what_would_split_a_field_is_quoted);
@@ -108,9 +107,5 @@ int main(void)
 	tcase_add_test(t, long_text_is_cut_with_a_mark);
 	tcase_add_test(t, each_size_ends_in_its_bounds);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -2,6 +2,7 @@
  * The ring of lines, by one thread and by two.
  */
 #include "daemon/log_ring.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <pthread.h>
@@ -164,8 +165,6 @@ int main(void)
 {
 	Suite *s = suite_create("log_ring");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(t, lines_come_out_as_they_went_in);
 	tcase_add_test(t, a_room_that_is_not_committed_is_given_again);
@@ -173,9 +172,5 @@ int main(void)
 	tcase_add_test(t, every_length_wraps_around_whole);
 	tcase_add_test(t, two_threads_lose_and_change_nothing);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

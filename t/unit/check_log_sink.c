@@ -2,6 +2,7 @@
  * The sink: files, pipes that do not read, disks that are full.
  */
 #include "daemon/log_sink.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -221,8 +222,6 @@ int main(void)
 {
 	Suite *s = suite_create("log_sink");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(t, a_file_is_appended_to);
 	tcase_add_test(t, a_missing_folder_is_an_error);
@@ -233,9 +232,5 @@ int main(void)
 	tcase_add_test(t, a_socket_that_is_not_read_holds_nobody_up);
 	tcase_add_test(t, a_pipe_without_a_reader_loses_lines);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -2,6 +2,7 @@
  * The table of names: bounds, eviction, and what is held stays.
  */
 #include "core/name_cache.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -149,8 +150,6 @@ int main(void)
 {
 	Suite *s = suite_create("name_cache");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(t, NULL, teardown);
 	tcase_add_test(t, what_is_put_is_found);
@@ -160,9 +159,5 @@ int main(void)
 	tcase_add_test(t, a_flood_of_names_stays_within_its_bound);
 	tcase_add_test(t, records_keep_copies_of_addresses);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

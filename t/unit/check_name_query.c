@@ -5,6 +5,7 @@
 
 #include "t/unit/dns_server.h"
 #include "t/unit/resolver_jobs.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -205,8 +206,6 @@ int main(void)
 {
 	Suite *s = suite_create("name_query");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(t, resolver_setup, resolver_teardown);
 	tcase_set_timeout(t, 60);
@@ -223,9 +222,5 @@ int main(void)
 	tcase_add_test(t, the_search_list_is_followed);
 	tcase_add_test(t, ndots_and_domains_that_fail);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -2,6 +2,7 @@
  * Messages to the service manager, read from a socket in its place.
  */
 #include "daemon/notify.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -86,17 +87,11 @@ int main(void)
 {
 	Suite *s = suite_create("notify");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(t, without_a_manager_nothing_happens);
 	tcase_add_test(t, a_manager_hears_of_each_step);
 	tcase_add_test(t, a_status_cannot_say_more_than_a_status);
 	tcase_add_test(t, a_deaf_manager_is_an_error);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

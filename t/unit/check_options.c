@@ -2,6 +2,7 @@
  * The command line.
  */
 #include "daemon/options.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -138,8 +139,6 @@ int main(void)
 {
 	Suite *s = suite_create("options");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, without_arguments_it_runs_with_the_embedded_default);
@@ -150,9 +149,5 @@ int main(void)
 	tcase_add_test(t, what_is_wrong_is_refused_and_changes_nothing);
 	tcase_add_test(t, the_help_names_every_option);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -2,6 +2,7 @@
  * The tables of outcomes: each word once, replies as the protocols want them.
  */
 #include "daemon/proxy/outcome.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -101,8 +102,6 @@ int main(void)
 {
 	Suite *s = suite_create("outcome");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(t, each_outcome_has_a_word_of_its_own);
 	tcase_add_test(t, errors_of_connect_are_told_apart);
@@ -110,9 +109,5 @@ int main(void)
 	tcase_add_test(t, socks5_replies_are_those_of_the_rfc);
 	tcase_add_test(t, http_statuses_are_errors_or_none);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -2,6 +2,7 @@
  * The pool of pipes: its bound, who holds one and since when.
  */
 #include "core/pipe.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -156,8 +157,6 @@ int main(void)
 {
 	Suite *s = suite_create("pipe");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(t, a_pipe_is_non_blocking_and_large);
 	tcase_add_test(t, no_more_than_the_limit_are_made);
@@ -167,9 +166,5 @@ int main(void)
 	tcase_add_test(t, without_descriptors_there_is_no_pipe);
 	tcase_add_test(t, a_pool_of_none_gives_none);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -2,6 +2,7 @@
  * Prefixes: text, membership, containment; addresses inside addresses.
  */
 #include "core/prefix.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -245,8 +246,6 @@ int main(void)
 {
 	Suite *s = suite_create("prefix");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(t, a_prefix_is_read_and_written);
 	tcase_add_test(t, what_is_no_prefix_is_refused);
@@ -259,9 +258,5 @@ int main(void)
 	tcase_add_test(t, embedded_addresses_are_unwrapped);
 	tcase_add_test(t, what_embeds_nothing_stays);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

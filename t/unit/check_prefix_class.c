@@ -2,6 +2,7 @@
  * Named sets of addresses, and those that a name must not lead to.
  */
 #include "core/prefix.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -209,8 +210,6 @@ int main(void)
 {
 	Suite *s = suite_create("prefix_class");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(t, every_class_has_a_name_and_back);
 	tcase_add_test(t, private_is_rfc_1918_6598_and_4193);
@@ -223,9 +222,5 @@ int main(void)
 	tcase_add_test(t, addresses_of_this_host_and_its_link_are_guarded);
 	tcase_add_test(t, remote_addresses_are_not_guarded);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

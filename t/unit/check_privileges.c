@@ -3,6 +3,7 @@
  * cannot be undone.  Most of it needs root to begin with.
  */
 #include "daemon/privileges.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -186,8 +187,6 @@ int main(void)
 {
 	Suite *s = suite_create("privileges");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(t, root_becomes_the_user_for_good);
 	tcase_add_test(t, a_capability_can_be_kept);
@@ -196,9 +195,5 @@ int main(void)
 	tcase_add_test(t, memory_is_hidden_unless_asked_for);
 	tcase_add_test(t, a_missing_user_is_told);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -3,6 +3,7 @@
  */
 #include "core/relay.h"
 
+#include "t/unit/suite.h"
 #include "t/unit/tcp_pair.h"
 #include "t/unit/tunnel.h"
 
@@ -393,8 +394,6 @@ int main(void)
 {
 	Suite *s = suite_create("relay");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	add_for_modes(t, small_messages_go_to_and_fro);
@@ -412,9 +411,5 @@ int main(void)
 	tcase_add_test(t, an_adaptive_tunnel_makes_no_pipe_for_little);
 	tcase_add_test(t, a_copying_tunnel_makes_no_pipe_at_all);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -4,6 +4,7 @@
  */
 #include "core/relay.h"
 
+#include "t/unit/suite.h"
 #include "t/unit/tcp_pair.h"
 #include "t/unit/tunnel.h"
 
@@ -325,8 +326,6 @@ int main(void)
 {
 	Suite *s = suite_create("relay_end");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	add_for_modes(t, a_reset_by_the_client_resets_the_target);
@@ -344,9 +343,5 @@ int main(void)
 	add_for_modes(t, all_tunnels_of_a_thread_can_be_killed);
 	add_for_modes(t, a_crowd_that_leaves_at_once_leaves_nothing_behind);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

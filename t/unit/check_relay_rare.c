@@ -5,6 +5,7 @@
 #include "core/relay.h"
 
 #include "core/task.h"
+#include "t/unit/suite.h"
 #include "t/unit/tcp_pair.h"
 #include "t/unit/tunnel.h"
 
@@ -223,8 +224,6 @@ int main(void)
 {
 	Suite *s = suite_create("relay_rare");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_delivery_makes_room_for_one_that_waits);
@@ -238,9 +237,5 @@ int main(void)
 	tcase_add_test(t, a_reader_that_makes_progress_is_not_given_up);
 	tcase_add_test(t, a_pause_until_zero_is_none);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -4,6 +4,7 @@
  */
 #include "core/relay.h"
 
+#include "t/unit/suite.h"
 #include "t/unit/tcp_pair.h"
 #include "t/unit/tunnel.h"
 
@@ -197,8 +198,6 @@ int main(void)
 {
 	Suite *s = suite_create("relay_room");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, tunnels_share_a_pool_that_is_too_small_for_all);
@@ -209,9 +208,5 @@ int main(void)
 	tcase_add_test(t, splicing_without_any_pipe_still_carries_everything);
 	tcase_add_test(t, tunnels_that_do_not_stall_share_one_pipe);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -3,6 +3,7 @@
  */
 #include "core/relay.h"
 
+#include "t/unit/suite.h"
 #include "t/unit/tcp_pair.h"
 #include "t/unit/tunnel.h"
 
@@ -297,8 +298,6 @@ int main(void)
 {
 	Suite *s = suite_create("relay_time");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_tunnel_without_traffic_ends_after_idle_ms);
@@ -313,9 +312,5 @@ int main(void)
 	tcase_add_test(t, bytes_and_end_wait_for_a_pause_together);
 	tcase_add_test(t, progress_is_told_once_a_second_and_at_the_end);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

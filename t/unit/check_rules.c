@@ -3,6 +3,7 @@
  * before a name is resolved against the walk after it.
  */
 #include "daemon/proxy/rules.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -544,8 +545,6 @@ int main(void)
 {
 	Suite *s = suite_create("rules");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, the_last_word_is_deny);
@@ -562,9 +561,5 @@ int main(void)
 	tcase_add_test(t, what_hangs_on_the_address_is_asked_for);
 	tcase_add_test(t, no_address_passes_what_was_denied_early);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -2,6 +2,7 @@
  * What rules are made of: specifications that make no sense, bounds, names.
  */
 #include "daemon/proxy/rules.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -121,16 +122,10 @@ int main(void)
 {
 	Suite *s = suite_create("rules_new");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(t, nonsense_is_refused);
 	tcase_add_test(t, rules_are_counted_in_16_bits);
 	tcase_add_test(t, rules_have_names);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -2,6 +2,7 @@
  * Session records: slots, long names, and readers beside the writer.
  */
 #include "daemon/proxy/sessions.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <pthread.h>
@@ -285,8 +286,6 @@ int main(void)
 {
 	Suite *s = suite_create("sessions");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(t, NULL, teardown);
 	tcase_set_timeout(t, 60);
@@ -304,9 +303,5 @@ int main(void)
 	tcase_add_test(t, a_reader_beside_the_writer_never_sees_half_a_change);
 #endif
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -2,6 +2,7 @@
  * SipHash against the vectors of its authors' reference code.
  */
 #include "core/siphash.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -61,16 +62,10 @@ int main(void)
 {
 	Suite *s = suite_create("siphash");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(t, the_authors_vectors_come_out);
 	tcase_add_test(t, keys_differ_and_so_do_hashes);
 	tcase_add_test(t, alignment_does_not_matter);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -3,6 +3,7 @@
  * that makes it.
  */
 #include "daemon/proxy/socks5_msg.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -241,8 +242,6 @@ int main(void)
 {
 	Suite *s = suite_create("socks5_msg");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(t, greetings_are_read_at_every_split);
 	tcase_add_test(t, a_greeting_may_offer_nothing_or_everything);
@@ -255,9 +254,5 @@ int main(void)
 	tcase_add_test(t, unusable_targets_are_bad_addresses);
 	tcase_add_test(t, replies_are_written);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -2,6 +2,7 @@
  * The pool of stacks: guards, reuse, and memory that comes back.
  */
 #include "core/stack.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <signal.h>
@@ -164,8 +165,6 @@ int main(void)
 {
 	Suite *s = suite_create("stack");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(t, NULL, teardown);
 	tcase_set_timeout(t, 60);
@@ -179,9 +178,5 @@ int main(void)
 	tcase_add_test(t, trimming_gives_memory_back_and_keeps_some_warm);
 	tcase_add_test(t, trimmed_stacks_are_used_again);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -2,6 +2,7 @@
  * Host names and literals as targets, each limit from both sides.
  */
 #include "daemon/proxy/target.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -226,8 +227,6 @@ int main(void)
 {
 	Suite *s = suite_create("target");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(t, names_are_taken_as_they_are);
 	tcase_add_test(t, literals_are_addresses);
@@ -238,9 +237,5 @@ int main(void)
 	tcase_add_test(t, an_embedded_nul_does_not_end_a_literal);
 	tcase_add_test(t, labels_hold_63_bytes_and_names_253);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

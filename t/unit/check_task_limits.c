@@ -6,6 +6,7 @@
 #include "core/task.h"
 
 #include "config.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <signal.h>
@@ -207,8 +208,6 @@ int main(void)
 {
 	Suite *s = suite_create("task_limits");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 120);
@@ -221,9 +220,5 @@ int main(void)
 		tcase_add_test(t, without_address_space_a_task_is_refused);
 	}
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -2,6 +2,7 @@
  * The heap of deadlines against a plain array that is searched.
  */
 #include "core/timer.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -198,8 +199,6 @@ int main(void)
 {
 	Suite *s = suite_create("timer");
 	TCase *t = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
@@ -212,9 +211,5 @@ int main(void)
 		       the_one_just_popped_can_be_armed_again_without_memory);
 	tcase_add_test(t, times_at_the_edges_are_kept);
 	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }
