@@ -2,6 +2,7 @@
  * The arena: zeroed, aligned pieces of any size; sizes that cannot be.
  */
 #include "conf/arena.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -54,15 +55,10 @@ int main(void)
 {
 	Suite *s = suite_create("arena");
 	TCase *t = tcase_create("arena");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_test(t, pieces_are_zeroed_aligned_and_apart);
 	tcase_add_test(t, a_size_that_overflows_is_refused);
 	tcase_add_test(t, texts_are_copied_and_formatted);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -5,6 +5,7 @@
 #include "conf/check.h"
 
 #include "t/unit/conf_text.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -214,8 +215,6 @@ int main(void)
 {
 	Suite *s = suite_create("check");
 	TCase *t = tcase_create("check");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_test(t, a_file_without_listeners_is_refused);
 	tcase_add_test(t, names_must_differ);
@@ -230,8 +229,5 @@ int main(void)
 	tcase_add_test(t, a_client_entry_behind_a_wider_one_is_warned_of);
 	tcase_add_test(t, a_file_with_errors_gets_no_warnings);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -4,6 +4,7 @@
 #include "conf/conf.h"
 
 #include "t/unit/conf_text.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -178,8 +179,6 @@ int main(void)
 {
 	Suite *s = suite_create("conf");
 	TCase *t = tcase_create("conf");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, a_file_with_an_include_is_loaded);
@@ -190,8 +189,5 @@ int main(void)
 	tcase_add_test(t, a_wrong_address_changes_nothing);
 	tcase_add_test(t, an_address_that_serves_nobody_is_warned_of);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -3,6 +3,7 @@
  * must not be called certain.
  */
 #include "conf/cover.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -150,8 +151,6 @@ int main(void)
 {
 	Suite *s = suite_create("cover");
 	TCase *t = tcase_create("cover");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_test(t, any_client_covers_all_clients);
 	tcase_add_test(t, any_target_spares_guarded_addresses);
@@ -161,8 +160,5 @@ int main(void)
 	tcase_add_test(t, listener_sets);
 	tcase_add_test(t, everyone_is_recognized);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -5,6 +5,7 @@
 #include "conf/conf.h"
 
 #include "t/unit/conf_text.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -98,16 +99,11 @@ int main(void)
 {
 	Suite *s = suite_create("default");
 	TCase *t = tcase_create("default");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_test(t, it_serves_this_machine_on_both_families);
 	tcase_add_test(t, only_loopback_is_allowed_and_may_go_anywhere);
 	tcase_add_test(t, its_values_are_the_defaults);
 	tcase_add_test(t, it_dumps_as_a_file);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

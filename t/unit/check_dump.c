@@ -4,6 +4,7 @@
 #include "conf/conf.h"
 
 #include "t/unit/conf_text.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -173,8 +174,6 @@ int main(void)
 {
 	Suite *s = suite_create("dump");
 	TCase *t = tcase_create("dump");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_test(t, defaults_come_back_and_are_marked);
 	tcase_add_test(t, every_value_comes_back);
@@ -182,8 +181,5 @@ int main(void)
 	tcase_add_test(t, the_longest_texts_come_back);
 	tcase_add_test(t, a_stream_that_fails_is_told);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -2,6 +2,7 @@
  * The list of faults: what is written, counted, dropped and freed.
  */
 #include "conf/errors.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -62,14 +63,9 @@ int main(void)
 {
 	Suite *s = suite_create("errors");
 	TCase *t = tcase_create("errors");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_test(t, lines_say_file_line_and_severity);
 	tcase_add_test(t, the_hundred_first_is_only_counted);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -6,6 +6,7 @@
 #include "conf/fill.h"
 
 #include "t/unit/conf_text.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <inttypes.h>
@@ -483,8 +484,6 @@ int main(void)
 {
 	Suite *s = suite_create("fill");
 	TCase *t = tcase_create("fill");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, quantities_keep_their_bounds);
@@ -499,8 +498,5 @@ int main(void)
 	tcase_add_test(t, unknown_listeners_are_told_with_the_nearest);
 	tcase_add_test(t, servers_and_sources_keep_their_form);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

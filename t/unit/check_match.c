@@ -3,6 +3,7 @@
  * that read back as the same.
  */
 #include "conf/match.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -276,8 +277,6 @@ int main(void)
 {
 	Suite *s = suite_create("match");
 	TCase *t = tcase_create("match");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_test(t, prefixes_and_addresses);
 	tcase_add_test(t, host_bits_are_explained);
@@ -291,8 +290,5 @@ int main(void)
 	tcase_add_test(t, odd_addresses_are_refused);
 	tcase_add_test(t, texts_read_back_as_the_same);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -2,6 +2,7 @@
  * The nearest word: distances, what is too far to be meant, hints.
  */
 #include "conf/nearest.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -73,16 +74,11 @@ int main(void)
 {
 	Suite *s = suite_create("nearest");
 	TCase *t = tcase_create("nearest");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_test(t, distance_counts_single_slips);
 	tcase_add_test(t, long_words_are_cut_and_harmless);
 	tcase_add_test(t, the_nearest_word_is_named);
 	tcase_add_test(t, a_word_far_from_all_gets_no_hint);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

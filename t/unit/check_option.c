@@ -5,6 +5,7 @@
 #include "conf/option.h"
 
 #include "t/unit/conf_text.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <ctype.h>
@@ -283,8 +284,6 @@ int main(void)
 {
 	Suite *s = suite_create("option");
 	TCase *t = tcase_create("option");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_test(t, every_row_is_complete);
 	tcase_add_test(t, bounds_are_told);
@@ -293,8 +292,5 @@ int main(void)
 	tcase_add_test(t, what_the_sample_comments_out_is_the_default);
 	tcase_add_test(t, the_manual_names_every_option);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

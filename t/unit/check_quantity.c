@@ -2,6 +2,7 @@
  * Numbers, sizes and durations: forms, limits, what is refused, round trips.
  */
 #include "conf/quantity.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -153,8 +154,6 @@ int main(void)
 {
 	Suite *s = suite_create("quantity");
 	TCase *t = tcase_create("quantity");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_test(t, whole_numbers_are_read);
 	tcase_add_test(t, what_is_no_number_is_refused);
@@ -164,8 +163,5 @@ int main(void)
 	tcase_add_test(t, what_is_no_duration_is_refused);
 	tcase_add_test(t, formatted_texts_read_back_as_the_same);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

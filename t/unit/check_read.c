@@ -5,6 +5,7 @@
 #include "conf/read.h"
 
 #include "t/unit/conf_text.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -252,8 +253,6 @@ int main(void)
 {
 	Suite *s = suite_create("read");
 	TCase *t = tcase_create("read");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, unknown_options_are_told_with_the_nearest);
@@ -270,8 +269,5 @@ int main(void)
 	tcase_add_test(t, entries_know_their_place_and_name);
 	tcase_add_test(t, as_many_rules_as_16_bits_count);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

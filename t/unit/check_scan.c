@@ -3,6 +3,7 @@
  * that libconfig would cut, and every truncation of a valid text.
  */
 #include "conf/scan.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <libconfig.h>
@@ -279,8 +280,6 @@ int main(void)
 {
 	Suite *s = suite_create("scan");
 	TCase *t = tcase_create("scan");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_test(t, each_kind_of_token_is_told);
 	tcase_add_test(t, numbers_end_where_libconfig_ends_them);
@@ -292,8 +291,5 @@ int main(void)
 	tcase_add_test(t, an_include_shows_its_path);
 	tcase_add_test(t, every_truncation_ends);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -2,6 +2,7 @@
  * The check of a whole text: numbers, brackets and commas, with their lines.
  */
 #include "conf/scan.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -99,8 +100,6 @@ int main(void)
 {
 	Suite *s = suite_create("scan_check");
 	TCase *t = tcase_create("scan_check");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_test(t, sound_texts_pass);
 	tcase_add_test(t, all_numbers_that_do_not_fit_are_told);
@@ -109,8 +108,5 @@ int main(void)
 	tcase_add_test(t, depth_is_bounded);
 	tcase_add_test(t, faults_of_the_scan_are_told);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

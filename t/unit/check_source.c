@@ -4,6 +4,7 @@
 #include "conf/source.h"
 
 #include "conf/arena.h"
+#include "t/unit/suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -269,8 +270,6 @@ int main(void)
 {
 	Suite *s = suite_create("source");
 	TCase *t = tcase_create("source");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_set_timeout(t, 30);
@@ -288,8 +287,5 @@ int main(void)
 	tcase_add_test(t, sixteen_mebibytes_are_the_bound);
 	tcase_add_test(t, lines_are_bounded);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }
