@@ -10,7 +10,6 @@
 void buffers_init(struct buffers *pool, size_t limit)
 {
 	*pool = (struct buffers){ .limit = limit };
-	list_init(&pool->hungry);
 }
 
 bool buffers_have(const struct buffers *pool, size_t size)

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "core/list.h"
+#include "core/base.h"
 
 struct buffer {
 	uint32_t offset, len; /* what is left: bytes[offset .. offset + len) */
@@ -14,7 +14,6 @@ struct buffer {
 
 struct buffers {
 	size_t used, limit; /* bytes */
-	struct list hungry; /* who waits for room */
 };
 
 void buffers_init(struct buffers *pool, size_t limit);

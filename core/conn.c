@@ -19,6 +19,28 @@ static ssize_t plain_read(struct tcp_conn *c, void *to, size_t len)
 	return n < 0 ? -errno : n;
 }
 
+static ssize_t plain_peek(struct tcp_conn *c, void *to, size_t len)
+{
+	ssize_t n = recv(c->watch.fd, to, len, MSG_DONTWAIT | MSG_PEEK);
+
+	return n < 0 ? -errno : n;
+}
+
+/* With MSG_TRUNC nothing is copied, tcp(7). */
+static void plain_take(struct tcp_conn *c, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = recv(c->watch.fd, net_self()->scratch, len,
+				 MSG_DONTWAIT | MSG_TRUNC);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return; /* failed meanwhile: a read will tell */
+		len -= (size_t)n;
+	}
+}
+
 static ssize_t plain_write(struct tcp_conn *c, const void *from, size_t len)
 {
 	ssize_t n = send(c->watch.fd, from, len, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -34,6 +56,8 @@ static int plain_shut(struct tcp_conn *c)
 const struct conn_ops conn_plain_ops = {
 	.read = plain_read,
 	.write = plain_write,
+	.peek = plain_peek,
+	.take = plain_take,
 	.shut = plain_shut,
 	.can_splice_in = true,
 	.can_splice_out = true,

@@ -13,6 +13,9 @@ struct conn_ops {
 	/* As recv(2) and send(2), but -errno. */
 	ssize_t (*read)(struct tcp_conn *c, void *to, size_t len);
 	ssize_t (*write)(struct tcp_conn *c, const void *from, size_t len);
+	/* Reads without taking; takes, without reading, what was read so. */
+	ssize_t (*peek)(struct tcp_conn *c, void *to, size_t len);
+	void (*take)(struct tcp_conn *c, size_t len);
 	int (*shut)(struct tcp_conn *c); /* ends our direction */
 	bool can_splice_in, can_splice_out;
 };

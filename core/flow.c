@@ -118,6 +118,38 @@ static enum flow_step source_end(struct flow *f, ssize_t n, int *error)
 	return FLOW_READ_FAILED;
 }
 
+/*
+ * Copies though there is no room to keep what the receiver does not take: that
+ * stays in the source's socket.  A system call more, but no tunnel stands
+ * still because others have used the pool up.
+ */
+static enum flow_step copy_without_room(struct flow *f, struct tcp_conn *from,
+					struct tcp_conn *to, int *error)
+{
+	uint8_t *scratch = net_self()->scratch;
+	ssize_t n, m;
+
+	do {
+		n = from->ops->peek(from, scratch, NET_SCRATCH_BYTES);
+	} while (n == -EINTR);
+	if (n == -EAGAIN) {
+		from->watch.ready &= ~(uint32_t)(EPOLLIN | EPOLLPRI | EPOLLERR);
+		return FLOW_WAIT;
+	}
+	if (n <= 0)
+		return source_end(f, n, error);
+	m = conn_write_now(to, scratch, (size_t)n);
+	if (m == -EAGAIN)
+		return FLOW_WAIT;
+	if (m < 0) {
+		*error = (int)-m;
+		return FLOW_WRITE_FAILED;
+	}
+	from->ops->take(from, (size_t)m);
+	f->bytes += (size_t)m;
+	return FLOW_AGAIN;
+}
+
 static enum flow_step copy(struct flow *f, struct tcp_conn *from,
 			   struct tcp_conn *to, int *error)
 {
@@ -125,10 +157,8 @@ static enum flow_step copy(struct flow *f, struct tcp_conn *from,
 	ssize_t n, m;
 
 	/* What is read must have a place, should the receiver not take it. */
-	if (!buffers_have(&net->buffers, NET_SCRATCH_BYTES)) {
-		f->hungry = true;
-		return FLOW_WAIT;
-	}
+	if (!buffers_have(&net->buffers, NET_SCRATCH_BYTES))
+		return copy_without_room(f, from, to, error);
 	n = conn_read_now(from, net->scratch, NET_SCRATCH_BYTES);
 	if (n == -EAGAIN)
 		return FLOW_WAIT;

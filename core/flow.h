@@ -22,14 +22,13 @@ struct flow {
 	enum flow_end end : 8;
 	bool closed;   /* nothing will be delivered any more */
 	bool splicing; /* this direction is bulk */
-	bool hungry;   /* waits for room in the pool of buffers */
 	uint8_t mode;  /* enum tcp_relay_mode */
 };
 
 /* What one step came to. */
 enum flow_step {
 	FLOW_AGAIN,  /* something moved: another step may, too */
-	FLOW_WAIT,   /* for an event, or for room */
+	FLOW_WAIT,   /* for an event */
 	FLOW_AT_END, /* all is delivered and `end` is to be passed on */
 	FLOW_READ_FAILED,
 	FLOW_WRITE_FAILED,

@@ -31,7 +31,7 @@ struct tcp_relay {
 	struct flow flow[2]; /* [i] reads from side[i] */
 	struct work turn;
 	struct timer timer;
-	struct list all, moved, hungry;
+	struct list all, moved;
 	int64_t progress_ms, expires_ms;
 	uint32_t idle_ms, half_closed_ms;
 	int16_t error;
@@ -50,19 +50,6 @@ static struct tcp_relay_count relay_count(const struct tcp_relay *r)
 	};
 }
 
-/* Buffers may have come back: whoever waits for room goes on. */
-static void feed_hungry(struct net *net)
-{
-	while (!list_empty(&net->buffers.hungry) &&
-	       buffers_have(&net->buffers, NET_SCRATCH_BYTES)) {
-		struct tcp_relay *r = list_first(&net->buffers.hungry,
-						 struct tcp_relay, hungry);
-
-		list_remove(&r->hungry);
-		work_queue(net->loop, &r->turn);
-	}
-}
-
 /* Frees the relay and closes both sides. */
 static void finish(struct tcp_relay *r, enum tcp_relay_end end)
 {
@@ -75,7 +62,6 @@ static void finish(struct tcp_relay *r, enum tcp_relay_end end)
 	timer_stop(net->loop, &r->timer);
 	list_remove(&r->all);
 	list_remove(&r->moved);
-	list_remove(&r->hungry);
 	count_add(&net->relay_count, -1);
 	for (int i = 0; i < 2; i++) {
 		if (end != TCPSERVER_END_CLOSED)
@@ -85,7 +71,6 @@ static void finish(struct tcp_relay *r, enum tcp_relay_end end)
 	if (r->events->ended)
 		r->events->ended(r->ctx, end, r->error, &count);
 	free(r);
-	feed_hungry(net);
 }
 
 static void finish_broken(struct tcp_relay *r)
@@ -341,15 +326,6 @@ static void note_progress(struct tcp_relay *r)
 	}
 }
 
-static void wait_for_room(struct tcp_relay *r)
-{
-	struct net *net = net_self();
-
-	r->flow[0].hungry = r->flow[1].hungry = false;
-	if (!r->hungry.next)
-		list_append(&net->buffers.hungry, &r->hungry);
-}
-
 /*
  * A side that has said all it had to say is not read any more, so that only
  * its event tells of a reset.  Returns whether the relay is dealt with.
@@ -384,9 +360,6 @@ static void relay_turn(struct tcp_relay *r)
 		if (moved)
 			note_progress(r);
 	}
-	if (r->flow[0].hungry || r->flow[1].hungry)
-		wait_for_room(r);
-	feed_hungry(net_self());
 	if (more)
 		work_queue(net_self()->loop, &r->turn);
 }
