@@ -107,7 +107,8 @@ void log_commit(enum log_level level, size_t len)
 	if (q->run != run)
 		log_writer_adopt(q, run);
 	log_ring_commit(q->ring, len, level, log_stamp());
-	log_writer_notice(level <= LOG_LEVEL_WARNING);
+	log_writer_notice(level <= LOG_LEVEL_WARNING ||
+			  log_ring_fills(q->ring));
 }
 
 void log_line(enum log_level level, const char *fmt, ...)

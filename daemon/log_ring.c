@@ -109,6 +109,16 @@ void log_ring_commit(struct log_ring *r, size_t len, unsigned int level,
 	atomic_store(&r->head, r->reserved + record_bytes(len));
 }
 
+bool log_ring_fills(struct log_ring *r)
+{
+	size_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
+
+	if (head - r->tail_seen <= r->size / 2)
+		return false;
+	r->tail_seen = atomic_load_explicit(&r->tail, memory_order_acquire);
+	return head - r->tail_seen > r->size / 2;
+}
+
 bool log_ring_peek(struct log_ring *r, struct log_ring_line *ret)
 {
 	size_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);

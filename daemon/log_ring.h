@@ -31,6 +31,9 @@ char *log_ring_reserve(struct log_ring *r, size_t max);
 void log_ring_commit(struct log_ring *r, size_t len, unsigned int level,
 		     int64_t stamp_ms);
 
+/* For the writing thread: whether more than half of the ring is unread. */
+bool log_ring_fills(struct log_ring *r);
+
 /* For the reading thread: the oldest line; false if there is none. */
 bool log_ring_peek(struct log_ring *r, struct log_ring_line *ret);
 

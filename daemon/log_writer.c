@@ -18,7 +18,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-#define RING_BYTES  (256 * 1024)
+#define RING_BYTES  (1024 * 1024)
 #define BATCH_BYTES (64 * 1024)
 #define PAUSE_MS    25
 #define IDLE_PAUSES 20

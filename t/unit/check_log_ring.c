@@ -161,11 +161,32 @@ START_TEST(two_threads_lose_and_change_nothing)
 }
 END_TEST
 
+START_TEST(a_ring_tells_when_more_than_half_is_unread)
+{
+	struct log_ring *r = log_ring_new(4096);
+	struct log_ring_line line;
+
+	ck_assert_ptr_nonnull(r);
+	ck_assert(!log_ring_fills(r));
+	for (int i = 0; i < 3; i++) {
+		ck_assert(!log_ring_fills(r));
+		ck_assert_ptr_nonnull(log_ring_reserve(r, 1000));
+		log_ring_commit(r, 1000, 0, 0);
+	}
+	ck_assert(log_ring_fills(r));
+	ck_assert(log_ring_peek(r, &line));
+	log_ring_pop(r);
+	ck_assert(!log_ring_fills(r));
+	log_ring_free(r);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("log_ring");
 	TCase *t = tcase_create("all");
 
+	tcase_add_test(t, a_ring_tells_when_more_than_half_is_unread);
 	tcase_add_test(t, lines_come_out_as_they_went_in);
 	tcase_add_test(t, a_room_that_is_not_committed_is_given_again);
 	tcase_add_test(t, a_full_ring_refuses_and_recovers);
