@@ -463,7 +463,7 @@ static unsigned long long reported(const char *text)
 	return sum;
 }
 
-#define LINES 80000 /* more than a ring holds */
+#define TOO_MANY 80000 /* more than a ring holds */
 
 START_TEST(what_a_full_ring_drops_is_counted)
 {
@@ -479,7 +479,7 @@ START_TEST(what_a_full_ring_drops_is_counted)
 	close_fd(&fds[1]);
 	r->fd = fds[0];
 	start(NULL, LOG_LEVEL_INFO, true);
-	for (int i = 0; i < LINES; i++)
+	for (int i = 0; i < TOO_MANY; i++)
 		log_line(LOG_LEVEL_INFO, "line %d", i);
 	ck_assert_uint_gt(log_dropped(), 0);
 	ck_assert_int_eq(pthread_create(&thread, NULL, read_all, r), 0);
@@ -489,7 +489,7 @@ START_TEST(what_a_full_ring_drops_is_counted)
 	for (const char *at = r->text; (at = strstr(at, "<6>line ")); at++)
 		written++;
 	ck_assert_uint_eq(reported(r->text), log_dropped());
-	ck_assert_uint_eq(written + log_dropped(), LINES);
+	ck_assert_uint_eq(written + log_dropped(), TOO_MANY);
 	close_fd(&r->fd);
 	free(r);
 }
