@@ -1,6 +1,6 @@
 /*
- * Tunnels when a pool runs dry: a direction waits for room, goes on when
- * there is some, and loses nothing.
+ * Tunnels when a pool runs dry: they share what there is, go on without it,
+ * and lose nothing.
  */
 #include "core/relay.h"
 
@@ -97,7 +97,7 @@ static void both_ways_dry(void)
 	conn_send(tunnels[1].client, 0, 1000);
 	conn_send(tunnels[1].target, 0, 1000);
 	nap(10);
-	/* It waits for room and is killed: nothing is left of it. */
+	/* It finds no room and is killed: nothing is left of it. */
 	tcp_relay_kill(tunnels[1].relay);
 	conn_expect(tunnels[0].client, 0, 200000);
 	sender_finish(&senders[0]);
