@@ -463,6 +463,16 @@ static unsigned long long reported(const char *text)
 	return sum;
 }
 
+/* strstr(3) from hit to hit would measure the rest each time under ASan. */
+static size_t count_lines(char *text, const char *start)
+{
+	size_t count = 0;
+
+	for (char *line; (line = strsep(&text, "\n"));)
+		count += strncmp(line, start, strlen(start)) == 0;
+	return count;
+}
+
 #define TOO_MANY 80000 /* more than a ring holds */
 
 START_TEST(what_a_full_ring_drops_is_counted)
@@ -486,9 +496,8 @@ START_TEST(what_a_full_ring_drops_is_counted)
 	log_stop();
 	ck_assert_int_ge(dup2(STDOUT_FILENO, STDERR_FILENO), 0);
 	(void)pthread_join(thread, NULL);
-	for (const char *at = r->text; (at = strstr(at, "<6>line ")); at++)
-		written++;
 	ck_assert_uint_eq(reported(r->text), log_dropped());
+	written = count_lines(r->text, "<6>line ");
 	ck_assert_uint_eq(written + log_dropped(), TOO_MANY);
 	close_fd(&r->fd);
 	free(r);
