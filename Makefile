@@ -36,7 +36,7 @@ goals := $(or $(MAKECMDGOALS),all)
 
 # These goals install what they need, then call make again: only then can
 # configure run, because it looks for what has just been installed.
-wrapped := run check check-unit check-func check-all lint fuzz bench
+wrapped := run check check-unit check-func check-all lint fuzz bench soak
 unconfigured := configure help deps clean distclean format format-check
 ifndef READY
 unconfigured += $(wrapped)
@@ -48,7 +48,7 @@ endif
 endif
 
 .PHONY: all help tests run check check-unit check-func check-all lint fuzz \
-	bench format format-check coverage compdb install uninstall dist \
+	bench soak format format-check coverage compdb install uninstall dist \
 	deps clean distclean
 
 # ---- Configuration ---------------------------------------------------------
@@ -173,6 +173,8 @@ conf_objs := $(call objects,$(sort $(wildcard conf/*.c)))
 proxy_objs := $(call objects,$(sort $(wildcard daemon/proxy/*.c)))
 daemon_objs := $(call objects,$(sort $(wildcard daemon/*.c)))
 daemon_parts := $(filter-out $(B)/obj/daemon/main.o,$(daemon_objs))
+ctl_objs := $(call objects,$(sort $(wildcard daemon/ctl/*.c)))
+ctl_parts := $(filter-out $(B)/obj/daemon/ctl/main.o,$(ctl_objs))
 # Helpers that several unit tests share.
 support_objs := $(call objects,$(filter-out t/unit/check_%,$(sort $(wildcard \
 	t/unit/*.c))))
@@ -192,11 +194,12 @@ $(call remember,$(B)/core.list,$(core_objs))
 $(call remember,$(B)/conf.list,$(conf_objs))
 $(call remember,$(B)/proxy.list,$(proxy_objs))
 $(call remember,$(B)/daemon.list,$(daemon_objs))
+$(call remember,$(B)/ctl.list,$(ctl_objs))
 endif
 
 # ---- Build -----------------------------------------------------------------
 
-all: $(B)/spliced ## build spliced (the default)
+all: $(B)/spliced $(B)/splicedctl ## build everything (the default)
 
 $(B)/obj/core/%.o: frame_here = $(frame)
 $(B)/obj/daemon/proxy/%.o: frame_here = $(frame)
@@ -227,6 +230,9 @@ $(B)/libproxy.a: $(proxy_objs) $(B)/proxy.list
 # The daemon without its main(), for unit tests and fuzzers.
 $(B)/libdaemon.a: $(daemon_parts) $(B)/daemon.list
 	$(archive)
+# splicedctl without its main().
+$(B)/libctl.a: $(ctl_parts) $(B)/ctl.list
+	$(archive)
 $(B)/t/unit/libsupport.a: $(support_objs)
 	@mkdir -p $(@D)
 	$(archive)
@@ -235,10 +241,15 @@ core_libs := $(B)/libtcpserver.a
 conf_libs := $(B)/libconf.a $(core_libs)
 proxy_libs := $(B)/libproxy.a $(core_libs)
 daemon_libs := $(B)/libdaemon.a $(B)/libproxy.a $(B)/libconf.a $(core_libs)
+ctl_libs := $(B)/libctl.a $(daemon_libs)
 
 $(B)/spliced: $(B)/obj/daemon/main.o $(daemon_libs) $(B)/flags
 	$(say) LD $@
 	$(Q)$(link) -o $@ $< $(daemon_libs) $(libs)
+
+$(B)/splicedctl: $(B)/obj/daemon/ctl/main.o $(ctl_libs) $(B)/flags
+	$(say) LD $@
+	$(Q)$(link) -o $@ $< $(ctl_libs) $(libs)
 
 # check_foo.c is linked with the layer that holds foo.c and those below it;
 # so is check_foo_bar.c where there is no foo_bar.c.
@@ -248,7 +259,8 @@ in_layer = $(wildcard $1/$2.c $1/$2.h $1/$2.S)
 unit_layer = $(firstword $(foreach name,$1 $(call without_last,$1),\
 	$(if $(call in_layer,core,$(name)),core)\
 	$(if $(call in_layer,conf,$(name)),conf)\
-	$(if $(call in_layer,daemon/proxy,$(name)),proxy)) daemon)
+	$(if $(call in_layer,daemon/proxy,$(name)),proxy)\
+	$(if $(call in_layer,daemon/ctl,$(name)),ctl)) daemon)
 unit_deps = $($(call unit_layer,$1)_libs)
 
 define unit_rule
@@ -373,6 +385,9 @@ fuzz-programs: $(fuzz_names:%=$(B)/fuzz_%)
 bench: all $(bench_progs) ## measure against the peers from Debian (ARGS="...")
 	@$(python) t/bench/bench.py --build $(B) $(ARGS)
 
+soak: tests ## a thousand reloads under load (ARGS="--reloads N ...")
+	@$(python) t/soak/soak.py --build $(B) $(ARGS)
+
 endif
 
 # ---- Reports ---------------------------------------------------------------
@@ -382,9 +397,9 @@ coverage: ## after COVERAGE=1 tests: lines that ran, file by file
 		awk -f t/helper/coverage.awk | sort
 
 all_sources := $(sort $(wildcard core/*.[cS] conf/*.c daemon/*.c \
-	daemon/proxy/*.c t/*/*.c))
+	daemon/*/*.c t/*/*.c))
 c_files := $(sort $(wildcard core/*.[ch] conf/*.[ch] daemon/*.[ch] \
-	daemon/proxy/*.[ch] t/*/*.[ch]))
+	daemon/*/*.[ch] t/*/*.[ch]))
 
 compdb: build/config.h ## build/compile_commands.json for editors
 	@{ echo '['; sep=; for source in $(all_sources); do \
@@ -427,6 +442,7 @@ sample := $(wildcard conf/spliced.conf)
 install: all ## install into $(DESTDIR)$(prefix); keeps a present spliced.conf
 	$(Q)$(INSTALL) -d '$(DESTDIR)$(sbindir)'
 	$(Q)$(INSTALL) -m 755 $(B)/spliced '$(DESTDIR)$(sbindir)/spliced'
+	$(Q)$(INSTALL) -m 755 $(B)/splicedctl '$(DESTDIR)$(sbindir)/splicedctl'
 	$(foreach page,$(wildcard man/*.8),\
 		$(Q)$(call install_text,$(page),$(mandir)/man8)$(newline))
 	$(foreach page,$(wildcard man/*.5),\
@@ -443,6 +459,7 @@ install: all ## install into $(DESTDIR)$(prefix); keeps a present spliced.conf
 
 uninstall: build/config.mk ## remove what install put there, but spliced.conf
 	$(Q)rm -f '$(DESTDIR)$(sbindir)/spliced' \
+		'$(DESTDIR)$(sbindir)/splicedctl' \
 		$(foreach page,$(wildcard man/*.8),\
 			'$(DESTDIR)$(mandir)/man8/$(notdir $(page))') \
 		$(foreach page,$(wildcard man/*.5),\

@@ -14,6 +14,9 @@ struct conf_timeouts {
 	int64_t name_ms, connect_ms;
 	int64_t idle_ms, half_closed_ms, session_ms; /* 0: none */
 	int64_t shutdown_ms;                         /* 0: at once */
+	int64_t start_ms;                            /* of a generation */
+	int64_t drain_ms;    /* of an old one; 0: none */
+	int64_t watchdog_ms; /* 0: off */
 };
 
 struct conf_limits {
@@ -21,6 +24,11 @@ struct conf_limits {
 	uint32_t handshakes;  /* under way in the process */
 	uint64_t buffers;     /* bytes in the process */
 	uint32_t pipes;       /* pooled in the process */
+	uint32_t generations; /* alive at a time */
+};
+
+struct conf_admin {
+	const char *socket; /* "auto", "" (none) or an absolute path */
 };
 
 struct conf_debug {
@@ -33,6 +41,7 @@ struct conf {
 	const char *path;         /* of the file; NULL: embedded default */
 	uint32_t workers;         /* 0: one per CPU */
 	const char *user;         /* "": stay who we are */
+	enum conf_sandbox sandbox;
 	struct conf_log log;
 	struct conf_listener *listeners; /* at least one */
 	size_t listener_count;
@@ -44,6 +53,7 @@ struct conf {
 	struct conf_names names;
 	struct conf_timeouts timeouts;
 	struct conf_limits limits;
+	struct conf_admin admin;
 	struct conf_debug debug;
 };
 

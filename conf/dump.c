@@ -103,6 +103,7 @@ static void element_text(const struct conf *c, const struct conf_option *o,
 static void scalar_text(const struct conf_option *o, const void *field,
 			char *out)
 {
+	const struct conf_log *log = field;
 	const char *text;
 
 	switch (o->type) {
@@ -125,9 +126,9 @@ static void scalar_text(const struct conf_option *o, const void *field,
 		text = o->words[*(const unsigned *)field];
 		break;
 	case CONF_TYPE_LOG:
-		text = *(const char *const *)field;
-		(void)snprintf(out, TEXT_BYTES, "file:%s", text ? text : "");
-		text = text ? out : "stderr";
+		(void)snprintf(out, TEXT_BYTES, "file:%s",
+			       log->path ? log->path : "");
+		text = log->journal ? "journal" : log->path ? out : "stderr";
 		break;
 	default:
 		text = *(const char *const *)field;

@@ -148,10 +148,12 @@ static void fill_string(struct job *j)
 		COMPLAIN(j, j->line,
 			 "'%s' has %zu bytes, but must have at most %lld",
 			 o->key, len, (long long)o->max);
-	else if (o->type == CONF_TYPE_PATH && len && *text != '/')
+	else if (o->type == CONF_TYPE_PATH && len && *text != '/' &&
+		 !(o->zero && !strcmp(text, o->zero)))
 		COMPLAIN(j, j->line,
-			 "'%s' is '%.100s', but must be an absolute path",
-			 o->key, text);
+			 "'%s' is '%.100s', but must be %s%san absolute path",
+			 o->key, text, o->zero ? o->zero : "",
+			 o->zero ? " or " : "");
 	else if (o->type == CONF_TYPE_NAME && !is_name(text))
 		COMPLAIN(j, j->line,
 			 "'%s' is '%.100s', but only letters, digits, '_', "
@@ -163,21 +165,22 @@ static void fill_string(struct job *j)
 static void fill_log(struct job *j)
 {
 	const char *text = j->values[0].text;
-	const char **path = j->field;
+	struct conf_log *log = j->field;
 
-	*path = NULL;
-	if (!strcmp(text, "stderr"))
+	log->path = NULL;
+	log->journal = !strcmp(text, "journal");
+	if (log->journal || !strcmp(text, "stderr"))
 		return;
 	if (!strncmp(text, "file:/", 6) &&
 	    strlen(text + 5) <= (size_t)j->o->max)
-		*path = keep(j, text + 5, strlen(text + 5));
+		log->path = keep(j, text + 5, strlen(text + 5));
 	else if (*text == '/')
 		COMPLAIN(j, j->line, "'%s' is a path; write \"file:%.100s\"",
 			 j->o->key, text);
 	else
 		COMPLAIN(j, j->line,
-			 "'%s' is '%.100s', but must be \"stderr\" or "
-			 "\"file:/ABSOLUTE/PATH\"",
+			 "'%s' is '%.100s', but must be \"stderr\", "
+			 "\"journal\" or \"file:/ABSOLUTE/PATH\"",
 			 j->o->key, text);
 }
 

@@ -19,10 +19,12 @@
 #define NAME_MAX_BYTES      63
 #define INTERFACE_MAX_BYTES 15   /* IFNAMSIZ less its NUL */
 #define PATH_MAX_BYTES      4095 /* PATH_MAX less its NUL */
+#define SOCKET_MAX_BYTES    107  /* sun_path less its NUL */
 #define ELEMENTS_MAX        65535
 
 /* Enums are stored through unsigned. */
 _Static_assert(sizeof(enum conf_relay) == sizeof(unsigned), "enum size");
+_Static_assert(sizeof(enum conf_sandbox) == sizeof(unsigned), "enum size");
 
 static const char *const log_levels[] = { "error", "warning", "notice",
 					  "info",  "debug",   NULL };
@@ -32,6 +34,7 @@ static const char *const protocols[] = { "socks5", "http", NULL };
 static const char *const commands[] = { "connect", NULL };
 static const char *const preferences[] = { "none", "ipv4", "ipv6", NULL };
 static const char *const relays[] = { "adaptive", "copy", "splice", NULL };
+static const char *const switches[] = { "off", "on", NULL };
 
 #define AT(field_) .offset = offsetof(STRUCT, field_)
 
@@ -41,15 +44,18 @@ static const struct conf_option top_options[] = {
 	  .help = "Threads that serve; 0: one per CPU" },
 	{ "user", CONF_TYPE_STRING, AT(user), .def = "", .max = 32,
 	  .help = "Whom to become when started as root; \"\": nobody else" },
+	{ "sandbox", CONF_TYPE_WORD, AT(sandbox), .def = "on",
+	  .words = switches,
+	  .help = "Confine what serves, by seccomp and Landlock" },
 };
 #undef STRUCT
 
 #define STRUCT struct conf_log
 static const struct conf_option log_options[] = {
-	{ "target", CONF_TYPE_LOG, AT(path), .def = "stderr",
+	{ "target", CONF_TYPE_LOG, .offset = 0, .def = "stderr",
 	  .max = PATH_MAX_BYTES,
-	  .help = "Where lines go: \"stderr\" or \"file:/PATH\", which SIGUSR1 "
-		  "opens anew" },
+	  .help = "Where lines go: \"stderr\", \"journal\" (with fields) or "
+		  "\"file:/PATH\", which SIGUSR1 opens anew" },
 	{ "level", CONF_TYPE_WORD, AT(level), .def = "info",
 	  .words = log_levels,
 	  .help = "The least important lines that are written" },
@@ -230,6 +236,15 @@ static const struct conf_option timeouts_options[] = {
 	{ "shutdown", CONF_TYPE_DURATION, AT(shutdown_ms), .def = "30s",
 	  .max = DAY,
 	  .help = "What tunnels get after SIGTERM; 0: they end at once" },
+	{ "start", CONF_TYPE_DURATION, AT(start_ms), .def = "30s",
+	  .min = SECOND, .max = 10 * MINUTE,
+	  .help = "For a new generation to become ready" },
+	{ "drain", CONF_TYPE_DURATION, AT(drain_ms), .def = "0", .zero = "0",
+	  .min = 100, .max = 365 * DAY,
+	  .help = "What tunnels get after a reload; 0: for ever" },
+	{ "watchdog", CONF_TYPE_DURATION, AT(watchdog_ms), .def = "10s",
+	  .zero = "0", .min = SECOND, .max = 10 * MINUTE,
+	  .help = "A worker that stands still this long is replaced; 0: off" },
 };
 #undef STRUCT
 
@@ -247,6 +262,18 @@ static const struct conf_option limits_options[] = {
 	  .help = "Memory for bytes that a peer does not take yet" },
 	{ "pipes", CONF_TYPE_INT, AT(pipes), .def = "64", .max = 1024,
 	  .help = "Pipes for splicing; 0: always copy" },
+	{ "generations", CONF_TYPE_INT, AT(generations), .def = "8", .min = 2,
+	  .max = 1000,
+	  .help = "Generations at a time; beyond it the oldest is ended" },
+};
+#undef STRUCT
+
+#define STRUCT struct conf_admin
+static const struct conf_option admin_options[] = {
+	{ "socket", CONF_TYPE_PATH, AT(socket), .def = "auto", .zero = "auto",
+	  .max = SOCKET_MAX_BYTES,
+	  .help = "Control socket; \"auto\": /run/spliced/control where that "
+		  "can be made, \"\": none" },
 };
 #undef STRUCT
 
@@ -284,6 +311,7 @@ const struct conf_section conf_sections[] = {
 	{ GROUP(names), .help = "Resolving of names" },
 	{ GROUP(timeouts), .help = "How long things may take" },
 	{ GROUP(limits), .help = "How much there may be" },
+	{ GROUP(admin), .help = "For splicedctl(8)" },
 	{ GROUP(debug), .help = "For finding faults" },
 };
 

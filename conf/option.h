@@ -12,9 +12,9 @@ enum conf_type {
 	CONF_TYPE_SIZE,      /* uint64_t, bytes */
 	CONF_TYPE_DURATION,  /* int64_t, milliseconds */
 	CONF_TYPE_STRING,    /* const char *; max is its length in bytes */
-	CONF_TYPE_PATH,      /* the same: absolute, or "" if min is 0 */
+	CONF_TYPE_PATH,      /* the same: absolute, `zero`, "" if min is 0 */
 	CONF_TYPE_NAME,      /* the same: letters, digits, '_', '.', '-' */
-	CONF_TYPE_LOG,       /* the same: "stderr" is NULL, "file:/..." */
+	CONF_TYPE_LOG,       /* struct conf_log: its path and journal */
 	CONF_TYPE_WORD,      /* an enum; its value counts in `words` */
 	CONF_TYPE_WORDS,     /* uint32_t, a bit for each of `words` */
 	CONF_TYPE_ADDRESSES, /* struct conf_endpoints, with ports */
@@ -35,7 +35,8 @@ struct conf_option {
 	bool required;    /* `def` is then an example */
 	int64_t min, max; /* number, bytes, ms, length or count of elements */
 	int64_t step;     /* a number is a multiple of it; 0: of 1 */
-	const char *zero; /* the word for 0, allowed beside min..max */
+	const char *zero; /* the word for 0, allowed beside min..max; of a
+			   * path, a word that may stand in its place */
 	const char *const *words; /* NULL-terminated, in the field's order */
 	const char *help;         /* one line, a sentence without a full stop */
 };

@@ -19,13 +19,15 @@ enum conf_log_access { CONF_ACCESS_LOGFMT, CONF_ACCESS_OFF };
 enum conf_action { CONF_DENY, CONF_ALLOW };
 enum conf_prefer { CONF_PREFER_NONE, CONF_PREFER_IPV4, CONF_PREFER_IPV6 };
 enum conf_relay { CONF_RELAY_ADAPTIVE, CONF_RELAY_COPY, CONF_RELAY_SPLICE };
+enum conf_sandbox { CONF_SANDBOX_OFF, CONF_SANDBOX_ON };
 
 /* Sets of words, as bits. */
 enum { CONF_SOCKS5 = 1 << 0, CONF_HTTP = 1 << 1 };
 enum { CONF_CONNECT = 1 << 0 };
 
 struct conf_log {
-	const char *path; /* absolute; NULL: standard error */
+	const char *path; /* absolute; NULL: journal or standard error */
+	bool journal;     /* the native protocol, with fields */
 	enum conf_log_level level;
 	enum conf_log_access access;
 };

@@ -3,6 +3,7 @@
  */
 #include "core/acceptor.h"
 
+#include "core/listen_sock.h"
 #include "core/server_internal.h"
 #include "core/sock.h"
 #include "core/task.h"
@@ -14,6 +15,8 @@
 #define BACK_OFF_MIN  10
 #define BACK_OFF_MAX  500 /* service must be back within a second */
 #define LIMIT_WAIT_MS 100 /* another worker may have made the room */
+#define LOST_LOOK_MS  1000
+#define LEAVE_MORE    64u /* that come while what is queued is taken */
 
 /* --- From accept to handler --------------------------------------------- */
 
@@ -23,13 +26,13 @@ static void handle(void *arg)
 	struct tcp_listener *l = c->owner.listener;
 	struct worker *w = container_of(net_self(), struct worker, net);
 
-	count_add(&w->tasks, 1);
+	count_add(&w->counts->tasks, 1);
 	conn_own_by_task(c);
 	c->handled = &c;
 	l->handler(c, l->ctx);
 	if (c) /* no relay took it */
 		tcp_conn_close(c);
-	count_add(&w->tasks, -1);
+	count_add(&w->counts->tasks, -1);
 }
 
 static void unhandled(struct tcp_conn *c, int r)
@@ -70,20 +73,19 @@ static void begin(struct acceptor *a, int fd, const struct addr *peer,
 		  uint16_t tag)
 {
 	struct tcp_listener *l = a->listener;
-	struct net *net = net_self();
 	struct tcp_conn *c;
 
 	if (conn_new(&c, fd, peer) < 0) {
 		server_release(a->worker->server);
-		count_add(&a->worker->rejected, 1);
+		count_add(&a->worker->counts->rejected, 1);
 		return;
 	}
 	c->owner.listener = l;
 	c->tag = tag;
 	c->accepted = c->handshaking = true;
-	count_add(&a->worker->accepted, 1);
-	count_add(&net->active, 1);
-	count_add(&net->handshakes, 1);
+	count_add(&a->worker->counts->accepted, 1);
+	count_add(&a->worker->counts->active, 1);
+	count_add(&a->worker->counts->handshakes, 1);
 	if (l->options.first_byte_ms <= 0) {
 		start_handler(c);
 		return;
@@ -95,35 +97,69 @@ static void begin(struct acceptor *a, int fd, const struct addr *peer,
 
 /* --- When there is no room ---------------------------------------------- */
 
+/* Its timer is armed from first to last: moving it cannot fail. */
+static void look_at(struct acceptor *a, int64_t when)
+{
+	int r = timer_set(a->worker->loop, &a->look, when);
+
+	ASSERT(r == 0);
+}
+
+static void look_in(struct acceptor *a, int64_t ms)
+{
+	look_at(a, loop_now(a->worker->loop) + ms);
+}
+
+/*
+ * The one that the kernel woke for a connection may have left without it: it
+ * had no room, or was killed.  So one worker looks now and then at a socket
+ * that is shared.
+ */
+static void look_later(struct acceptor *a)
+{
+	if (a->listener->shared && a->worker->number == 0)
+		look_in(a, LOST_LOOK_MS);
+	else
+		look_at(a, TIMER_NEVER - 1);
+}
+
+/* An exclusive watch cannot be changed, epoll_ctl(2): it goes and comes. */
+static int listen_for(struct acceptor *a, bool on)
+{
+	struct loop *loop = a->worker->loop;
+
+	if (!a->listener->shared)
+		return watch_modify(loop, &a->watch, on ? EPOLLIN : 0);
+	if (on)
+		return watch_add(loop, &a->watch, EPOLLIN | EPOLLEXCLUSIVE);
+	watch_remove(loop, &a->watch);
+	return 0;
+}
+
 static void mute(struct acceptor *a, int ms)
 {
-	struct loop *loop = net_self()->loop;
-
 	a->muted = true;
-	(void)!watch_modify(loop, &a->watch, 0);
-	/* No memory for a timer: the next connection that ends resumes. */
-	(void)!timer_set(loop, &a->retry, loop_now(loop) + ms);
+	(void)!listen_for(a, false);
+	look_in(a, ms);
 }
 
 void acceptor_resume(struct acceptor *a)
 {
 	if (!a->muted)
 		return;
+	if (listen_for(a, true) < 0) { /* no memory */
+		look_in(a, LIMIT_WAIT_MS);
+		return;
+	}
 	a->muted = false;
-	timer_stop(net_self()->loop, &a->retry);
-	(void)!watch_modify(net_self()->loop, &a->watch, EPOLLIN);
-}
-
-static void retry(struct timer *t)
-{
-	acceptor_resume(container_of(t, struct acceptor, retry));
+	look_later(a);
 }
 
 static void reject(struct acceptor *a, int fd)
 {
 	sock_set_reset(fd);
 	close_fd(&fd);
-	count_add(&a->worker->rejected, 1);
+	count_add(&a->worker->counts->rejected, 1);
 }
 
 static int open_spare(void)
@@ -155,7 +191,7 @@ static bool too_many_handshakes(const struct acceptor *a)
 	size_t limit = a->worker->server->options.max_handshakes;
 	unsigned workers = a->worker->server->worker_count;
 
-	return limit && count_get(&a->worker->net.handshakes) >=
+	return limit && count_get(&a->worker->counts->handshakes) >=
 				max_size(limit / workers, 1);
 }
 
@@ -244,41 +280,71 @@ static void incoming(struct watch *watch)
 	a->batch = (unsigned)min_size(a->batch * 2, BATCH_MAX);
 }
 
+static void look(struct timer *t)
+{
+	struct acceptor *a = container_of(t, struct acceptor, look);
+
+	look_later(a);
+	if (a->muted)
+		acceptor_resume(a);
+	else
+		incoming(&a->watch);
+}
+
 int acceptor_new(struct acceptor **ret, struct worker *w,
 		 struct tcp_listener *l, int fd)
 {
 	struct acceptor *a = calloc(1, sizeof(*a));
 	int r;
 
-	if (!a) {
-		close_fd(&fd);
+	if (!a)
 		return -ENOMEM;
-	}
 	a->watch = (struct watch){ .notify = incoming, .fd = fd };
-	a->retry.fire = retry;
+	a->look.fire = look;
 	a->worker = w;
 	a->listener = l;
 	a->batch = 1;
-	r = watch_add(w->loop, &a->watch, EPOLLIN);
+	r = timer_set(w->loop, &a->look, TIMER_NEVER - 1);
+	if (r == 0)
+		r = watch_add(w->loop, &a->watch,
+			      EPOLLIN | (l->shared ? EPOLLEXCLUSIVE : 0));
 	if (r < 0) {
-		close_fd(&a->watch.fd);
+		timer_stop(w->loop, &a->look);
 		free(a);
 		return r;
 	}
+	look_later(a);
 	list_append(&w->acceptors, &a->link);
 	if (ret)
 		*ret = a;
 	return 0;
 }
 
+/*
+ * Accepts what came while we were still told of it: nobody else may have been.
+ * New ones may come as fast as they are taken, so there is an end to it.
+ */
+static void accept_queued(struct acceptor *a)
+{
+	unsigned left = listen_sock_queued(a->watch.fd);
+
+	for (left += min_size(left, SOMAXCONN) + LEAVE_MORE; left > 0; left--) {
+		int r = accept_one(a);
+
+		if (r < 0 && !is_about_one_connection(r))
+			return;
+	}
+}
+
 void acceptor_free(struct acceptor *a)
 {
-	/* What the kernel has queued would be reset by the close. */
-	for (int i = 0; i < SOMAXCONN && accept_one(a) == 0; i++)
-		;
-	list_remove(&a->link);
-	timer_stop(a->worker->loop, &a->retry);
+	/*
+	 * The socket may be open in another process as well, where it would
+	 * go on raising events for us after the close.
+	 */
 	watch_remove(a->worker->loop, &a->watch);
-	close_fd(&a->watch.fd);
+	timer_stop(a->worker->loop, &a->look);
+	list_remove(&a->link);
+	accept_queued(a);
 	free(a);
 }

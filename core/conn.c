@@ -137,7 +137,7 @@ void conn_handshake_done(struct tcp_conn *c)
 	if (!c->handshaking)
 		return;
 	c->handshaking = false;
-	count_add(&net_self()->handshakes, -1);
+	count_add(&net_self()->counts->handshakes, -1);
 }
 
 void tcp_conn_close(struct tcp_conn *c)
@@ -154,7 +154,7 @@ void tcp_conn_close(struct tcp_conn *c)
 	close_fd(&c->watch.fd);
 	n->conn_count--;
 	if (c->accepted) {
-		count_add(&n->active, -1);
+		count_add(&n->counts->active, -1);
 		if (n->room)
 			n->room(n);
 	}

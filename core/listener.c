@@ -1,177 +1,230 @@
 /*
- * Opening listening sockets.
+ * The sockets of one address.
  *
- * What accept(2) inherits from the listening socket is set here once and not
- * on every connection: nodelay, keep-alive, user timeout, mark, and reading
- * urgent data in line.
+ * A member of a SO_REUSEPORT group gets its share of the connections from the
+ * moment it listens, whether anybody accepts or not, and closing it resets
+ * what it has got.  So sockets are only bound here at first, listening comes
+ * when the workers are about to accept, and a socket that another process
+ * handed over is never given up for a fresh one.
  */
 #include "core/listener.h"
 
+#include "core/listen_sock.h"
 #include "core/sock.h"
 
-#include <linux/tcp.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct sock_option {
-	int level, name, value;
-	bool wanted;
-};
+/* --- Making ------------------------------------------------------------- */
 
-static int seconds(int64_t ms)
+static void close_adopted(const struct tcp_listen_options *o)
 {
-	return (int)((ms + 999) / 1000);
+	for (size_t i = 0; i < o->adopted_count; i++) {
+		int fd = o->adopted[i];
+
+		close_fd(&fd);
+	}
 }
 
-static int set_all(int fd, const struct sock_option *list, size_t count)
+/* With its room for sockets filled by those that are adopted. */
+static struct tcp_listener *make(const struct addr *a,
+				 const struct tcp_listen_options *o, size_t cap)
 {
-	for (size_t i = 0; i < count; i++) {
-		int r;
+	struct tcp_listener *l = calloc(1, sizeof(*l));
 
-		if (!list[i].wanted)
-			continue;
-		r = sock_set(fd, list[i].level, list[i].name, list[i].value);
+	if (!l) {
+		close_adopted(o);
+		return NULL;
+	}
+	l->addr = *a;
+	l->options = *o;
+	l->options.adopted = NULL;
+	l->options.adopted_count = 0;
+	l->options.device = l->device = o->device ? strdup(o->device) : NULL;
+	l->fd = calloc(cap, sizeof(l->fd[0]));
+	if (!l->fd || (o->device && !l->device)) {
+		close_adopted(o);
+		listener_free(l);
+		return NULL;
+	}
+	for (size_t i = 0; i < o->adopted_count; i++)
+		l->fd[i] = o->adopted[i];
+	l->count = l->adopted = o->adopted_count;
+	return l;
+}
+
+static int check_adopted(struct tcp_listener *l)
+{
+	for (size_t i = 0; i < l->adopted; i++) {
+		int r = listen_sock_check(l->fd[i], &l->addr);
+
+		/* The port of the first is the port of all. */
+		if (r == 0)
+			r = sock_local(l->fd[i], &l->addr);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-/* Options that bind(2) looks at. */
-static int set_before_bind(int fd, const struct addr *a,
-			   const struct tcp_listen_options *o, bool share)
+/* How many sockets it is to have. */
+static size_t wanted(const struct tcp_listener *l, unsigned workers)
 {
-	bool v6 = a->family == AF_INET6;
-	const struct sock_option list[] = {
-		{ SOL_SOCKET, SO_REUSEADDR, 1, true },
-		{ SOL_SOCKET, SO_REUSEPORT, 1, share },
-		{ IPPROTO_IPV6, IPV6_V6ONLY, o->v6only, v6 },
-		{ IPPROTO_IPV6, IPV6_FREEBIND, 1, v6 && o->freebind },
-		{ IPPROTO_IP, IP_FREEBIND, 1, !v6 && o->freebind },
-		{ SOL_SOCKET, SO_MARK, (int)o->mark, o->mark != 0 },
-	};
-	int r = set_all(fd, list, ARRAY_SIZE(list));
+	bool joins = !l->options.alone;
 
-	if (r == 0 && o->device)
-		r = sock_bind_device(fd, o->device);
+	for (size_t i = 0; i < l->adopted; i++)
+		joins = joins && listen_sock_shares(l->fd[i]);
+	return max_size(l->count, joins ? workers : 1);
+}
+
+/* Tells whether there was no place for a socket, rather than no right. */
+static bool is_shortage(int r)
+{
+	return r == -EMFILE || r == -ENFILE || r == -ENOBUFS || r == -ENOMEM;
+}
+
+static int open_missing(struct tcp_listener *l, size_t count)
+{
+	int r = l->adopted ? 0 : listen_sock_probe(&l->addr, &l->options);
+
+	while (r == 0 && l->count < count) {
+		int fd = listen_sock_open(&l->addr, &l->options,
+					  !l->options.alone);
+
+		/*
+		 * What may not stand beside another user's socket, say, is
+		 * no loss: that one is shared.
+		 */
+		if (fd < 0)
+			return l->adopted && !is_shortage(fd) ? 0 : fd;
+		l->fd[l->count++] = fd;
+		/* The kernel picked a port: the others join it. */
+		r = sock_local(fd, &l->addr);
+	}
 	return r;
 }
 
-static int set_before_listen(int fd, const struct tcp_listen_options *o)
-{
-	const struct sock_option list[] = {
-		{ SOL_SOCKET, SO_OOBINLINE, 1, true },
-		{ SOL_SOCKET, SO_KEEPALIVE, 1, o->keepalive },
-		{ IPPROTO_TCP, TCP_NODELAY, 1, o->nodelay },
-		{ IPPROTO_TCP, TCP_KEEPIDLE, seconds(o->keepalive_idle_ms),
-		  o->keepalive_idle_ms > 0 },
-		{ IPPROTO_TCP, TCP_KEEPINTVL, seconds(o->keepalive_interval_ms),
-		  o->keepalive_interval_ms > 0 },
-		{ IPPROTO_TCP, TCP_KEEPCNT, o->keepalive_count,
-		  o->keepalive_count > 0 },
-		{ IPPROTO_TCP, TCP_USER_TIMEOUT, (int)o->user_timeout_ms,
-		  o->user_timeout_ms > 0 },
-		{ IPPROTO_TCP, TCP_FASTOPEN, o->fastopen, o->fastopen > 0 },
-		{ IPPROTO_TCP, TCP_DEFER_ACCEPT, seconds(o->defer_accept_ms),
-		  o->defer_accept_ms > 0 },
-	};
-
-	return set_all(fd, list, ARRAY_SIZE(list));
-}
-
-static int socket_bound(const struct addr *a,
-			const struct tcp_listen_options *o, bool share)
-{
-	CLEANUP(close_fd) int fd = sock_stream(a->family);
-	struct sockaddr_storage ss;
-	socklen_t len = addr_to_sockaddr(a, &ss);
-	int r;
-
-	if (fd < 0)
-		return fd;
-	r = set_before_bind(fd, a, o, share);
-	if (r < 0)
-		return r;
-	if (bind(fd, (const struct sockaddr *)&ss, len) < 0)
-		return -errno;
-	return take_fd(&fd);
-}
-
-static int socket_listening(const struct addr *a,
-			    const struct tcp_listen_options *o)
-{
-	CLEANUP(close_fd) int fd = socket_bound(a, o, !o->alone);
-	int r;
-
-	if (fd < 0)
-		return fd;
-	r = set_before_listen(fd, o);
-	if (r < 0)
-		return r;
-	if (listen(fd, o->backlog > 0 ? o->backlog : SOMAXCONN) < 0)
-		return -errno;
-	return take_fd(&fd);
-}
-
-static int probe(const struct addr *a, const struct tcp_listen_options *o)
-{
-	int fd;
-
-	if (a->port == 0)
-		return 0;
-	fd = socket_bound(a, o, false);
-	if (fd < 0)
-		return fd;
-	close_fd(&fd);
-	return 0;
-}
-
-static int open_all(struct tcp_listener *l)
-{
-	int r = probe(&l->addr, &l->options);
-
-	if (r < 0)
-		return r;
-	for (unsigned i = 0; i < l->count; i++) {
-		l->fd[i] = socket_listening(&l->addr, &l->options);
-		if (l->fd[i] < 0)
-			return l->fd[i];
-		/* The kernel picked a port: the others join it. */
-		r = sock_local(l->fd[i], &l->addr);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
 int listener_new(struct tcp_listener **ret, const struct addr *a,
-		 const struct tcp_listen_options *o, unsigned count)
+		 const struct tcp_listen_options *o, unsigned workers)
 {
-	struct tcp_listener *l;
+	struct tcp_listener *l = make(a, o,
+				      max_size(o->adopted_count, workers));
 	int r;
 
-	if (o->alone)
-		count = 1;
-	l = calloc(1, sizeof(*l) + count * sizeof(l->fd[0]));
 	if (!l)
 		return -ENOMEM;
-	l->addr = *a;
-	l->options = *o;
-	l->count = count;
-	for (unsigned i = 0; i < count; i++)
-		l->fd[i] = -1;
-	if (o->device) {
-		l->device = strdup(o->device);
-		l->options.device = l->device;
-	}
-	r = o->device && !l->device ? -ENOMEM : open_all(l);
+	r = check_adopted(l);
+	if (r == 0)
+		r = open_missing(l, wanted(l, workers));
 	if (r < 0) {
 		listener_free(l);
 		return r;
 	}
+	l->shared = l->count < workers;
 	*ret = l;
 	return 0;
+}
+
+/* --- Listening ---------------------------------------------------------- */
+
+static int listen_on(const struct tcp_listener *l, int fd, bool adopted,
+		     bool first)
+{
+	const struct tcp_listen_options *o = &l->options;
+	int r = 0;
+
+	if (adopted)
+		r = listen_sock_set_again(fd, l->addr.family, o);
+	return r < 0 ? r : listen_sock_listen(fd, o->backlog, first);
+}
+
+int listener_listen(struct tcp_listener *l)
+{
+	bool first = true;
+	int r = 0;
+
+	for (size_t i = 0; i < l->count; i++)
+		first = first && !listen_sock_is_listening(l->fd[i]);
+	for (size_t i = 0; i < l->count && r == 0; i++)
+		r = listen_on(l, l->fd[i], i < l->adopted, first && i == 0);
+	return r;
+}
+
+static bool has(const struct tcp_listener *l, int fd)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (listen_sock_same(l->fd[i], fd))
+			return true;
+	return false;
+}
+
+int listener_add(struct tcp_listener *l, int fd)
+{
+	CLEANUP(close_fd) int taken = fd;
+	int r = listen_sock_check(fd, &l->addr);
+	int *grown;
+
+	if (r < 0)
+		return r;
+	if (has(l, fd))
+		return -EALREADY;
+	grown = realloc(l->fd, (l->count + 1) * sizeof(grown[0]));
+	if (!grown)
+		return -ENOMEM;
+	l->fd = grown;
+	r = listen_on(l, fd, true, false);
+	if (r < 0)
+		return r;
+	for (size_t i = l->count++; i > l->adopted; i--)
+		l->fd[i] = l->fd[i - 1];
+	l->fd[l->adopted++] = take_fd(&taken);
+	return 0;
+}
+
+/* --- Looking and closing ------------------------------------------------ */
+
+/* An IPv6 socket that also takes IPv4 stands on all addresses of both. */
+static bool covers(const struct tcp_listener *l, const struct addr *a)
+{
+	if (!addr_is_any(&l->addr))
+		return false;
+	return l->addr.family == a->family ||
+	       (l->addr.family == AF_INET6 && !l->options.v6only);
+}
+
+bool listener_overlaps(const struct tcp_listener *l,
+		       const struct tcp_listener *other)
+{
+	if (l->count == 0 || other->count == 0 ||
+	    l->addr.port != other->addr.port)
+		return false;
+	if (l->device && other->device && strcmp(l->device, other->device))
+		return false;
+	return addr_same_ip(&l->addr, &other->addr) ||
+	       covers(l, &other->addr) || covers(other, &l->addr);
+}
+
+void listener_close(struct tcp_listener *l, int fd)
+{
+	size_t i = 0;
+
+	while (i < l->count && l->fd[i] != fd)
+		i++;
+	if (i == l->count)
+		return;
+	close_fd(&l->fd[i]);
+	l->count--;
+	if (i < l->adopted)
+		l->adopted--;
+	for (; i < l->count; i++)
+		l->fd[i] = l->fd[i + 1];
+}
+
+void listener_close_all(struct tcp_listener *l)
+{
+	for (size_t i = 0; i < l->count; i++)
+		close_fd(&l->fd[i]);
+	l->count = l->adopted = 0;
 }
 
 void listener_free(struct tcp_listener *l)
@@ -179,8 +232,8 @@ void listener_free(struct tcp_listener *l)
 	if (!l)
 		return;
 	list_remove(&l->link);
-	for (unsigned i = 0; i < l->count; i++)
-		close_fd(&l->fd[i]);
+	listener_close_all(l);
+	free(l->fd);
 	free(l->device);
 	free(l);
 }
@@ -188,4 +241,15 @@ void listener_free(struct tcp_listener *l)
 const struct addr *tcp_listener_addr(const struct tcp_listener *l)
 {
 	return &l->addr;
+}
+
+size_t tcp_listener_sockets(const struct tcp_listener *l, const int **ret)
+{
+	*ret = l->fd;
+	return l->count;
+}
+
+size_t tcp_listener_adopted(const struct tcp_listener *l)
+{
+	return l->adopted;
 }

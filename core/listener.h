@@ -1,6 +1,6 @@
 /*
- * Listening sockets: opening them with their options, and what the workers
- * need to know of one.
+ * A listener: an address with the sockets that are bound to it, which it owns
+ * from first to last, and what the workers need to know of it.
  */
 #pragma once
 
@@ -9,22 +9,44 @@
 
 struct tcp_listener {
 	struct list link; /* in its server */
+	struct tcp_server *server;
 	struct addr addr; /* the real one */
 	struct tcp_listen_options options;
 	char *device; /* ours; options.device points here */
 	tcp_handler *handler;
 	void *ctx;
-	unsigned count; /* of sockets */
-	int fd[];       /* one per worker; fewer where `alone` */
+	int *fd; /* the first `adopted` of `count` came from elsewhere */
+	size_t count, adopted;
+	bool shared; /* fewer sockets than workers: all accept on each */
 };
 
 /*
- * Opens `count` sockets for one address.  A first bind without SO_REUSEPORT
- * makes sure that no other program of this user has the port: it would share
- * the connections in silence.
+ * Binds a socket for each worker, less those that are adopted, which it takes
+ * also on failure.  Where none is adopted, nobody may be listening on the
+ * address.  As tcp_server_listen().
  */
 int listener_new(struct tcp_listener **ret, const struct addr *a,
-		 const struct tcp_listen_options *o, unsigned count) MUST_CHECK;
+		 const struct tcp_listen_options *o, unsigned workers)
+	MUST_CHECK;
 
-/* Closes what the workers did not take.  NULL is harmless. */
+/* Closes its sockets and frees it.  NULL is harmless. */
 void listener_free(struct tcp_listener *l);
+
+/* Listens on all sockets, those that are adopted with their options anew. */
+int listener_listen(struct tcp_listener *l) MUST_CHECK;
+
+/*
+ * Takes, also on failure, one more socket and listens on it.  -EALREADY: the
+ * listener had it, by another descriptor.
+ */
+int listener_add(struct tcp_listener *l, int fd) MUST_CHECK;
+
+/* Closes one socket; those behind it move up. */
+void listener_close(struct tcp_listener *l, int fd);
+
+/* Closes all that are left. */
+void listener_close_all(struct tcp_listener *l);
+
+/* Whether the kernel would not let both listen. */
+bool listener_overlaps(const struct tcp_listener *l,
+		       const struct tcp_listener *other);

@@ -7,9 +7,17 @@
 
 static _Thread_local struct net *self;
 
+/* Of a net that nobody outside of its thread looks at. */
+static _Thread_local struct tcp_worker_counts own_counts;
+
 int net_init(struct net *n, struct loop *l, const struct net_options *o)
 {
 	*n = (struct net){ .loop = l, .worker = o->worker };
+	n->counts = o->counts;
+	if (!n->counts) {
+		own_counts = (struct tcp_worker_counts){ 0 };
+		n->counts = &own_counts;
+	}
 	list_init(&n->silent);
 	list_init(&n->relays);
 	list_init(&n->moved);

@@ -7,16 +7,14 @@
 #include "core/buffer.h"
 #include "core/loop.h"
 #include "core/pipe.h"
-
-#include <stdatomic.h>
+#include "core/tcpserver.h"
 
 #define NET_SCRATCH_BYTES (64u << 10)
-
-struct tcp_conn;
 
 struct net_options {
 	size_t buffer_bytes, pipes;
 	unsigned worker;
+	struct tcp_worker_counts *counts; /* outlives it; NULL: the thread's */
 };
 
 struct net {
@@ -30,7 +28,7 @@ struct net {
 	void (*room)(struct net *n); /* a connection ended; may be NULL */
 	unsigned worker;
 	size_t conn_count;
-	atomic_uint_least64_t active, handshakes, relay_count;
+	struct tcp_worker_counts *counts;
 	uint8_t *scratch; /* NET_SCRATCH_BYTES, for one call at a time */
 };
 
@@ -44,15 +42,15 @@ void net_done(struct net *n);
 /* This thread's net. */
 struct net *net_self(void);
 
-/* A count that one thread writes and any may read. */
-static inline void count_add(atomic_uint_least64_t *count, int64_t by)
+/* A count that one thread writes and any may read, in other processes too. */
+static inline void count_add(uint64_t *count, int64_t by)
 {
-	uint64_t now = atomic_load_explicit(count, memory_order_relaxed);
+	uint64_t now = __atomic_load_n(count, __ATOMIC_RELAXED);
 
-	atomic_store_explicit(count, now + (uint64_t)by, memory_order_relaxed);
+	__atomic_store_n(count, now + (uint64_t)by, __ATOMIC_RELAXED);
 }
 
-static inline uint64_t count_get(const atomic_uint_least64_t *count)
+static inline uint64_t count_get(const uint64_t *count)
 {
-	return atomic_load_explicit(count, memory_order_relaxed);
+	return __atomic_load_n(count, __ATOMIC_RELAXED);
 }

@@ -62,7 +62,7 @@ static void finish(struct tcp_relay *r, enum tcp_relay_end end)
 	timer_stop(net->loop, &r->timer);
 	list_remove(&r->all);
 	list_remove(&r->moved);
-	count_add(&net->relay_count, -1);
+	count_add(&net->counts->relays, -1);
 	for (int i = 0; i < 2; i++) {
 		if (end != TCPSERVER_END_CLOSED)
 			tcp_conn_set_reset(r->side[i]);
@@ -431,7 +431,7 @@ int tcp_relay_start(struct tcp_conn *a, struct tcp_conn *b,
 	conn_give(a, r, event);
 	conn_give(b, r, event);
 	list_append(&net->relays, &r->all);
-	count_add(&net->relay_count, 1);
+	count_add(&net->counts->relays, 1);
 	/*
 	 * The edge that told of data may have been spent in the handshake.
 	 * The first turn comes from the loop, so that the relay cannot end
@@ -468,6 +468,23 @@ size_t relays_kill(struct net *n)
 	while (!list_empty(&n->relays)) {
 		finish(list_first(&n->relays, struct tcp_relay, all),
 		       TCPSERVER_END_KILLED);
+		count++;
+	}
+	return count;
+}
+
+size_t relays_kill_idle(struct net *n, int64_t idle_ms)
+{
+	int64_t now = loop_now(n->loop);
+	struct list *at, *safe;
+	size_t count = 0;
+
+	list_for_each_safe (at, safe, &n->relays) {
+		struct tcp_relay *r = list_entry(at, struct tcp_relay, all);
+
+		if (now - r->progress_ms < idle_ms)
+			continue;
+		finish(r, TCPSERVER_END_KILLED);
 		count++;
 	}
 	return count;

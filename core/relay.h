@@ -8,3 +8,6 @@
 
 /* Ends every relay of this thread with resets.  Returns how many. */
 size_t relays_kill(struct net *n);
+
+/* Ends those in which nothing has moved for so long.  Returns how many. */
+size_t relays_kill_idle(struct net *n, int64_t idle_ms);

@@ -1,5 +1,5 @@
 /*
- * A server: its listeners, its workers, and their common end.
+ * A server: its workers, their places and counts, and their common end.
  */
 #include "core/server_internal.h"
 
@@ -8,6 +8,7 @@
 
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define WORKERS_MAX 1024u
@@ -33,9 +34,18 @@ static void cond_init(pthread_cond_t *cond)
 	(void)pthread_condattr_destroy(&attr);
 }
 
+static struct tcp_worker_counts *counts_new(unsigned workers)
+{
+	size_t size = workers * sizeof(struct tcp_worker_counts);
+	void *counts = aligned_alloc(_Alignof(struct tcp_worker_counts), size);
+
+	return counts ? memset(counts, 0, size) : NULL;
+}
+
 int tcp_server_new(struct tcp_server **ret, const struct tcp_server_options *o)
 {
 	unsigned workers = o->workers ? o->workers : cpus();
+	struct tcp_worker_counts *counts = o->counts;
 	struct tcp_server *s;
 
 	if (workers > WORKERS_MAX)
@@ -43,13 +53,23 @@ int tcp_server_new(struct tcp_server **ret, const struct tcp_server_options *o)
 	s = calloc(1, sizeof(*s) + workers * sizeof(s->worker[0]));
 	if (!s)
 		return -ENOMEM;
+	if (!counts)
+		counts = s->own_counts = counts_new(workers);
+	if (!counts) {
+		free(s);
+		return -ENOMEM;
+	}
 	s->options = *o;
 	s->worker_count = workers;
+	tcp_server_set_max_connections(
+		s, o->max_connections ? o->max_connections : SIZE_MAX);
 	list_init(&s->listeners);
 	(void)pthread_mutex_init(&s->lock, NULL);
 	cond_init(&s->ended);
 	for (unsigned i = 0; i < workers; i++)
-		s->worker[i] = (struct worker){ .server = s, .number = i };
+		s->worker[i] = (struct worker){ .server = s,
+						.number = i,
+						.counts = &counts[i] };
 	*ret = s;
 	return 0;
 }
@@ -64,6 +84,7 @@ void tcp_server_free(struct tcp_server *s)
 			list_first(&s->listeners, struct tcp_listener, link));
 	(void)pthread_cond_destroy(&s->ended);
 	(void)pthread_mutex_destroy(&s->lock);
+	free(s->own_counts);
 	free(s);
 }
 
@@ -78,8 +99,10 @@ bool server_admit(struct tcp_server *s)
 {
 	uint64_t before = atomic_fetch_add_explicit(&s->active, 1,
 						    memory_order_relaxed);
+	size_t max = atomic_load_explicit(&s->max_connections,
+					  memory_order_relaxed);
 
-	if (!s->options.max_connections || before < s->options.max_connections)
+	if (before < max)
 		return true;
 	server_release(s);
 	return false;
@@ -90,82 +113,10 @@ void server_release(struct tcp_server *s)
 	(void)atomic_fetch_sub_explicit(&s->active, 1, memory_order_relaxed);
 }
 
-/* --- Listening ---------------------------------------------------------- */
-
-static int accept_on(struct worker *w, void *arg)
+void tcp_server_set_max_connections(struct tcp_server *s, size_t n)
 {
-	struct tcp_listener *l = arg;
-
-	if (w->number >= l->count)
-		return 0;
-	return acceptor_new(NULL, w, l, take_fd(&l->fd[w->number]));
-}
-
-static int stop_accepting(struct worker *w, void *arg UNUSED)
-{
-	while (!list_empty(&w->acceptors))
-		acceptor_free(list_first(&w->acceptors, struct acceptor, link));
-	return 0;
-}
-
-static int stop_listener(struct worker *w, void *arg)
-{
-	struct list *at, *safe;
-
-	list_for_each_safe (at, safe, &w->acceptors) {
-		struct acceptor *a = list_entry(at, struct acceptor, link);
-
-		if (a->listener == arg)
-			acceptor_free(a);
-	}
-	return 0;
-}
-
-/*
- * Closes all sockets of a listener that not every worker accepts on: a socket
- * that nobody accepts on would swallow its share of the connections.  The
- * listener itself stays, for connections that it has brought already.
- */
-static void give_up(struct tcp_server *s, struct tcp_listener *l)
-{
-	for (unsigned i = 0; i < s->worker_count; i++)
-		(void)worker_call(&s->worker[i], stop_listener, l);
-	for (unsigned i = 0; i < l->count; i++)
-		close_fd(&l->fd[i]);
-}
-
-static int accept_everywhere(struct tcp_server *s, struct tcp_listener *l)
-{
-	for (unsigned i = 0; i < s->worker_count; i++) {
-		int r = worker_call(&s->worker[i], accept_on, l);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-int tcp_server_listen(struct tcp_server *s, const struct addr *a,
-		      const struct tcp_listen_options *o, tcp_handler *handler,
-		      void *ctx, struct tcp_listener **ret)
-{
-	struct tcp_listener *l;
-	int r = listener_new(&l, a, o, s->worker_count);
-
-	if (r < 0)
-		return r;
-	l->handler = handler;
-	l->ctx = ctx;
-	/* From here on the server owns it: acceptors may point at it. */
-	list_append(&s->listeners, &l->link);
-	if (s->running) {
-		r = accept_everywhere(s, l);
-		if (r < 0)
-			give_up(s, l);
-	}
-	if (r == 0 && ret)
-		*ret = l;
-	return r;
+	/* Those who wait for room look again by themselves. */
+	atomic_store_explicit(&s->max_connections, n, memory_order_relaxed);
 }
 
 /* --- Life --------------------------------------------------------------- */
@@ -177,30 +128,55 @@ static void join_all(struct tcp_server *s)
 	s->running = false;
 }
 
-static void stop_all(struct tcp_server *s)
+int tcp_server_prepare(struct tcp_server *s)
 {
-	for (unsigned i = 0; i < s->worker_count; i++)
-		if (s->worker[i].running)
-			(void)worker_call(&s->worker[i], stop_accepting, NULL);
+	int r = 0;
+
+	if (s->running)
+		return 0;
+	for (unsigned i = 0; i < s->worker_count && r == 0; i++)
+		r = worker_start(&s->worker[i]);
+	s->running = true;
+	if (r < 0)
+		join_all(s);
+	return r;
 }
 
 int tcp_server_start(struct tcp_server *s)
 {
-	struct list *at, *safe;
-	int r = 0;
+	int r = s->stopped ? -ESHUTDOWN : tcp_server_prepare(s);
 
-	for (unsigned i = 0; i < s->worker_count && r == 0; i++)
-		r = worker_start(&s->worker[i]);
+	ASSERT(!s->accepting);
 	if (r == 0)
-		list_for_each_safe (at, safe, &s->listeners)
-			if (r == 0)
-				r = accept_everywhere(
-					s, list_entry(at, struct tcp_listener,
-						      link));
-	s->running = true;
+		r = server_accept(s);
 	if (r < 0)
 		(void)tcp_server_shutdown(s, 0);
+	else
+		s->accepting = true;
 	return r;
+}
+
+static int cut_idle(struct worker *w, void *arg)
+{
+	int64_t *in_out = arg;
+
+	*in_out = (int64_t)relays_kill_idle(&w->net, *in_out);
+	return 0;
+}
+
+size_t tcp_server_cut_idle(struct tcp_server *s, int64_t idle_ms)
+{
+	size_t count = 0;
+
+	for (unsigned i = 0; i < s->worker_count; i++) {
+		int64_t in_out = idle_ms;
+
+		if (!s->worker[i].running)
+			continue;
+		(void)worker_call(&s->worker[i], cut_idle, &in_out);
+		count += (size_t)in_out;
+	}
+	return count;
 }
 
 static uint64_t server_load(const struct tcp_server *s)
@@ -245,7 +221,7 @@ static int cut(struct worker *w, void *arg)
 	struct list *at, *safe;
 	size_t *count = arg;
 
-	*count += (size_t)count_get(&w->net.active);
+	*count += (size_t)count_get(&w->counts->active);
 	tasks_cancel();
 	(void)relays_kill(&w->net);
 	list_for_each_safe (at, safe, &w->net.silent) {
@@ -261,9 +237,9 @@ size_t tcp_server_shutdown(struct tcp_server *s, int64_t timeout_ms)
 {
 	size_t count = 0;
 
+	tcp_server_stop_accepting(s);
 	if (!s->running)
 		return 0;
-	stop_all(s);
 	wait_for_end(s, timeout_ms < 0 ? INT64_MAX : clock_ms() + timeout_ms,
 		     true);
 	if (server_load(s) > 0) {
@@ -289,13 +265,13 @@ void tcp_server_stats(const struct tcp_server *s, struct tcp_server_stats *ret)
 {
 	*ret = (struct tcp_server_stats){ 0 };
 	for (unsigned i = 0; i < s->worker_count; i++) {
-		const struct worker *w = &s->worker[i];
+		const struct tcp_worker_counts *c = s->worker[i].counts;
 
-		ret->accepted += count_get(&w->accepted);
-		ret->rejected += count_get(&w->rejected);
-		ret->active += count_get(&w->net.active);
-		ret->handshakes += count_get(&w->net.handshakes);
-		ret->tasks += count_get(&w->tasks);
-		ret->relays += count_get(&w->net.relay_count);
+		ret->accepted += count_get(&c->accepted);
+		ret->rejected += count_get(&c->rejected);
+		ret->active += count_get(&c->active);
+		ret->handshakes += count_get(&c->handshakes);
+		ret->tasks += count_get(&c->tasks);
+		ret->relays += count_get(&c->relays);
 	}
 }

@@ -26,6 +26,22 @@ struct tcp_server;
 
 /* --- Server ------------------------------------------------------------- */
 
+/*
+ * What one worker counts, on a cache line of its own.  The worker alone
+ * writes, each field by one relaxed atomic store; whoever maps the memory, in
+ * another process too, may read.
+ */
+struct tcp_worker_counts {
+	uint64_t accepted;   /* since the start */
+	uint64_t rejected;   /* reset for want of descriptors or by a limit */
+	uint64_t active;     /* connections that clients opened, now */
+	uint64_t handshakes; /* of these, not relaying */
+	uint64_t tasks;      /* now */
+	uint64_t relays;     /* now */
+	int64_t tick_ms;     /* when its loop last turned, CLOCK_MONOTONIC */
+	uint64_t reserved;
+} __attribute__((aligned(64)));
+
 struct tcp_server_options {
 	unsigned workers;        /* threads; 0: one per CPU */
 	size_t max_connections;  /* accepted at once; 0: no bound */
@@ -33,6 +49,11 @@ struct tcp_server_options {
 	size_t buffer_bytes;     /* for what peers do not take; 0: 64 MiB */
 	size_t pipes;            /* for splice(2); 0: 64 */
 	const char *thread_name; /* of the workers, or NULL */
+	/* One a worker, zeroed, outlives the server; NULL: its own memory. */
+	struct tcp_worker_counts *counts;
+	/* Each loop notes its time in counts->tick_ms at least this often,
+	 * however little there is to do; 0: never. */
+	int64_t tick_ms;
 	/* Run in each worker before it accepts and after its last handler. */
 	int (*worker_start)(void *ctx, unsigned worker);
 	void (*worker_stop)(void *ctx, unsigned worker);
@@ -53,7 +74,16 @@ struct tcp_listen_options {
 	bool keepalive, nodelay, v6only, freebind;
 	const char *device; /* SO_BINDTODEVICE, or NULL */
 	uint32_t mark;      /* SO_MARK; 0: none */
-	bool alone;         /* without SO_REUSEPORT: one socket only */
+	bool alone; /* without SO_REUSEPORT: one socket that all share */
+	/*
+	 * Sockets that are bound to the address already, listening or not;
+	 * taken, also on failure.  Port 0 in the address then stands for the
+	 * port that they have.  Device, mark, v6only and freebind of these
+	 * stay as they are; all other options, and the backlog, are set anew
+	 * when accepting starts, back to the system's where 0 or false.
+	 */
+	const int *adopted;
+	size_t adopted_count;
 	/* The handler starts when the first byte is there; a connection that
 	 * stays silent this long is closed.  0: it starts at once. */
 	int64_t first_byte_ms;
@@ -83,9 +113,19 @@ int tcp_server_new(struct tcp_server **ret, const struct tcp_server_options *o)
 void tcp_server_free(struct tcp_server *s);
 
 /*
- * Opens one listening socket per worker for `a` (port 0: the kernel picks).
- * Before tcp_server_run(), or while it runs.  -errno of socket(2),
- * setsockopt(2), bind(2), listen(2).
+ * Opens a socket per worker for `a` (port 0: the kernel picks), less those
+ * that are adopted.  Before tcp_server_start() it only binds them: clients
+ * are let in by nothing but that.  While the server runs, they are accepted
+ * on when this returns.
+ *
+ * Where no more sockets can be opened beside adopted ones, since these belong
+ * to another user or lack SO_REUSEPORT, all workers share what is there.
+ * Where more are adopted than there are workers, one polls several.
+ *
+ * -EINVAL: an adopted one is no TCP socket, is connected, or is bound to
+ * another address.  -EADDRINUSE: somebody listens there, maybe this server.
+ * -ESHUTDOWN: the server accepts no more.  -errno of socket(2),
+ * setsockopt(2), bind(2), listen(2), epoll_ctl(2).
  */
 int tcp_server_listen(struct tcp_server *s, const struct addr *a,
 		      const struct tcp_listen_options *o, tcp_handler *handler,
@@ -94,8 +134,55 @@ int tcp_server_listen(struct tcp_server *s, const struct addr *a,
 /* The real address of a listener, with the port that the kernel picked. */
 const struct addr *tcp_listener_addr(const struct tcp_listener *l);
 
-/* Starts the workers and returns when all accept.  -errno of a worker. */
+/*
+ * Its sockets, adopted ones first; they stay the listener's.  Valid until
+ * tcp_listener_adopt() or until it stops accepting: then it has none.
+ */
+size_t tcp_listener_sockets(const struct tcp_listener *l, const int **ret);
+
+/* How many of these were adopted. */
+size_t tcp_listener_adopted(const struct tcp_listener *l);
+
+/*
+ * Takes, also on failure, one more socket that is bound to the address, and
+ * accepts on it; one that it has already is closed.  -errno as
+ * tcp_server_listen(); -ESHUTDOWN also for a server that does not run.
+ */
+int tcp_listener_adopt(struct tcp_listener *l, int fd) MUST_CHECK;
+
+/*
+ * Starts the workers and returns when all are ready; nothing is accepted yet.
+ * -errno of a worker; none is left running then.
+ */
+int tcp_server_prepare(struct tcp_server *s) MUST_CHECK;
+
+/*
+ * Prepares unless that was done, then listens on what is bound and returns
+ * when all workers accept.  -errno of a worker or as tcp_server_listen(); the
+ * server has ended then.
+ */
 int tcp_server_start(struct tcp_server *s) MUST_CHECK;
+
+/*
+ * Accepts what is queued in the kernel, leaves the sockets alone from then on
+ * and closes them: whoever holds them in another process loses no connection
+ * by that.  Sessions go on.  Returns when this is done in every worker; more
+ * than once is harmless.
+ */
+void tcp_server_stop_accepting(struct tcp_server *s);
+
+/*
+ * Sets how many connections may be there at once: 0 lets nobody in, SIZE_MAX
+ * everybody.  Those that are there stay.  Where room grows, clients that wait
+ * are let in within 100 ms.  Callable from any thread.
+ */
+void tcp_server_set_max_connections(struct tcp_server *s, size_t n);
+
+/*
+ * Ends, by resets, the relays in which nothing has moved for `idle_ms` (0: all
+ * of them).  Returns how many.
+ */
+size_t tcp_server_cut_idle(struct tcp_server *s, int64_t idle_ms);
 
 /*
  * Stops accepting and waits until the last connection has ended, at most

@@ -64,6 +64,28 @@ static void room(struct net *n)
 		acceptor_resume(list_entry(at, struct acceptor, link));
 }
 
+static int tick_again(struct worker *w)
+{
+	int64_t now = loop_now(w->loop);
+
+	__atomic_store_n(&w->counts->tick_ms, now, __ATOMIC_RELAXED);
+	return timer_set(w->loop, &w->tick, now + w->server->options.tick_ms);
+}
+
+static void tick(struct timer *t)
+{
+	/* Arming a timer again that has just fired cannot fail. */
+	int r = tick_again(container_of(t, struct worker, tick));
+
+	ASSERT(r == 0);
+}
+
+static int start_ticking(struct worker *w)
+{
+	w->tick = (struct timer){ .fire = tick };
+	return w->server->options.tick_ms > 0 ? tick_again(w) : 0;
+}
+
 static int make(struct worker *w)
 {
 	const struct tcp_server_options *o = &w->server->options;
@@ -75,6 +97,7 @@ static int make(struct worker *w)
 		.buffer_bytes = max_size(bytes / workers, PIPE_BYTES),
 		.pipes = max_size(pipes / workers, 1),
 		.worker = w->number,
+		.counts = w->counts,
 	};
 	int r = loop_new(&w->loop);
 
@@ -84,6 +107,9 @@ static int make(struct worker *w)
 	if (r < 0)
 		return r;
 	w->net.room = room;
+	r = start_ticking(w);
+	if (r < 0)
+		return r;
 	w->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (w->spare < 0)
 		return -errno;
@@ -94,8 +120,10 @@ static void unmake(struct worker *w)
 {
 	close_fd(&w->spare);
 	net_done(&w->net);
-	if (w->loop)
-		loop_leave(w->loop);
+	if (!w->loop)
+		return;
+	timer_stop(w->loop, &w->tick);
+	loop_leave(w->loop);
 }
 
 /*
@@ -109,23 +137,7 @@ static void join(struct worker *w)
 	w->running = false;
 }
 
-static void *worker_main(void *arg)
-{
-	struct call *started = arg;
-	struct worker *w = started->worker;
-	const struct tcp_server_options *o = &w->server->options;
-	int r = make(w);
-
-	call_answer(started, r); /* `started` is gone from here on */
-	if (r == 0) {
-		loop_run(w->loop);
-		if (o->worker_stop)
-			o->worker_stop(o->ctx, w->number);
-	}
-	unmake(w);
-	return NULL;
-}
-
+/* By itself: naming another thread takes a file of /proc. */
 static void name_thread(struct worker *w)
 {
 	char name[16];
@@ -134,7 +146,26 @@ static void name_thread(struct worker *w)
 		return;
 	(void)snprintf(name, sizeof(name), "%.9s/%u",
 		       w->server->options.thread_name, w->number % 10000);
-	(void)pthread_setname_np(w->thread, name);
+	(void)pthread_setname_np(pthread_self(), name);
+}
+
+static void *worker_main(void *arg)
+{
+	struct call *started = arg;
+	struct worker *w = started->worker;
+	const struct tcp_server_options *o = &w->server->options;
+	int r;
+
+	name_thread(w);
+	r = make(w);
+	call_answer(started, r); /* `started` is gone from here on */
+	if (r == 0) {
+		loop_run(w->loop);
+		if (o->worker_stop)
+			o->worker_stop(o->ctx, w->number);
+	}
+	unmake(w);
+	return NULL;
 }
 
 int worker_start(struct worker *w)
@@ -154,7 +185,6 @@ int worker_start(struct worker *w)
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (r < 0)
 		return r;
-	name_thread(w);
 	r = call_wait(&started);
 	if (r < 0) {
 		join(w);
@@ -195,6 +225,6 @@ void worker_join(struct worker *w)
 
 uint64_t worker_load(const struct worker *w)
 {
-	return count_get(&w->net.active) + count_get(&w->tasks) +
-	       count_get(&w->net.relay_count);
+	return count_get(&w->counts->active) + count_get(&w->counts->tasks) +
+	       count_get(&w->counts->relays);
 }

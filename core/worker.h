@@ -16,7 +16,8 @@ struct worker {
 	struct loop *loop;
 	struct net net;
 	struct list acceptors;
-	atomic_uint_least64_t accepted, rejected, tasks;
+	struct timer tick; /* with the server's tick_ms: that the loop turns */
+	struct tcp_worker_counts *counts;
 };
 
 /*

@@ -1,9 +1,14 @@
 /*
  * From the listeners of the configuration to sockets.
+ *
+ * First every address is noted, then those with a port choose among the
+ * sockets that were passed on, then those without: else one of these could
+ * take what another asks for by its number.  Only then anything is opened.
  */
 #include "daemon/listen.h"
 
 #include "core/local_addrs.h"
+#include "core/sock.h"
 #include "daemon/log.h"
 
 #include <stdio.h>
@@ -12,34 +17,62 @@
 
 #define INTERFACE_ADDRS_MAX 64
 
+/* --- Entries ------------------------------------------------------------ */
+
 static bool known(const struct listening *l, const struct conf_endpoint *e,
 		  const struct addr *a)
 {
 	for (size_t i = 0; i < l->count; i++)
-		if (l->entries[i].endpoint == e && l->entries[i].open &&
+		if (l->entries[i].endpoint == e &&
 		    addr_same_ip(&l->entries[i].addr, a))
 			return true;
 	return false;
 }
 
-static struct listen_entry *add(struct listening *l,
-				const struct conf_listener *listener,
-				const struct conf_endpoint *e)
+static int add(struct listening *l, const struct conf_listener *listener,
+	       const struct conf_endpoint *e, const struct addr *a)
 {
+	if (known(l, e, a))
+		return 0;
 	if (l->count == l->cap) {
 		size_t cap = l->cap ? l->cap * 2 : 16;
 		struct listen_entry *entries = realloc(l->entries,
 						       cap * sizeof(*entries));
 
 		if (!entries)
-			return NULL;
+			return -ENOMEM;
 		l->entries = entries;
 		l->cap = cap;
 	}
-	l->entries[l->count] = (struct listen_entry){ .listener = listener,
-						      .endpoint = e };
-	return &l->entries[l->count++];
+	l->entries[l->count++] = (struct listen_entry){ .listener = listener,
+							.endpoint = e,
+							.addr = *a };
+	return 0;
 }
+
+static void entry_done(struct listen_entry *e)
+{
+	for (size_t i = 0; i < e->adopted_count; i++)
+		close_fd(&e->adopted[i]);
+	e->adopted_count = 0;
+	free(TAKE_PTR(e->adopted));
+}
+
+/* Forgets what could not be opened; the next round notes it again. */
+static void drop_unopened(struct listening *l)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < l->count; i++) {
+		if (l->entries[i].open)
+			l->entries[kept++] = l->entries[i];
+		else
+			entry_done(&l->entries[i]);
+	}
+	l->count = kept;
+}
+
+/* --- What goes wrong ---------------------------------------------------- */
 
 /* What to do about a failure, in words. */
 static const char *advice(int r)
@@ -64,44 +97,42 @@ static const char *advice(int r)
 	}
 }
 
-static void complain(const struct listening *l, const struct listen_entry *e,
-		     int r)
+static void complain(const struct conf_listener *listener,
+		     const struct conf_endpoint *e, int r)
 {
 	char text[ADDR_STRLEN + 64];
 
-	(void)l;
-	(void)conf_endpoint_format(e->endpoint, true, text, sizeof(text));
-	log_line(e->listener->optional ? LOG_LEVEL_NOTICE : LOG_LEVEL_ERROR,
+	(void)conf_endpoint_format(e, true, text, sizeof(text));
+	log_line(listener->optional ? LOG_LEVEL_NOTICE : LOG_LEVEL_ERROR,
 		 "%s: listener \"%s\" cannot listen on %s: %s%s%s",
-		 e->listener->where, e->listener->name, text, strerror(-r),
-		 advice(r), e->listener->optional ? "; tried again" : "");
+		 listener->where, listener->name, text, strerror(-r), advice(r),
+		 listener->optional ? "; tried again" : "");
 }
 
-static int open_addr(struct listening *l, const struct conf_listener *listener,
-		     const struct conf_endpoint *endpoint, const struct addr *a)
+/* One round over the configuration. */
+struct round {
+	bool loud; /* says what fails */
+	int first; /* failure that is an error */
+};
+
+static void note_failure(struct listening *l, struct round *round,
+			 const struct conf_listener *listener,
+			 const struct conf_endpoint *e, int r)
 {
-	struct setup *s = l->setup;
-	size_t number = (size_t)(listener - s->conf->listeners);
-	struct tcp_listen_options o = setup_listen_options(s->conf, listener);
-	struct tcp_listener *opened;
-	struct listen_entry *e;
-	int r;
-
-	r = tcp_server_listen(s->server, a, &o, proxy_serve,
-			      &s->listeners[number], &opened);
-	if (r < 0)
-		return r;
-	e = add(l, listener, endpoint);
-	if (!e)
-		return -ENOMEM;
-	e->addr = *tcp_listener_addr(opened);
-	e->open = true;
-	proxy_add_own(s->proxy, &e->addr);
-	return 0;
+	if (r == 0)
+		return;
+	if (round->loud)
+		complain(listener, e, r);
+	if (listener->optional)
+		l->missing++;
+	else if (round->first == 0)
+		round->first = r;
 }
 
-/* Opens one element of `address`; for an interface, what it has of them. */
-static int open_endpoint(struct listening *l,
+/* --- Noting addresses --------------------------------------------------- */
+
+/* Notes one element of `address`; for an interface, what it has of them. */
+static int note_endpoint(struct listening *l,
 			 const struct conf_listener *listener,
 			 const struct conf_endpoint *e)
 {
@@ -110,9 +141,7 @@ static int open_endpoint(struct listening *l,
 	int count, r;
 
 	if (!e->interface)
-		return known(l, e, &e->addr)
-			       ? 0
-			       : open_addr(l, listener, e, &e->addr);
+		return add(l, listener, e, &e->addr);
 	r = local_addrs_new(&table, NULL);
 	if (r < 0)
 		return r;
@@ -120,54 +149,171 @@ static int open_endpoint(struct listening *l,
 	local_addrs_free(table);
 	if (count <= 0)
 		return count < 0 ? count : -EADDRNOTAVAIL;
-	for (int i = 0; i < (int)min_size((size_t)count, ARRAY_SIZE(list));
-	     i++) {
+	count = (int)min_size((size_t)count, ARRAY_SIZE(list));
+	for (int i = 0; r == 0 && i < count; i++) {
 		list[i].port = e->addr.port;
-		if (known(l, e, &list[i]))
+		r = add(l, listener, e, &list[i]);
+	}
+	return r;
+}
+
+static void note_all(struct listening *l, struct round *round)
+{
+	const struct conf *c = l->setup->conf;
+
+	for (size_t i = 0; i < c->listener_count; i++) {
+		const struct conf_listener *listener = &c->listeners[i];
+
+		for (size_t k = 0; k < listener->address.count; k++) {
+			const struct conf_endpoint *e = &listener->address
+								 .at[k];
+
+			note_failure(l, round, listener, e,
+				     note_endpoint(l, listener, e));
+		}
+	}
+}
+
+/* --- Taking over -------------------------------------------------------- */
+
+static struct adopt_want want_of(const struct listen_entry *e)
+{
+	return (struct adopt_want){ .name = e->listener->name,
+				    .addr = e->addr,
+				    .device = e->listener->device,
+				    .mark = e->listener->mark,
+				    .v6only = e->listener->v6only };
+}
+
+/* Lets those that ask for a port choose, or those that do not. */
+static int choose(struct listening *l, struct adopt *passed, bool with_port)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		struct listen_entry *e = &l->entries[i];
+		struct adopt_want want = want_of(e);
+		int r;
+
+		if (e->open || (e->addr.port != 0) != with_port)
 			continue;
-		r = open_addr(l, listener, e, &list[i]);
+		r = adopt_take(passed, &want, &e->adopted, &e->adopted_count);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-/* Opens what is not open; loud: says what fails. */
-static int open_all(struct listening *l, bool loud)
+/*
+ * Where an option has changed that a socket keeps for its life, ours must be
+ * opened beside the old one, which would otherwise look like another program's.
+ * One is enough for the server to open the rest.
+ */
+static int join(struct listen_entry *e)
 {
-	const struct conf *c = l->setup->conf;
-	int first = 0;
+	const struct conf_listener *c = e->listener;
+	bool v6 = e->addr.family == AF_INET6;
+	CLEANUP(close_fd) int fd = sock_stream(e->addr.family);
+	struct sockaddr_storage ss;
+	socklen_t len = addr_to_sockaddr(&e->addr, &ss);
+	int r;
 
-	l->missing = 0;
-	for (size_t i = 0; i < c->listener_count; i++) {
-		const struct conf_listener *listener = &c->listeners[i];
-
-		for (size_t k = 0; k < listener->address.count; k++) {
-			struct listen_entry e = {
-				.listener = listener,
-				.endpoint = &listener->address.at[k],
-			};
-			int r = open_endpoint(l, listener, e.endpoint);
-
-			if (r == 0)
-				continue;
-			if (loud)
-				complain(l, &e, r);
-			if (listener->optional)
-				l->missing++;
-			else if (first == 0)
-				first = r;
-		}
-	}
-	return first;
+	if (fd < 0)
+		return fd;
+	r = sock_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (r == 0)
+		r = sock_set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	if (r == 0 && v6)
+		r = sock_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, c->v6only);
+	if (r == 0 && c->freebind)
+		r = v6 ? sock_set(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1)
+		       : sock_set(fd, IPPROTO_IP, IP_FREEBIND, 1);
+	if (r == 0 && c->mark)
+		r = sock_set(fd, SOL_SOCKET, SO_MARK, (int)c->mark);
+	if (r == 0 && *c->device)
+		r = sock_bind_device(fd, c->device);
+	if (r == 0 && bind(fd, (const struct sockaddr *)&ss, len) < 0)
+		r = -errno;
+	if (r < 0)
+		return r;
+	e->adopted = calloc(1, sizeof(*e->adopted));
+	if (!e->adopted)
+		return -ENOMEM;
+	e->adopted[e->adopted_count++] = take_fd(&fd);
+	return 0;
 }
 
-int listening_open(struct listening *l, struct setup *s)
+/* --- Opening ------------------------------------------------------------ */
+
+static int open_entry(struct listening *l, struct listen_entry *e,
+		      const struct adopt *passed)
+{
+	struct setup *s = l->setup;
+	size_t number = (size_t)(e->listener - s->conf->listeners);
+	struct tcp_listen_options o = setup_listen_options(s->conf,
+							   e->listener);
+	struct adopt_want want = want_of(e);
+	const char *other = NULL;
+	int r = 0;
+
+	if (passed && e->adopted_count == 0)
+		other = adopt_near_miss(passed, &want);
+	if (other)
+		r = join(e);
+	if (r == -EADDRINUSE)
+		log_line(LOG_LEVEL_ERROR,
+			 "%s: a socket that was passed on has the address of "
+			 "listener \"%s\" and another \"%s\", and lets no "
+			 "other beside it",
+			 e->listener->where, e->listener->name, other);
+	if (r < 0)
+		return r;
+	o.adopted = e->adopted;
+	o.adopted_count = e->adopted_count;
+	r = tcp_server_listen(s->server, &e->addr, &o, proxy_serve,
+			      &s->listeners[number], &e->opened);
+	e->adopted_count = 0; /* the server took them */
+	free(TAKE_PTR(e->adopted));
+	if (r < 0)
+		return r;
+	e->addr = *tcp_listener_addr(e->opened);
+	e->open = true;
+	e->joined = other != NULL;
+	e->told = e->joined ? 0 : tcp_listener_adopted(e->opened);
+	proxy_add_own(s->proxy, &e->addr);
+	return 0;
+}
+
+/* Opens what is not open.  -errno of the first that is an error. */
+static int open_all(struct listening *l, struct adopt *passed, bool loud)
+{
+	struct round round = { .loud = loud };
+	int r = 0;
+
+	l->missing = 0;
+	note_all(l, &round);
+	if (passed)
+		r = choose(l, passed, true);
+	if (passed && r == 0)
+		r = choose(l, passed, false);
+	for (size_t i = 0; r == 0 && i < l->count; i++) {
+		struct listen_entry *e = &l->entries[i];
+		bool passed_on = e->adopted_count > 0;
+		int failure = e->open ? 0 : open_entry(l, e, passed);
+
+		note_failure(l, &round, e->listener, e->endpoint, failure);
+		/* It listens, and without us nobody would accept. */
+		if (passed_on && failure < 0)
+			r = failure;
+	}
+	drop_unopened(l);
+	return r < 0 ? r : round.first;
+}
+
+int listening_open(struct listening *l, struct setup *s, struct adopt *passed)
 {
 	int r;
 
 	*l = (struct listening){ .setup = s };
-	r = open_all(l, true);
+	r = open_all(l, passed, true);
 	if (r == 0 && l->count == 0) {
 		log_line(LOG_LEVEL_ERROR, "no address to listen on is there");
 		r = -EADDRNOTAVAIL;
@@ -177,17 +323,73 @@ int listening_open(struct listening *l, struct setup *s)
 	return r;
 }
 
+int listening_begin(const struct listening *l)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		const struct listen_entry *e = &l->entries[i];
+		const int *fds;
+
+		/* Who finds that one listens already does not look for others.
+		 */
+		if (e->joined && tcp_listener_sockets(e->opened, &fds) > 0 &&
+		    listen(fds[0], SOMAXCONN) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
 size_t listening_retry(struct listening *l)
 {
 	size_t before = l->count;
 	char text[ADDR_STRLEN];
 
-	(void)open_all(l, false);
+	(void)open_all(l, NULL, false);
 	for (size_t i = before; i < l->count; i++)
 		log_line(LOG_LEVEL_NOTICE, "listener \"%s\" listens on %s now",
 			 l->entries[i].listener->name,
 			 addr_format(&l->entries[i].addr, text, sizeof(text)));
 	return l->count - before;
+}
+
+/* --- For the master ----------------------------------------------------- */
+
+size_t listening_untold(struct listening *l, size_t max, const char **ret_name,
+			const int **ret)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		struct listen_entry *e = &l->entries[i];
+		size_t count = tcp_listener_sockets(e->opened, ret);
+
+		if (e->told >= count)
+			continue;
+		*ret_name = e->listener->name;
+		*ret += e->told;
+		count = min_size(count - e->told, max);
+		e->told += count;
+		return count;
+	}
+	return 0;
+}
+
+int listening_adopt(struct listening *l, int fd)
+{
+	CLEANUP(close_fd) int owned = fd;
+	struct addr a;
+	int r = sock_local(fd, &a);
+
+	for (size_t i = 0; r == 0 && i < l->count; i++) {
+		struct listen_entry *e = &l->entries[i];
+		const int *all;
+
+		if (!addr_equal(&e->addr, &a))
+			continue;
+		r = tcp_listener_adopt(e->opened, take_fd(&owned));
+		/* Whoever passes it on knows of it. */
+		if (r == 0)
+			e->told = tcp_listener_sockets(e->opened, &all);
+		return r;
+	}
+	return r < 0 ? r : -ENOENT;
 }
 
 void listening_format(const struct listening *l, char *out, size_t size)
@@ -206,6 +408,8 @@ void listening_format(const struct listening *l, char *out, size_t size)
 
 void listening_done(struct listening *l)
 {
+	for (size_t i = 0; i < l->count; i++)
+		entry_done(&l->entries[i]);
 	free(TAKE_PTR(l->entries));
 	l->count = l->cap = 0;
 }

@@ -13,7 +13,9 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 
 #define CUT_MARK "..."
@@ -75,6 +77,40 @@ static void write_direct(enum log_level level, char *text, size_t len)
 	errno = saved;
 }
 
+/* --- Copies of errors --------------------------------------------------- */
+
+static struct {
+	pthread_mutex_t lock;
+	char *text; /* NULL: nobody wants them */
+	size_t size;
+} copy = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+void log_copy_errors(char *text, size_t size)
+{
+	(void)pthread_mutex_lock(&copy.lock);
+	copy.text = size ? text : NULL;
+	copy.size = size;
+	(void)pthread_mutex_unlock(&copy.lock);
+}
+
+static void copy_error(const char *line, size_t len)
+{
+	(void)pthread_mutex_lock(&copy.lock);
+	if (copy.text) {
+		size_t used = strlen(copy.text);
+
+		len = min_size(len, copy.size - used - 1);
+		memcpy(copy.text + used, line, len);
+		log_clean(copy.text + used, len);
+		if (used + len + 1 < copy.size)
+			copy.text[used + len++] = '\n';
+		copy.text[used + len] = '\0';
+	}
+	(void)pthread_mutex_unlock(&copy.lock);
+}
+
+/* --- Lines -------------------------------------------------------------- */
+
 bool log_wants(enum log_level level)
 {
 	return (int)level <=
@@ -99,6 +135,8 @@ void log_commit(enum log_level level, size_t len)
 	ASSERT(q && len <= LOG_LINE_BYTES);
 	if (len == 0 || !log_wants(level))
 		return;
+	if (level == LOG_LEVEL_ERROR)
+		copy_error(log_ring_reserve(q->ring, LOG_LINE_BYTES), len);
 	if (run == 0) {
 		write_direct(level, log_ring_reserve(q->ring, LOG_LINE_BYTES),
 			     len);
@@ -131,6 +169,24 @@ void log_line(enum log_level level, const char *fmt, ...)
 		       strlen(CUT_MARK));
 	}
 	log_commit(level, len > 0 ? (size_t)len : 0);
+}
+
+/* Under systemd standard error is the journal, which wants levels. */
+bool log_stderr_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long device, inode;
+	struct stat st;
+
+	if (!stream || sscanf(stream, "%lu:%lu", &device, &inode) != 2)
+		return false;
+	return fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device &&
+	       st.st_ino == inode;
+}
+
+void log_set_prefixes(bool on)
+{
+	atomic_store(&direct_prefixes, on);
 }
 
 int log_start(const struct log_options *o)

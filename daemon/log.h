@@ -20,7 +20,14 @@ struct log_options {
 	const char *path;     /* NULL: standard error; else an absolute path */
 	enum log_level level; /* what is less important is not written */
 	bool prefixes;        /* "<N>" in front, for the journal */
+	bool journal; /* by its own protocol; path: its socket, NULL: usual */
 };
+
+/* Tells whether standard error is the journal. */
+bool log_stderr_is_journal(void);
+
+/* "<N>" in front of lines that go to standard error before log_start(). */
+void log_set_prefixes(bool on);
 
 /*
  * Opens the target and starts the logger thread, which inherits what the
@@ -53,6 +60,13 @@ bool log_wants(enum log_level level);
 #define LOG_LINE_BYTES 1536
 char *log_reserve(void);
 void log_commit(enum log_level level, size_t len);
+
+/*
+ * Adds every line of level error from now on to text[size] as well, for who
+ * must hear of a failure beside the log: after what is there already, each
+ * with a line feed, terminated; what does not fit is cut.  NULL: no more.
+ */
+void log_copy_errors(char *text, size_t size);
 
 /* How many lines were dropped, or could not be written, since the start. */
 uint64_t log_dropped(void);

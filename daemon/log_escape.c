@@ -1,6 +1,7 @@
 /*
- * Escaping for logfmt.  Bytes outside of ASCII are never passed on, not even
- * as UTF-8: a terminal or a log viewer may take them for something else.
+ * Escaping for logfmt, and its reverse.  Bytes outside of ASCII are never
+ * written, not even as UTF-8: a terminal or a log viewer may take them for
+ * something else.
  */
 #include "daemon/log_escape.h"
 
@@ -81,4 +82,86 @@ size_t log_escape(struct span text, char *out, size_t size)
 	}
 	*at = '\0';
 	return (size_t)(at - out);
+}
+
+/* 0 to 15, or -1: capitals are never written. */
+static int hex_digit(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Reads what follows a backslash; its length, or -EBADMSG. */
+static ssize_t unescape_byte(struct span text, char *out)
+{
+	int high, low;
+
+	if (text.len < 1)
+		return -EBADMSG;
+	if (text.at[0] == '"' || text.at[0] == '\\') {
+		*out = (char)text.at[0];
+		return 1;
+	}
+	if (text.len < 3 || text.at[0] != 'x')
+		return -EBADMSG;
+	high = hex_digit(text.at[1]);
+	low = hex_digit(text.at[2]);
+	if (high < 0 || low < 0)
+		return -EBADMSG;
+	*out = (char)(high << 4 | low);
+	return 3;
+}
+
+/* What follows the opening quote. */
+static ssize_t unescape_quoted(struct span text, char *out, size_t *ret_len)
+{
+	size_t i = 0, len = 0;
+
+	while (i < text.len) {
+		uint8_t c = text.at[i++];
+		ssize_t n;
+
+		if (c == '"') {
+			*ret_len = len;
+			return (ssize_t)i;
+		}
+		if (c < ' ' || c >= 0x7f)
+			return -EBADMSG;
+		if (c != '\\') {
+			out[len++] = (char)c;
+			continue;
+		}
+		n = unescape_byte((struct span){ text.at + i, text.len - i },
+				  &out[len++]);
+		if (n < 0)
+			return n;
+		i += (size_t)n;
+	}
+	return -EBADMSG;
+}
+
+ssize_t log_unescape(struct span text, char *out, size_t *ret_len)
+{
+	size_t i = 0, len = 0;
+
+	if (text.len > 0 && text.at[0] == '"') {
+		struct span rest = { text.at + 1, text.len - 1 };
+		ssize_t n = unescape_quoted(rest, out, &len);
+
+		if (n < 0)
+			return n;
+		i = (size_t)n + 1;
+	} else {
+		while (i < text.len && is_plain_byte(text.at[i]))
+			i++;
+		if (i == 0)
+			return -EBADMSG;
+		len = i;
+		memcpy(out, text.at, len);
+	}
+	if (i < text.len && text.at[i] != ' ')
+		return -EBADMSG;
+	*ret_len = len;
+	return (ssize_t)i;
 }

@@ -1,6 +1,6 @@
 /*
  * Text from a peer made harmless for the log: printable ASCII, one logfmt
- * value, bounded.
+ * value, bounded; and back, for targets that keep values as they are.
  */
 #pragma once
 
@@ -26,3 +26,11 @@ bool log_is_plain(struct span text);
  * together with a "..." behind it.
  */
 char *log_escape_bytes(struct span text, char *out, const char *end);
+
+/*
+ * Reads back what log_escape() wrote: the value that the text begins with, up
+ * to a space or the end, decoded into `out`, which has room for text.len
+ * bytes.  Returns how much of the text it took; -EBADMSG if that is no such
+ * value, or only a part of one.
+ */
+ssize_t log_unescape(struct span text, char *out, size_t *ret_len) MUST_CHECK;

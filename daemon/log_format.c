@@ -31,6 +31,12 @@ static void set_clock(struct log_clock *c, int64_t second)
 				  "%Y-%m-%dT%H:%M:%S.", &parts);
 }
 
+char log_priority(enum log_level level)
+{
+	ASSERT((unsigned int)level < ARRAY_SIZE(levels));
+	return levels[level].digit;
+}
+
 size_t log_head(struct log_clock *c, bool prefixes, enum log_level level,
 		int64_t stamp_ms, char *out)
 {
@@ -41,7 +47,7 @@ size_t log_head(struct log_clock *c, bool prefixes, enum log_level level,
 	ASSERT((unsigned int)level < ARRAY_SIZE(levels));
 	if (prefixes) {
 		*at++ = '<';
-		*at++ = levels[level].digit;
+		*at++ = log_priority(level);
 		*at++ = '>';
 		return 3;
 	}

@@ -23,6 +23,9 @@ struct log_clock {
 size_t log_head(struct log_clock *c, bool prefixes, enum log_level level,
 		int64_t stamp_ms, char *out);
 
+/* The level as a digit of syslog(3). */
+char log_priority(enum log_level level);
+
 /* Makes control characters '?', so that a line stays one line. */
 void log_clean(char *text, size_t len);
 

@@ -6,6 +6,7 @@
 #include "daemon/log_writer.h"
 
 #include "daemon/log_format.h"
+#include "daemon/log_journal.h"
 #include "daemon/log_sink.h"
 
 #include <linux/futex.h>
@@ -39,6 +40,7 @@ static struct {
 	pthread_t thread;
 	unsigned int last_run;
 	struct log_queue *queues;
+	struct log_journal *journal; /* NULL: lines go to the sink */
 	struct log_sink sink;
 	struct log_clock clock;
 	bool prefixes;
@@ -173,13 +175,23 @@ uint64_t log_dropped(void)
 	return atomic_load_explicit(&shared.dropped, memory_order_relaxed);
 }
 
-static void flush_batch(void)
+/* Writes the batch; returns how many of its lines were lost. */
+static size_t write_batch(void)
 {
 	size_t lost = 0;
 
+	if (own.journal)
+		return log_journal_send(own.journal);
 	if (own.len)
 		lost = log_sink_write(&own.sink, own.batch, own.len);
 	own.len = 0;
+	return lost;
+}
+
+static void flush_batch(void)
+{
+	size_t lost = write_batch();
+
 	if (lost)
 		(void)atomic_fetch_add_explicit(&shared.dropped, lost,
 						memory_order_relaxed);
@@ -187,6 +199,8 @@ static void flush_batch(void)
 
 static bool batch_full(void)
 {
+	if (own.journal)
+		return log_journal_full(own.journal);
 	return own.len + LOG_HEAD_BYTES + LOG_LINE_BYTES + 1 > BATCH_BYTES;
 }
 
@@ -194,8 +208,14 @@ static void add_line(enum log_level level, int64_t stamp_ms, const char *text,
 		     size_t len)
 {
 	char *out = own.batch + own.len;
-	size_t head = log_head(&own.clock, own.prefixes, level, stamp_ms, out);
+	size_t head;
 
+	/* It has a clock of its own, and stamps lines as they arrive. */
+	if (own.journal) {
+		log_journal_add(own.journal, level, text, len);
+		return;
+	}
+	head = log_head(&own.clock, own.prefixes, level, stamp_ms, out);
 	memcpy(out + head, text, len);
 	log_clean(out + head, len);
 	out[head + len] = '\n';
@@ -282,14 +302,13 @@ static void report_lost(bool last)
 	own.report_ms = now;
 	say("%llu lines of the log were lost",
 	    (unsigned long long)(dropped - own.reported));
-	if (log_sink_write(&own.sink, own.batch, own.len) == 0)
+	if (write_batch() == 0)
 		own.reported = dropped;
-	own.len = 0;
 }
 
 static void reopen(void)
 {
-	int r = log_sink_reopen(&own.sink);
+	int r = own.journal ? 0 : log_sink_reopen(&own.sink);
 
 	if (r < 0)
 		say("cannot open %s again, still writing to the old file: %s",
@@ -317,6 +336,8 @@ static void *logger(UNUSED void *arg)
 	unsigned int idle = 0;
 	bool stopping, any, full;
 
+	/* By itself: naming another thread takes a file of /proc. */
+	(void)pthread_setname_np(pthread_self(), "log");
 	do {
 		/* Before looking: what comes later sets it to 1 again. */
 		atomic_store(&shared.wake, 0);
@@ -356,9 +377,34 @@ static int start_thread(void)
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
 	r = pthread_create(&own.thread, NULL, logger, NULL);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (r == 0)
-		(void)pthread_setname_np(own.thread, "log");
 	return -r;
+}
+
+static int open_target(const struct log_options *o)
+{
+	int r;
+
+	if (o->journal)
+		return log_journal_open(&own.journal,
+					o->path ? o->path : LOG_JOURNAL_PATH);
+	own.batch = malloc(BATCH_BYTES);
+	if (!own.batch)
+		return -ENOMEM;
+	r = log_sink_open(&own.sink, o->path);
+	if (r < 0)
+		free(TAKE_PTR(own.batch));
+	own.prefixes = o->prefixes && !o->path;
+	own.len = 0;
+	return r;
+}
+
+static void close_target(void)
+{
+	if (own.journal)
+		log_journal_close(TAKE_PTR(own.journal));
+	else
+		log_sink_close(&own.sink);
+	free(TAKE_PTR(own.batch));
 }
 
 int log_writer_start(const struct log_options *o)
@@ -366,27 +412,19 @@ int log_writer_start(const struct log_options *o)
 	int r;
 
 	ASSERT(log_writer_run() == 0);
-	own.batch = malloc(BATCH_BYTES);
-	if (!own.batch)
-		return -ENOMEM;
-	r = log_sink_open(&own.sink, o->path);
+	r = open_target(o);
 	if (r < 0)
-		goto fail;
-	own.prefixes = o->prefixes && !o->path;
-	own.len = 0;
+		return r;
 	let_go(); /* of what came too late for the run before */
 	atomic_store(&shared.stop, false);
 	atomic_store(&shared.reopen, false);
 	r = start_thread();
 	if (r < 0) {
-		log_sink_close(&own.sink);
-		goto fail;
+		close_target();
+		return r;
 	}
 	atomic_store(&shared.run, ++own.last_run);
 	return 0;
-fail:
-	free(TAKE_PTR(own.batch));
-	return r;
 }
 
 void log_writer_stop(void)
@@ -402,6 +440,5 @@ void log_writer_stop(void)
 		flush_batch();
 	report_lost(true);
 	let_go();
-	log_sink_close(&own.sink);
-	free(TAKE_PTR(own.batch));
+	close_target();
 }

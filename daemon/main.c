@@ -1,41 +1,52 @@
 /*
- * spliced: reads the command line and the configuration, then does what was
- * asked for.
+ * spliced: reads the command line, then becomes what was asked for: a master,
+ * one of its generations, or all in one process.
  */
 #include "config.h"
 
-#include "conf/conf.h"
+#include "daemon/generation.h"
+#include "daemon/load.h"
+#include "daemon/log.h"
+#include "daemon/master.h"
 #include "daemon/options.h"
-#include "daemon/run.h"
 
+#include <signal.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
-/* Loads the file or the default, with --listen put in; says what is wrong. */
-static int load(struct conf **ret, const struct options *o)
+/*
+ * A signal that comes before there is somebody to take it waits: SIGHUP would
+ * end us otherwise.
+ */
+static void block_signals(sigset_t *ret_before)
 {
-	struct conf_errors errors = { 0 };
-	int r = o->config ? conf_load(ret, o->config, &errors)
-			  : conf_default(ret);
+	static const int wanted[] = { SIGTERM, SIGINT,  SIGHUP,
+				      SIGUSR1, SIGUSR2, SIGCHLD };
+	sigset_t set;
 
-	if (r == 0 && o->listen_count)
-		r = conf_set_listen(*ret, o->listen, o->listen_count, &errors);
-	conf_errors_print(&errors, stderr);
-	if (r < 0 && !errors.errors)
-		(void)fprintf(stderr, "spliced: %s\n", strerror(-r));
-	conf_errors_done(&errors);
-	return r;
+	(void)sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
+		(void)sigaddset(&set, wanted[i]);
+	(void)sigprocmask(SIG_BLOCK, &set, ret_before);
 }
 
-static int run(const struct options *o)
+static int run(const struct options *o, char **argv)
+{
+	const char *env = getenv(GENERATION_ENV);
+
+	log_set_prefixes(log_stderr_is_journal());
+	if (env)
+		return generation_run(o, env);
+	return o->single ? generation_run_single(o) : master_run(o, argv);
+}
+
+static int check(const struct options *o)
 {
 	struct conf *c = NULL;
-	int r = load(&c, o) < 0 ? EXIT_FAILED : EXIT_OK;
+	int r = load_conf(&c, o, NULL, 0) < 0 ? EXIT_FAILED : EXIT_OK;
 
 	if (r == EXIT_OK && o->verb == VERB_DUMP)
 		r = conf_dump(c, stdout) < 0 ? EXIT_FAILED : EXIT_OK;
-	else if (r == EXIT_OK && o->verb == VERB_RUN)
-		r = daemon_run(c);
 	conf_free(c);
 	return r;
 }
@@ -43,9 +54,13 @@ static int run(const struct options *o)
 int main(int argc, char **argv)
 {
 	struct options o;
+	sigset_t before;
 
+	block_signals(&before);
 	if (options_parse(&o, argc, argv) < 0)
 		return EXIT_USAGE;
+	if (o.verb != VERB_RUN)
+		(void)sigprocmask(SIG_SETMASK, &before, NULL);
 	switch (o.verb) {
 	case VERB_HELP:
 		options_help();
@@ -53,10 +68,11 @@ int main(int argc, char **argv)
 	case VERB_VERSION:
 		(void)puts("spliced " PACKAGE_VERSION);
 		return EXIT_OK;
-	case VERB_RUN:
 	case VERB_CHECK:
 	case VERB_DUMP:
+		return check(&o);
+	case VERB_RUN:
 		break;
 	}
-	return run(&o);
+	return run(&o, argv);
 }

@@ -20,24 +20,32 @@ static const char help[] =
 	"      --check          report every error of the configuration and "
 	"exit\n"
 	"      --dump           print the effective configuration and exit\n"
+	"      --single         serve in this one process, which cannot "
+	"reload: "
+	"for\n"
+	"                       debuggers\n"
 	"      --version        print the version and exit\n"
 	"  -h, --help           print this and exit\n"
 	"\n"
-	"SIGTERM lets sessions finish, a second one or SIGINT ends at once,\n"
-	"SIGUSR1 and SIGHUP reopen the log file.\n"
+	"SIGHUP serves by the configuration as it is now and lets old "
+	"sessions\n"
+	"go on, SIGUSR2 replaces the program as well, SIGUSR1 reopens the log\n"
+	"file.  SIGTERM lets sessions finish, a second one or SIGINT ends at\n"
+	"once.\n"
 	"\n"
 	"Exit status: 0 all is well, 1 the configuration or the start failed,\n"
 	"2 the command line is wrong.\n"
 	"\n"
 	"See spliced(8) and spliced.conf(5).\n";
 
-enum { OPT_CHECK = 256, OPT_DUMP, OPT_VERSION };
+enum { OPT_CHECK = 256, OPT_DUMP, OPT_SINGLE, OPT_VERSION };
 
 static const struct option longs[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "listen", required_argument, NULL, 'l' },
 	{ "check", no_argument, NULL, OPT_CHECK },
 	{ "dump", no_argument, NULL, OPT_DUMP },
+	{ "single", no_argument, NULL, OPT_SINGLE },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
@@ -62,6 +70,9 @@ static int take(struct options *o, int option)
 		return 0;
 	case OPT_DUMP:
 		o->verb = VERB_DUMP;
+		return 0;
+	case OPT_SINGLE:
+		o->single = true;
 		return 0;
 	case OPT_VERSION:
 		o->verb = VERB_VERSION;

@@ -20,6 +20,7 @@ struct options {
 	const char *config; /* NULL: the embedded default */
 	const char *listen[OPTIONS_LISTEN_MAX];
 	size_t listen_count;
+	bool single; /* without master and generations */
 };
 
 /* Exit codes; the manual names them, too. */

@@ -6,8 +6,10 @@
 #include "core/local_addrs.h"
 #include "daemon/log.h"
 #include "daemon/proxy/guess.h"
+#include "daemon/proxy/sessions.h"
 
 #include <net/if.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -50,6 +52,17 @@ static size_t max_connections(const struct conf *c)
 			 "files (LimitNOFILE=, ulimit -n) is enough for %zu",
 			 c->limits.connections, all, fit);
 	return c->limits.connections;
+}
+
+static unsigned worker_count(const struct conf *c)
+{
+	cpu_set_t set;
+
+	if (c->workers)
+		return c->workers;
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return 1;
+	return (unsigned)max_size((size_t)CPU_COUNT(&set), 1);
 }
 
 /* --- Rules -------------------------------------------------------------- */
@@ -354,6 +367,9 @@ static int make_proxy(struct setup *s)
 			.session_ms = t->session_ms,
 		},
 		.relay = relay_mode(s->conf),
+		.slots = s->published.sessions,
+		.counts = s->published.proxy,
+		.generation = s->generation,
 		.ended = session_ended,
 		.ctx = s,
 	};
@@ -387,6 +403,9 @@ static int make_listeners(struct setup *s)
 
 /* --- Server ------------------------------------------------------------- */
 
+/* How often workers show that they turn: four times in a watchdog's time. */
+#define TICKS_PER_WATCHDOG 4
+
 /* The server knows its workers before the proxy can exist. */
 static int start_worker(void *ctx, unsigned worker)
 {
@@ -402,12 +421,14 @@ static int make_server(struct setup *s)
 {
 	const struct conf *c = s->conf;
 	struct tcp_server_options o = {
-		.workers = c->workers,
+		.workers = s->workers,
 		.max_connections = s->max_connections,
 		.max_handshakes = c->limits.handshakes,
 		.buffer_bytes = c->limits.buffers,
 		.pipes = c->limits.pipes,
 		.thread_name = "worker",
+		.counts = s->published.workers,
+		.tick_ms = c->timeouts.watchdog_ms / TICKS_PER_WATCHDOG,
 		.worker_start = start_worker,
 		.worker_stop = stop_worker,
 		.ctx = s,
@@ -439,13 +460,32 @@ struct tcp_listen_options setup_listen_options(const struct conf *c,
 	};
 }
 
-int setup_init(struct setup *s, const struct conf *c)
+/* The memory that others may look into. */
+static int make_segment(struct setup *s)
+{
+	uint32_t slots = sessions_slots(s->workers, s->max_connections);
+
+	if (slots == 0) {
+		log_line(LOG_LEVEL_ERROR,
+			 "limits.connections: %zu sessions for each of %u "
+			 "workers cannot be numbered",
+			 s->max_connections, s->workers);
+		return -EOVERFLOW;
+	}
+	return publish_init(&s->published, s->conf, s->generation, s->workers,
+			    slots);
+}
+
+int setup_init(struct setup *s, const struct conf *c, uint32_t generation)
 {
 	int r;
 
-	*s = (struct setup){ .conf = c };
+	*s = (struct setup){ .conf = c, .generation = generation };
 	s->max_connections = max_connections(c);
+	s->workers = worker_count(c);
 	r = check_outbound(&c->outbound);
+	if (r == 0)
+		r = make_segment(s);
 	if (r == 0)
 		r = make_names(s);
 	if (r == 0)
@@ -471,4 +511,5 @@ void setup_done(struct setup *s)
 	free(TAKE_PTR(s->listeners));
 	free(TAKE_PTR(s->name_servers));
 	free(TAKE_PTR(s->names));
+	publish_done(&s->published); /* the server counted in it */
 }

@@ -7,9 +7,13 @@
 #include "conf/conf.h"
 #include "daemon/access.h"
 #include "daemon/proxy/proxy.h"
+#include "daemon/publish.h"
 
 struct setup {
 	const struct conf *conf;
+	uint32_t generation; /* 0: the only one */
+	unsigned workers;
+	struct published published;
 	struct rules *rules;
 	struct addr *name_servers;
 	struct proxy *proxy;
@@ -20,8 +24,12 @@ struct setup {
 	size_t max_connections;
 };
 
-/* Builds all of it but the sockets.  -errno after a line in the log. */
-int setup_init(struct setup *s, const struct conf *c) MUST_CHECK;
+/*
+ * Builds all of it but the sockets, for a generation of that number.  -errno
+ * after a line in the log.
+ */
+int setup_init(struct setup *s, const struct conf *c, uint32_t generation)
+	MUST_CHECK;
 
 /* The server must not run any more.  Harmless on a half-built one. */
 void setup_done(struct setup *s);

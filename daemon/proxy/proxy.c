@@ -5,8 +5,25 @@
 #include "daemon/proxy/proxy_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static _Thread_local struct proxy_worker *here;
+
+/* Counters that nobody else wants to read still have their place. */
+static int make_counts(struct proxy *p)
+{
+	size_t bytes = p->options.workers * sizeof(*p->counts);
+
+	p->counts = p->options.counts;
+	if (p->counts)
+		return 0;
+	p->own_counts = aligned_alloc(64, bytes);
+	if (!p->own_counts)
+		return -ENOMEM;
+	memset(p->own_counts, 0, bytes);
+	p->counts = p->own_counts;
+	return 0;
+}
 
 int proxy_new(struct proxy **ret, const struct proxy_options *o)
 {
@@ -17,9 +34,12 @@ int proxy_new(struct proxy **ret, const struct proxy_options *o)
 	if (!p)
 		return -ENOMEM;
 	p->options = *o;
-	r = sessions_new(&p->sessions, o->workers, o->max_sessions);
+	r = make_counts(p);
+	if (r == 0)
+		r = sessions_new(&p->sessions, o->workers, o->max_sessions,
+				 o->slots, o->generation);
 	if (r < 0) {
-		free(p);
+		proxy_free(p);
 		return r;
 	}
 	*ret = p;
@@ -31,6 +51,7 @@ void proxy_free(struct proxy *p)
 	if (!p)
 		return;
 	sessions_free(p->sessions);
+	free(p->own_counts);
 	free(p);
 }
 

@@ -20,7 +20,10 @@ struct proxy_timeouts {
 
 struct proxy_options {
 	unsigned workers;
-	size_t max_sessions; /* at once, in all workers */
+	size_t max_sessions;   /* at once, in all workers */
+	struct session *slots; /* sessions_slots(), zeroed; NULL: its own */
+	struct proxy_counts *counts; /* one a worker, zeroed; NULL: its own */
+	uint32_t generation; /* that these numbers of rules, ... belong to */
 	const struct rules *rules;
 	struct resolver_options names;
 	struct tcp_dial_options dial; /* sources: see the next three */

@@ -21,6 +21,8 @@ struct proxy_worker {
 struct proxy {
 	struct proxy_options options;
 	struct sessions *sessions;
+	struct proxy_counts *counts;     /* one a worker */
+	struct proxy_counts *own_counts; /* they are ours, or NULL */
 	atomic_size_t own_count;
 	struct addr own[PROXY_OWN_MAX];
 	struct proxy_worker worker[];

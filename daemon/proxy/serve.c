@@ -39,6 +39,26 @@ static struct session *open_record(const struct proxy_listener *l,
 	return s;
 }
 
+/*
+ * Only this thread writes it, and whoever reads sees no half of a number.
+ * Release: who sees a session counted sees the rest of its counts, too.
+ */
+static void counter_add(uint64_t *count, uint64_t by)
+{
+	__atomic_store_n(count, *count + by, __ATOMIC_RELEASE);
+}
+
+static void count_session(struct proxy_counts *n, const struct session *s)
+{
+	if (s->bytes_up | s->bytes_down) {
+		counter_add(&n->bytes_up, s->bytes_up);
+		counter_add(&n->bytes_down, s->bytes_down);
+	}
+	counter_add(&n->protocols[s->protocol], 1);
+	counter_add(&n->outcomes[s->outcome], 1);
+	counter_add(&n->sessions, 1);
+}
+
 static void close_record(struct proxy *p, struct session *s, enum outcome o,
 			 int error)
 {
@@ -48,6 +68,7 @@ static void close_record(struct proxy *p, struct session *s, enum outcome o,
 	s->error = (int16_t)error;
 	s->ended_ms = tcp_deadline(0);
 	session_end(s);
+	count_session(&p->counts[s->worker], s);
 	if (p->options.ended)
 		p->options.ended(p->options.ctx, s,
 				 sessions_host_tail(p->sessions, s));

@@ -66,3 +66,15 @@ struct session {
 _Static_assert(sizeof(struct session) == 256, "a slot holds 256 bytes");
 
 #define SESSION_SLOT_BYTES 256
+
+/* What one worker has counted; it writes, anybody reads, without a lock. */
+struct proxy_counts {
+	uint64_t sessions;             /* that ended */
+	uint64_t bytes_up, bytes_down; /* of these */
+	uint64_t reserved[5];
+	uint64_t protocols[8]; /* of these, by enum session_protocol */
+	uint64_t outcomes[40]; /* of these, by enum outcome */
+} __attribute__((aligned(64)));
+
+_Static_assert(sizeof(struct proxy_counts) == 448 && OUTCOME_COUNT <= 40,
+	       "counters fill their cache lines and have room to grow");

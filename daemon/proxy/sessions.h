@@ -1,6 +1,7 @@
 /*
  * The array of session records and who has which slot.  Each worker has a
- * range of its own and writes without locks; readers use the sequence count.
+ * range of its own and writes without locks; readers, in this process or in
+ * another, use the sequence count.  Slots that were never used are all zero.
  */
 #pragma once
 
@@ -9,14 +10,24 @@
 struct sessions;
 
 /*
- * Makes room for `per_worker` sessions in each of `workers` ranges; memory is
- * used as slots are.  -ENOMEM.
+ * How many slots `per_worker` sessions in each of `workers` ranges need,
+ * those for long names included; 0: more than can be numbered.
  */
-int sessions_new(struct sessions **ret, unsigned workers, size_t per_worker)
-	MUST_CHECK;
+uint32_t sessions_slots(unsigned workers, size_t per_worker);
+
+/*
+ * Makes room for them in `slots`, sessions_slots() zeroed records that
+ * outlive it, or in memory of its own (NULL).  Memory is used as slots are.
+ * `generation` goes into each record.  -ENOMEM.
+ */
+int sessions_new(struct sessions **ret, unsigned workers, size_t per_worker,
+		 struct session *slots, uint32_t generation) MUST_CHECK;
 void sessions_free(struct sessions *a);
 
-/* Takes a slot of a worker's range, zeroed but for id and worker; or NULL. */
+/*
+ * Takes a slot of a worker's range, zeroed but for state, id, worker and
+ * generation; or NULL.
+ */
 struct session *sessions_open(struct sessions *a, unsigned worker);
 
 /* Gives it back, with its second slot if it has one. */
@@ -41,3 +52,40 @@ void session_end(struct session *s);
 
 /* Copies a record as it was at one moment; false: it changed too often. */
 bool session_read(const struct session *s, struct session *ret);
+
+/* --- For readers, who trust nothing that is in the array ---------------- */
+
+/* Of the longest name that two slots hold, with its NUL. */
+#define SESSION_NAME_BYTES 305
+
+/*
+ * Puts the requested name of a record, read from an array of that many slots,
+ * into out[size], terminated, and returns its length.  The bytes are as the
+ * client sent them.  Without its tail where that is gone meanwhile.
+ */
+size_t session_host(const struct session *copy, const struct session *slots,
+		    uint32_t slot_count, char *out, size_t size);
+
+/* A way through the records of an array; touches no slot never used. */
+struct session_walk {
+	const struct session *slots;
+	uint32_t count, each; /* slots in all, in one worker's range */
+	uint64_t next;
+	unsigned patience; /* tries that are left for records that change */
+	bool dead;
+};
+
+/*
+ * Begins before the first record of an array that `workers` share.  `dead`:
+ * whoever wrote it does not live any more; a record that it was writing then
+ * is taken as it is.
+ */
+void session_walk_init(struct session_walk *w, const struct session *slots,
+		       uint32_t slot_count, unsigned workers, bool dead);
+
+/*
+ * Copies the next record that is in use: its lengths, `more` and address
+ * families are in their bounds, other numbers are as they were found.  False
+ * at the end.  A record that changes all the time is left out.
+ */
+bool session_walk_next(struct session_walk *w, struct session *ret);

@@ -204,6 +204,8 @@ def adapt(conf, port, workers, log):
                   lambda m: m[1] + ' { action = "allow"; to = '
                   '[ "loopback" ]; ports = [ "1024-65535" ]; }'
                   + (m[2] if ")" in m[2] else "," + m[2]), conf)
+    # Not beside the one of a daemon that runs here anyway.
+    conf = re.sub(r"(?m)^(\s*admin\s*[=:]\s*\{)", r'\1 socket = "";', conf)
     return f"workers = {workers};\n{conf}"
 
 

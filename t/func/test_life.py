@@ -190,10 +190,10 @@ def test_privileges_are_dropped(t):
         raise Skip('needs to be started as root')
     d = Daemon(t)
     nobody = pwd.getpwnam('nobody')
-    tids = proc.threads(d.pid)
+    tids = proc.threads(d.worker)
     assert len(tids) >= 2
     for tid in tids:
-        status = proc.status(d.pid, tid)
+        status = proc.status(d.worker, tid)
         assert set(status['Uid'].split()) == {str(nobody.pw_uid)}, status
         assert set(status['Gid'].split()) == {str(nobody.pw_gid)}, status
         assert int(status['CapEff'], 16) == 0, status['CapEff']
@@ -236,22 +236,20 @@ def test_descriptors_of_the_parent_are_no_trouble(t):
 
 def test_sockets_are_not_inherited(t):
     d = Daemon(t)
-    for n in os.listdir(f'/proc/{d.pid}/fd'):
-        if int(n) < 3:
-            continue
-        fields = proc.fields(f'/proc/{d.pid}/fdinfo/{n}')
-        flags = int(fields['flags'].strip(), 8)
-        to = os.readlink(f'/proc/{d.pid}/fd/{n}')
-        assert flags & os.O_CLOEXEC, f'{n} ({to}) is not close-on-exec'
+    for pid in (d.pid, d.worker):
+        for n, to in proc.links(pid).items():
+            if n < 3:
+                continue
+            fields = proc.fields(f'/proc/{pid}/fdinfo/{n}')
+            flags = int(fields['flags'].strip(), 8)
+            assert flags & os.O_CLOEXEC, f'{n} ({to}) is not close-on-exec'
 
 
 def test_each_worker_accepts(t):
-    d = Daemon(t, {'workers': 4})
-    with open(f'/proc/{d.pid}/net/tcp', encoding='ascii') as f:
-        wanted = f':{d.address[1]:04X}'
-        listening = [x for x in f if x.split()[1].endswith(wanted) and
-                     x.split()[3] == '0A']
+    d = Daemon(t, {'workers': 4, 'listeners': [conf.listener()]})
+    listening = proc.listening(d.pid, d.address[1])
     assert len(listening) == 4, f'{len(listening)} sockets for 4 workers'
+    same(listening - proc.polled(d.worker), set())
 
 
 @each(signal.SIGPIPE, signal.SIGUSR1, signal.SIGCONT, signal.SIGWINCH)
@@ -261,20 +259,34 @@ def test_other_signals_do_not_end_it(t, signo):
     with tunnel(d.address, o.target) as s:
         for _ in range(20):
             d.signal(signo)
+            proc.kill(d.worker, signo=signo)
             assert echoes(s)
     with tunnel(d.address, o.target) as s:
         assert echoes(s)
+
+
+@each(signal.SIGHUP, signal.SIGUSR2)
+def test_what_is_for_the_master_means_nothing_to_a_generation(t, signo):
+    d = Daemon(t)
+    o = Origin(t, echo)
+    worker = d.worker
+    with tunnel(d.address, o.target) as s:
+        for _ in range(20):
+            proc.kill(worker, signo=signo)
+            assert echoes(s)
+    same(d.worker, worker)
+    same(len(d.generations()), 1)
 
 
 def test_stopped_and_continued_it_goes_on(t):
     d = Daemon(t)
     o = Origin(t, echo)
     with tunnel(d.address, o.target) as s:
-        d.signal(signal.SIGSTOP)
-        eventually(lambda: proc.status(d.pid)['State'][0] == 'T')
+        proc.kill(d.worker, signo=signal.SIGSTOP)
+        eventually(lambda: proc.status(d.worker)['State'][0] == 'T')
         s.sendall(b'asleep')
         time.sleep(0.2)
-        d.signal(signal.SIGCONT)
+        proc.kill(d.worker, signo=signal.SIGCONT)
         same(client.read_exact(s, 6), b'asleep')
 
 

@@ -130,8 +130,8 @@ def test_9000_tunnels_are_held_and_alive(t):
 def scarce(d, soft):
     """Takes descriptors away from the running daemon."""
     try:
-        hard = resource.prlimit(d.pid, resource.RLIMIT_NOFILE)[1]
-        resource.prlimit(d.pid, resource.RLIMIT_NOFILE, (soft, hard))
+        hard = resource.prlimit(d.worker, resource.RLIMIT_NOFILE)[1]
+        resource.prlimit(d.worker, resource.RLIMIT_NOFILE, (soft, hard))
     except PermissionError as e:
         raise Skip(f'prlimit: {e}') from None
 

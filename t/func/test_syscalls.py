@@ -87,7 +87,7 @@ def test_a_connection_costs_at_most_24(t):
             connection(d, o, protocol)
         d.wait_rest()
         count = 300
-        with Count(t, d.pid) as calls:
+        with Count(t, d.worker) as calls:
             for _ in range(count):
                 connection(d, o, protocol)
             d.wait_rest()
@@ -105,7 +105,7 @@ def test_a_round_trip_costs_at_most_4(t):
         for _ in range(200):
             assert echoes(s, bytes(64))
         count = 1000
-        with Count(t, d.pid) as calls:
+        with Count(t, d.worker) as calls:
             for _ in range(count):
                 assert echoes(s, bytes(64))
         each = calls.each(count)
@@ -123,7 +123,7 @@ def test_bulk_is_spliced(t):
         send_bulk(s, mib, 1)
 
     o = Origin(t, serve)
-    with Count(t, d.pid) as calls:
+    with Count(t, d.worker) as calls:
         with tunnel(d.address, o.target) as s:
             same(take_bulk(s, mib), checksum(mib, 1))
     print(calls.table(mib))

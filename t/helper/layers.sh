@@ -10,7 +10,8 @@ BEGIN {
 	allowed["core"] = "^core/"
 	allowed["conf"] = "^(core/(base|addr|prefix)\\.h$|conf/)"
 	allowed["daemon/proxy"] = "^(core/|daemon/proxy/)"
-	allowed["daemon"] = "^(core/|conf/|daemon/)"
+	allowed["daemon"] = "^(core/|conf/|daemon/[a-z_]+\\.h$|daemon/proxy/)"
+	allowed["daemon/ctl"] = "^(core/|conf/|daemon/)"
 }
 FNR == 1 {
 	folder = FILENAME

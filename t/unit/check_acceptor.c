@@ -193,6 +193,36 @@ START_TEST(past_max_connections_the_kernel_queue_waits)
 }
 END_TEST
 
+START_TEST(the_limit_can_be_moved_while_it_runs)
+{
+	struct tcp_server_options o = { .workers = 2, .max_connections = 1 };
+	struct addr a = served_start(&o, &plain, handle_echo, NULL);
+	int fd[5];
+
+	for (int i = 0; i < 5; i++) {
+		fd[i] = tcp_connected(&a);
+		ck_assert_int_eq(send(fd[i], "q", 1, 0), 1);
+	}
+	served_until(accepted, 1);
+	tcp_server_set_max_connections(served, 3);
+	served_until(accepted, 3);
+	/* Less than there are: these stay. */
+	tcp_server_set_max_connections(served, 0);
+	(void)usleep(150000);
+	ck_assert_uint_eq(stats().active, 3);
+	tcp_server_set_max_connections(served, SIZE_MAX);
+	served_until(accepted, 5);
+	for (int i = 0; i < 5; i++) {
+		char byte;
+
+		ck_assert_int_eq(recv(fd[i], &byte, 1, 0), 1);
+		close_fd(&fd[i]);
+	}
+	served_until(active, 0);
+	served_stop();
+}
+END_TEST
+
 START_TEST(past_max_handshakes_clients_are_reset)
 {
 	struct tcp_server_options o = { .workers = 1, .max_handshakes = 3 };
@@ -380,6 +410,7 @@ int main(void)
 	tcase_add_test(t, a_byte_that_comes_with_the_connection_is_seen);
 	tcase_add_test(t, a_listener_can_turn_clients_away_unread);
 	tcase_add_test(t, past_max_connections_the_kernel_queue_waits);
+	tcase_add_test(t, the_limit_can_be_moved_while_it_runs);
 	tcase_add_test(t, past_max_handshakes_clients_are_reset);
 	tcase_add_test(t, a_relay_is_no_handshake);
 	/* Valgrind's own accept4() takes what it must not have. */

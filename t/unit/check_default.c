@@ -57,6 +57,7 @@ START_TEST(its_values_are_the_defaults)
 	ck_assert_uint_eq(c->workers, 0);
 	ck_assert_str_eq(c->user, "");
 	ck_assert_ptr_null(c->log.path);
+	ck_assert(!c->log.journal);
 	ck_assert_int_eq(c->log.level, CONF_LOG_INFO);
 	ck_assert_int_eq(c->log.access, CONF_ACCESS_LOGFMT);
 	ck_assert_uint_eq(c->listeners[0].backlog, 4096);
@@ -72,9 +73,15 @@ START_TEST(its_values_are_the_defaults)
 	ck_assert_int_eq(c->timeouts.idle_ms, 3600000);
 	ck_assert_int_eq(c->timeouts.half_closed_ms, 60000);
 	ck_assert_int_eq(c->timeouts.session_ms, 0);
+	ck_assert_int_eq(c->timeouts.start_ms, 30000);
+	ck_assert_int_eq(c->timeouts.drain_ms, 0);
+	ck_assert_int_eq(c->timeouts.watchdog_ms, 10000);
 	ck_assert_uint_eq(c->limits.connections, 0);
 	ck_assert_uint_eq(c->limits.buffers, 67108864);
 	ck_assert_uint_eq(c->limits.pipes, 64);
+	ck_assert_uint_eq(c->limits.generations, 8);
+	ck_assert_int_eq(c->sandbox, CONF_SANDBOX_ON);
+	ck_assert_str_eq(c->admin.socket, "auto");
 	ck_assert_int_eq(c->debug.relay, CONF_RELAY_ADAPTIVE);
 	conf_free(c);
 }

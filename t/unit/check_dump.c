@@ -47,7 +47,7 @@ END_TEST
 
 /* Every option with another value than its default. */
 static const char full[] =
-	"workers = 3; user = \"nobody\\\\ \\\"x\\\"\";"
+	"workers = 3; user = \"nobody\\\\ \\\"x\\\"\"; sandbox = \"off\";"
 	"log: { target = \"file:/var/log/a b.log\"; level = \"debug\"; "
 	"access = \"off\"; };"
 	"listeners: ( { name = \"lan\"; address = [ \"192.0.2.1:1080\", "
@@ -74,9 +74,10 @@ static const char full[] =
 	"negative_ttl = \"0\"; pending = 5; };"
 	"timeouts: { handshake = \"1s\"; name = \"2s\"; connect = \"3s\"; "
 	"idle = \"0\"; half_closed = \"0\"; session = \"1d\"; shutdown = "
-	"\"0\"; };"
+	"\"0\"; start = \"1m\"; drain = \"12h\"; watchdog = \"0\"; };"
 	"limits: { connections = 99; handshakes = 7; buffers "
-	"= \"1500k\"; pipes = 0; };"
+	"= \"1500k\"; pipes = 0; generations = 2; };"
+	"admin: { socket = \"/run/x y\"; };"
 	"debug: { relay = \"splice\"; };";
 
 START_TEST(every_value_comes_back)
@@ -96,6 +97,12 @@ START_TEST(every_value_comes_back)
 	ck_assert_int_eq(c->names.timeout_ms, 1500);
 	ck_assert_uint_eq(c->limits.buffers, 1536000);
 	ck_assert_uint_eq(c->limits.connections, 99);
+	ck_assert_int_eq(c->sandbox, CONF_SANDBOX_OFF);
+	ck_assert_int_eq(c->timeouts.start_ms, 60000);
+	ck_assert_int_eq(c->timeouts.drain_ms, 43200000);
+	ck_assert_int_eq(c->timeouts.watchdog_ms, 0);
+	ck_assert_uint_eq(c->limits.generations, 2);
+	ck_assert_str_eq(c->admin.socket, "/run/x y");
 	ck_assert_int_eq(c->debug.relay, CONF_RELAY_SPLICE);
 	/* "edge" and the second rule have defaults of their own. */
 	*strstr(text, "name = \"edge\"") = '\0';
@@ -105,6 +112,28 @@ START_TEST(every_value_comes_back)
 				 "keepalive = true;", 17),
 			 0);
 	ck_assert_ptr_null(strstr(mark + 1, "  # default"));
+	free(text);
+	conf_free(c);
+}
+END_TEST
+
+START_TEST(words_in_place_of_paths_come_back)
+{
+	struct conf *c = round_trip(CONF_TEXT "log: { target = \"journal\"; };"
+					      "admin: { socket = \"\"; };");
+	char *text = conf_text_dump(c);
+
+	ck_assert(c->log.journal);
+	ck_assert_ptr_null(c->log.path);
+	ck_assert_str_eq(c->admin.socket, "");
+	ck_assert_ptr_nonnull(strstr(text, "\ttarget = \"journal\";\n"));
+	ck_assert_ptr_nonnull(strstr(text, "\tsocket = \"\";\n"));
+	free(text);
+	conf_free(c);
+	c = round_trip(CONF_TEXT "admin: { socket = \"auto\"; };");
+	text = conf_text_dump(c);
+	ck_assert_ptr_nonnull(
+		strstr(text, "\tsocket = \"auto\";  # default\n"));
 	free(text);
 	conf_free(c);
 }
@@ -177,6 +206,7 @@ int main(void)
 
 	tcase_add_test(t, defaults_come_back_and_are_marked);
 	tcase_add_test(t, every_value_comes_back);
+	tcase_add_test(t, words_in_place_of_paths_come_back);
 	tcase_add_test(t, long_lists_are_wrapped_and_come_back);
 	tcase_add_test(t, the_longest_texts_come_back);
 	tcase_add_test(t, a_stream_that_fails_is_told);

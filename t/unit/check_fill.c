@@ -368,22 +368,53 @@ START_TEST(strings_keep_their_length_and_kind)
 }
 END_TEST
 
-START_TEST(the_log_goes_to_stderr_or_an_absolute_file)
+START_TEST(the_log_goes_to_stderr_journal_or_an_absolute_file)
 {
 	struct conf *c = conf_text_load(
 		CONF_TEXT "log: { target = \"file:/var/log/s.log\"; };");
 
 	ck_assert_str_eq(c->log.path, "/var/log/s.log");
+	ck_assert(!c->log.journal);
 	conf_free(c);
 	c = conf_text_load(CONF_TEXT "log: { target = \"stderr\"; };");
 	ck_assert_ptr_null(c->log.path);
+	ck_assert(!c->log.journal);
+	conf_free(c);
+	c = conf_text_load(CONF_TEXT "log: { target = \"journal\"; };");
+	ck_assert_ptr_null(c->log.path);
+	ck_assert(c->log.journal);
 	conf_free(c);
 	conf_text_refused(CONF_TEXT "log: { target = \"/var/x\"; };",
 			  "write \"file:/var/x\"", true);
 	conf_text_refused(CONF_TEXT "log: { target = \"file:x\"; };",
-			  "must be \"stderr\" or", true);
+			  "must be \"stderr\", \"journal\" or \"file:", true);
 	conf_text_refused(CONF_TEXT "log: { target = \"syslog\"; };",
-			  "must be \"stderr\" or", true);
+			  "must be \"stderr\", \"journal\" or \"file:", true);
+	conf_text_refused(CONF_TEXT "log: { target = \"journal:\"; };",
+			  "must be \"stderr\", \"journal\" or \"file:", true);
+}
+END_TEST
+
+START_TEST(the_control_socket_is_auto_none_or_a_path)
+{
+	struct conf *c = conf_text_load(CONF_TEXT);
+
+	ck_assert_str_eq(c->admin.socket, "auto");
+	conf_free(c);
+	c = conf_text_load(CONF_TEXT "admin: { socket = \"\"; };");
+	ck_assert_str_eq(c->admin.socket, "");
+	conf_free(c);
+	c = conf_text_load(CONF_TEXT "admin: { socket = \"/auto\"; };");
+	ck_assert_str_eq(c->admin.socket, "/auto");
+	conf_free(c);
+	conf_text_refused(CONF_TEXT "admin: { socket = \"automatic\"; };",
+			  "'socket' is 'automatic', but must be auto or an "
+			  "absolute path",
+			  true);
+	/* The word stands in the place of this path only. */
+	conf_text_refused(CONF_TEXT "names: { hosts = \"auto\"; };",
+			  "'hosts' is 'auto', but must be an absolute path",
+			  true);
 }
 END_TEST
 
@@ -492,7 +523,8 @@ int main(void)
 	tcase_add_test(t, words_are_those_of_the_table);
 	tcase_add_test(t, numbers_may_be_texts_and_texts_no_durations);
 	tcase_add_test(t, strings_keep_their_length_and_kind);
-	tcase_add_test(t, the_log_goes_to_stderr_or_an_absolute_file);
+	tcase_add_test(t, the_log_goes_to_stderr_journal_or_an_absolute_file);
+	tcase_add_test(t, the_control_socket_is_auto_none_or_a_path);
 	tcase_add_test(t, lists_take_one_or_many);
 	tcase_add_test(t, lists_are_refused_when_empty_or_too_long);
 	tcase_add_test(t, unknown_listeners_are_told_with_the_nearest);

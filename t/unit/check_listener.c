@@ -3,6 +3,7 @@
  */
 #include "core/listener.h"
 
+#include "t/unit/bound.h"
 #include "t/unit/suite.h"
 #include "t/unit/tcp_pair.h"
 
@@ -21,19 +22,17 @@ static void teardown(void)
 	listener = NULL;
 }
 
-static struct addr at(const char *text)
+static void bind_at(const char *text, unsigned count)
 {
-	struct addr a;
+	struct addr a = addr_at(text);
 
-	ck_assert_int_eq(addr_parse(&a, text, 0), 0);
-	return a;
+	ck_assert_int_eq(listener_new(&listener, &a, &options, count), 0);
 }
 
 static void open_at(const char *text, unsigned count)
 {
-	struct addr a = at(text);
-
-	ck_assert_int_eq(listener_new(&listener, &a, &options, count), 0);
+	bind_at(text, count);
+	ck_assert_int_eq(listener_listen(listener), 0);
 }
 
 static int open_in_vain(const struct addr *a)
@@ -43,15 +42,6 @@ static int open_in_vain(const struct addr *a)
 
 	ck_assert_ptr_null(l);
 	return r;
-}
-
-static int get(int fd, int level, int name)
-{
-	int value = -1;
-	socklen_t len = sizeof(value);
-
-	ck_assert_int_eq(getsockopt(fd, level, name, &value, &len), 0);
-	return value;
 }
 
 /* A connection to the listener, as it is accepted; the dialled end in *far. */
@@ -83,10 +73,11 @@ START_TEST(port_zero_becomes_a_real_port_of_all_sockets)
 				 0);
 		addr_from_sockaddr(&a, (struct sockaddr *)&ss);
 		ck_assert(addr_equal(&a, tcp_listener_addr(listener)));
-		ck_assert_int_eq(get(listener->fd[i], SOL_SOCKET, SO_REUSEPORT),
-				 1);
 		ck_assert_int_eq(
-			get(listener->fd[i], SOL_SOCKET, SO_ACCEPTCONN), 1);
+			sock_get(listener->fd[i], SOL_SOCKET, SO_REUSEPORT), 1);
+		ck_assert_int_eq(
+			sock_get(listener->fd[i], SOL_SOCKET, SO_ACCEPTCONN),
+			1);
 	}
 }
 END_TEST
@@ -109,7 +100,7 @@ START_TEST(a_port_in_use_is_refused_though_its_owner_would_share)
 	ck_assert_int_eq(open_in_vain(&a), -EADDRINUSE);
 	options.alone = true;
 	ck_assert_int_eq(open_in_vain(&a), -EADDRINUSE);
-	a = at("0.0.0.0");
+	a = addr_at("0.0.0.0");
 	a.port = listener->addr.port;
 	ck_assert_int_eq(open_in_vain(&a), -EADDRINUSE);
 }
@@ -128,7 +119,46 @@ START_TEST(a_port_is_free_again_after_the_end)
 	close_fd(&far);
 	teardown();
 	ck_assert_int_eq(listener_new(&listener, &a, &options, 2), 0);
+	ck_assert_int_eq(listener_listen(listener), 0);
 	ck_assert_uint_eq(listener->addr.port, a.port);
+}
+END_TEST
+
+START_TEST(at_first_sockets_are_bound_and_let_nobody_in)
+{
+	bind_at("127.0.0.1:0", 2);
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert_int_eq(
+			sock_get(listener->fd[i], SOL_SOCKET, SO_ACCEPTCONN),
+			0);
+	ck_assert_int_eq(listener_listen(listener), 0);
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert_int_eq(
+			sock_get(listener->fd[i], SOL_SOCKET, SO_ACCEPTCONN),
+			1);
+}
+END_TEST
+
+/* Two of one user that start at the same time do not see each other bind. */
+START_TEST(of_two_that_are_bound_one_listens)
+{
+	struct tcp_listener *other;
+	struct addr a;
+	int near, far;
+
+	bind_at("127.0.0.1:0", 2);
+	a = listener->addr;
+	ck_assert_int_eq(listener_new(&other, &a, &options, 2), 0);
+	ck_assert_int_eq(listener_listen(listener), 0);
+	ck_assert_int_eq(listener_listen(other), -EADDRINUSE);
+	listener_free(other);
+	listener_close(listener, listener->fd[1]);
+	near = accepted(&far);
+	close_fd(&near);
+	close_fd(&far);
+	for (unsigned i = 0; i < listener->count; i++)
+		ck_assert_int_eq(
+			sock_get(listener->fd[i], SOL_SOCKET, SO_REUSEPORT), 1);
 }
 END_TEST
 
@@ -137,13 +167,14 @@ START_TEST(a_listener_alone_has_one_socket_that_nobody_joins)
 	options.alone = true;
 	open_at("127.0.0.1:0", 4);
 	ck_assert_uint_eq(listener->count, 1);
-	ck_assert_int_eq(get(listener->fd[0], SOL_SOCKET, SO_REUSEPORT), 0);
+	ck_assert_int_eq(sock_get(listener->fd[0], SOL_SOCKET, SO_REUSEPORT),
+			 0);
 }
 END_TEST
 
 START_TEST(an_address_that_is_not_ours_is_refused)
 {
-	struct addr a = at("203.0.113.77:0");
+	struct addr a = addr_at("203.0.113.77:0");
 
 	ck_assert_int_eq(open_in_vain(&a), -EADDRNOTAVAIL);
 	a.port = 1;
@@ -161,7 +192,7 @@ END_TEST
 
 START_TEST(a_device_that_does_not_exist_is_refused)
 {
-	struct addr a = at("127.0.0.1:0");
+	struct addr a = addr_at("127.0.0.1:0");
 
 	options.device = "no-such-if";
 	ck_assert_int_eq(open_in_vain(&a), -ENODEV);
@@ -177,10 +208,11 @@ START_TEST(with_v6only_both_families_have_a_port_each)
 
 	options.v6only = true;
 	open_at("0.0.0.0:0", 2);
-	a = at("[::]:0");
+	a = addr_at("[::]:0");
 	a.port = listener->addr.port;
 	ck_assert_int_eq(listener_new(&six, &a, &options, 2), 0);
-	ck_assert_int_eq(get(six->fd[0], IPPROTO_IPV6, IPV6_V6ONLY), 1);
+	ck_assert_int_eq(listener_listen(six), 0);
+	ck_assert_int_eq(sock_get(six->fd[0], IPPROTO_IPV6, IPV6_V6ONLY), 1);
 	listener_free(six);
 }
 END_TEST
@@ -191,8 +223,9 @@ START_TEST(without_v6only_one_takes_both)
 	int near, far;
 
 	open_at("[::]:0", 1);
-	ck_assert_int_eq(get(listener->fd[0], IPPROTO_IPV6, IPV6_V6ONLY), 0);
-	a = at("127.0.0.1:0");
+	ck_assert_int_eq(sock_get(listener->fd[0], IPPROTO_IPV6, IPV6_V6ONLY),
+			 0);
+	a = addr_at("127.0.0.1:0");
 	a.port = listener->addr.port;
 	listener->addr = a; /* for the connection */
 	near = accepted(&far);
@@ -215,13 +248,13 @@ START_TEST(options_are_inherited_by_what_is_accepted)
 					       .user_timeout_ms = 23456 };
 	open_at("127.0.0.1:0", 1);
 	near = accepted(&far);
-	ck_assert_int_eq(get(near, IPPROTO_TCP, TCP_NODELAY), 1);
-	ck_assert_int_eq(get(near, SOL_SOCKET, SO_KEEPALIVE), 1);
-	ck_assert_int_eq(get(near, SOL_SOCKET, SO_OOBINLINE), 1);
-	ck_assert_int_eq(get(near, IPPROTO_TCP, TCP_KEEPIDLE), 61);
-	ck_assert_int_eq(get(near, IPPROTO_TCP, TCP_KEEPINTVL), 11);
-	ck_assert_int_eq(get(near, IPPROTO_TCP, TCP_KEEPCNT), 5);
-	ck_assert_int_eq(get(near, IPPROTO_TCP, TCP_USER_TIMEOUT), 23456);
+	ck_assert_int_eq(sock_get(near, IPPROTO_TCP, TCP_NODELAY), 1);
+	ck_assert_int_eq(sock_get(near, SOL_SOCKET, SO_KEEPALIVE), 1);
+	ck_assert_int_eq(sock_get(near, SOL_SOCKET, SO_OOBINLINE), 1);
+	ck_assert_int_eq(sock_get(near, IPPROTO_TCP, TCP_KEEPIDLE), 61);
+	ck_assert_int_eq(sock_get(near, IPPROTO_TCP, TCP_KEEPINTVL), 11);
+	ck_assert_int_eq(sock_get(near, IPPROTO_TCP, TCP_KEEPCNT), 5);
+	ck_assert_int_eq(sock_get(near, IPPROTO_TCP, TCP_USER_TIMEOUT), 23456);
 	close_fd(&near);
 	close_fd(&far);
 }
@@ -235,13 +268,13 @@ START_TEST(what_was_not_asked_for_is_left_to_the_system)
 	tcp_pair(plain, 0);
 	open_at("127.0.0.1:0", 1);
 	near = accepted(&far);
-	ck_assert_int_eq(get(near, IPPROTO_TCP, TCP_NODELAY), 0);
-	ck_assert_int_eq(get(near, SOL_SOCKET, SO_KEEPALIVE), 0);
-	ck_assert_int_eq(get(near, IPPROTO_TCP, TCP_KEEPIDLE),
-			 get(plain[1], IPPROTO_TCP, TCP_KEEPIDLE));
-	ck_assert_int_eq(get(near, IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
-	ck_assert_int_eq(get(listener->fd[0], IPPROTO_TCP, TCP_DEFER_ACCEPT),
-			 0);
+	ck_assert_int_eq(sock_get(near, IPPROTO_TCP, TCP_NODELAY), 0);
+	ck_assert_int_eq(sock_get(near, SOL_SOCKET, SO_KEEPALIVE), 0);
+	ck_assert_int_eq(sock_get(near, IPPROTO_TCP, TCP_KEEPIDLE),
+			 sock_get(plain[1], IPPROTO_TCP, TCP_KEEPIDLE));
+	ck_assert_int_eq(sock_get(near, IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
+	ck_assert_int_eq(
+		sock_get(listener->fd[0], IPPROTO_TCP, TCP_DEFER_ACCEPT), 0);
 	close_fd(&near);
 	close_fd(&far);
 	close_fd(&plain[0]);
@@ -254,9 +287,10 @@ START_TEST(fast_open_and_deferred_accept_are_set)
 	options.fastopen = 16;
 	options.defer_accept_ms = 1;
 	open_at("127.0.0.1:0", 1);
-	ck_assert_int_eq(get(listener->fd[0], IPPROTO_TCP, TCP_FASTOPEN), 16);
-	ck_assert_int_ge(get(listener->fd[0], IPPROTO_TCP, TCP_DEFER_ACCEPT),
-			 1);
+	ck_assert_int_eq(sock_get(listener->fd[0], IPPROTO_TCP, TCP_FASTOPEN),
+			 16);
+	ck_assert_int_ge(
+		sock_get(listener->fd[0], IPPROTO_TCP, TCP_DEFER_ACCEPT), 1);
 }
 END_TEST
 
@@ -268,6 +302,46 @@ START_TEST(the_device_name_is_copied)
 	open_at("127.0.0.1:0", 1);
 	device[0] = 'x';
 	ck_assert_str_eq(listener->options.device, "lo");
+}
+END_TEST
+
+/* --- Two in each other's way -------------------------------------------- */
+
+static bool overlap(const char *one, bool v6only, const char *two)
+{
+	struct tcp_listener a = { .addr = addr_at(one), .count = 1 };
+	struct tcp_listener b = { .addr = addr_at(two), .count = 1 };
+	bool result;
+
+	a.options.v6only = b.options.v6only = v6only;
+	result = listener_overlaps(&a, &b);
+	ck_assert(result == listener_overlaps(&b, &a));
+	return result;
+}
+
+START_TEST(listeners_overlap_where_the_kernel_says_so)
+{
+	struct tcp_listener a = { .addr = addr_at("0.0.0.0:1"), .count = 1 },
+			    b = a;
+	static char lo[] = "lo", eth[] = "eth0";
+
+	ck_assert(overlap("127.0.0.1:1", true, "127.0.0.1:1"));
+	ck_assert(overlap("127.0.0.1:1", true, "0.0.0.0:1"));
+	ck_assert(overlap("[::1]:1", true, "[::]:1"));
+	ck_assert(overlap("127.0.0.1:1", false, "[::]:1"));
+	ck_assert(overlap("0.0.0.0:1", false, "[::]:1"));
+	ck_assert(!overlap("0.0.0.0:1", true, "[::]:1"));
+	ck_assert(!overlap("127.0.0.1:1", false, "[::1]:1"));
+	ck_assert(!overlap("127.0.0.1:1", true, "127.0.0.2:1"));
+	ck_assert(!overlap("127.0.0.1:1", true, "127.0.0.1:2"));
+	a.device = lo;
+	ck_assert(listener_overlaps(&a, &b));
+	b.device = eth;
+	ck_assert(!listener_overlaps(&a, &b));
+	b.device = lo;
+	ck_assert(listener_overlaps(&a, &b));
+	b.count = 0;
+	ck_assert(!listener_overlaps(&a, &b));
 }
 END_TEST
 
@@ -295,6 +369,9 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, fast_open_and_deferred_accept_are_set);
 	tcase_add_test(t, the_device_name_is_copied);
 	tcase_add_test(t, freeing_no_listener_is_harmless);
+	tcase_add_test(t, at_first_sockets_are_bound_and_let_nobody_in);
+	tcase_add_test(t, of_two_that_are_bound_one_listens);
+	tcase_add_test(t, listeners_overlap_where_the_kernel_says_so);
 }
 
 int main(void)

@@ -86,7 +86,9 @@ static void redirect(void)
 
 static void start(const char *file, enum log_level level, bool prefixes)
 {
-	struct log_options o = { file, level, prefixes };
+	struct log_options o = { .path = file,
+				 .level = level,
+				 .prefixes = prefixes };
 
 	ck_assert_int_eq(log_start(&o), 0);
 }
@@ -248,7 +250,8 @@ END_TEST
 
 START_TEST(a_folder_that_is_missing_is_an_error)
 {
-	struct log_options o = { "/nonexistent/log", LOG_LEVEL_INFO, false };
+	struct log_options o = { .path = "/nonexistent/log",
+				 .level = LOG_LEVEL_INFO };
 
 	ck_assert_int_eq(log_start(&o), -ENOENT);
 	log_stop();

@@ -1,5 +1,6 @@
 /*
- * Escaping of peer text: what needs quotes, what becomes \xNN, where it is cut.
+ * Escaping of peer text: what needs quotes, what becomes \xNN, where it is cut;
+ * and reading it back.
  */
 #include "daemon/log_escape.h"
 #include "t/unit/suite.h"
@@ -95,6 +96,128 @@ START_TEST(each_size_ends_in_its_bounds)
 }
 END_TEST
 
+/* Reads back; what it took of the text, or -EBADMSG. */
+static ssize_t unescape(const char *text, size_t len, char *out, size_t *got)
+{
+	/* Of exactly that size, so that sanitizers see a byte too many. */
+	uint8_t *copy = malloc(max_size(len, 1));
+	char *room = malloc(max_size(len, 1));
+	ssize_t n;
+
+	ck_assert_ptr_nonnull(copy);
+	ck_assert_ptr_nonnull(room);
+	memcpy(copy, text, len);
+	*got = 0;
+	n = log_unescape((struct span){ copy, len }, room, got);
+	ck_assert_uint_le(*got, len);
+	memcpy(out, room, *got);
+	free(copy);
+	free(room);
+	return n;
+}
+
+/* Checks what a whole text means. */
+static void ck_means(const char *text, const char *want, size_t want_len)
+{
+	char out[2048];
+	size_t len;
+
+	ck_assert_int_eq(unescape(text, strlen(text), out, &len),
+			 (ssize_t)strlen(text));
+	ck_assert_uint_eq(len, want_len);
+	ck_assert(memcmp(out, want, len) == 0);
+}
+
+static void ck_no_value(const char *text)
+{
+	char out[2048];
+	size_t len;
+
+	if (unescape(text, strlen(text), out, &len) != -EBADMSG)
+		ck_abort_msg("\"%s\" was taken", text);
+}
+
+START_TEST(values_are_read_back)
+{
+	ck_means("alice", "alice", 5);
+	ck_means("\"\"", "", 0);
+	ck_means("\"a b\"", "a b", 3);
+	ck_means("\"a=b\"", "a=b", 3);
+	ck_means("\"a\\\"b\"", "a\"b", 3);
+	ck_means("\"a\\\\b\"", "a\\b", 3);
+	ck_means("\"\\x0a\\x00\\xff\\x7f\"", "\n\0\xff\x7f", 4);
+	ck_means("\"\\\\x41\"", "\\x41", 4);
+}
+END_TEST
+
+START_TEST(a_value_ends_at_a_space)
+{
+	char out[64];
+	size_t len;
+
+	ck_assert_int_eq(unescape("one two", 7, out, &len), 3);
+	ck_assert_uint_eq(len, 3);
+	ck_assert_int_eq(unescape("\"a b\" c", 7, out, &len), 5);
+	ck_assert_uint_eq(len, 3);
+}
+END_TEST
+
+START_TEST(what_was_not_escaped_here_is_refused)
+{
+	ck_no_value("");
+	ck_no_value(" ");
+	ck_no_value("a=b");
+	ck_no_value("a\"b");
+	ck_no_value("a\\b");
+	ck_no_value("a\nb");
+	ck_no_value("a\xff");
+	ck_no_value("\"a\nb\"");
+	ck_no_value("\"a\xff\"");
+	ck_no_value("\"\\n\"");
+	ck_no_value("\"\\x0A\"");
+	ck_no_value("\"\\x0g\"");
+	ck_no_value("\"\\xg0\"");
+	ck_no_value("\"\\x 1\"");
+	ck_no_value("\"a\"b");
+	ck_no_value("\"a\"\"b\"");
+}
+END_TEST
+
+START_TEST(no_part_of_a_quoted_value_is_taken_for_it)
+{
+	static const char whole[] = "\"a\\\"b\\\\c\\x0ad\"";
+	char out[64];
+	size_t got;
+
+	for (size_t len = 0; len < sizeof(whole) - 1; len++)
+		ck_assert_int_eq(unescape(whole, len, out, &got), -EBADMSG);
+	ck_means(whole, "a\"b\\c\nd", 7);
+}
+END_TEST
+
+START_TEST(each_text_comes_back_as_it_was)
+{
+	char text[3], out[64];
+
+	for (int a = 0; a < 256; a++) {
+		for (int b = 0; b < 256; b += 17) {
+			size_t len;
+			const char *form;
+
+			text[0] = (char)a;
+			text[1] = 'x';
+			text[2] = (char)b;
+			form = escaped(text, 3, 64);
+			ck_assert_int_eq(
+				unescape(form, strlen(form), out, &len),
+				(ssize_t)strlen(form));
+			ck_assert_uint_eq(len, 3);
+			ck_assert(memcmp(out, text, 3) == 0);
+		}
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("log_escape");
@@ -106,6 +229,11 @@ int main(void)
 	tcase_add_test(t, no_byte_gets_through_unescaped);
 	tcase_add_test(t, long_text_is_cut_with_a_mark);
 	tcase_add_test(t, each_size_ends_in_its_bounds);
+	tcase_add_test(t, values_are_read_back);
+	tcase_add_test(t, a_value_ends_at_a_space);
+	tcase_add_test(t, what_was_not_escaped_here_is_refused);
+	tcase_add_test(t, no_part_of_a_quoted_value_is_taken_for_it);
+	tcase_add_test(t, each_text_comes_back_as_it_was);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }

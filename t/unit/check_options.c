@@ -41,6 +41,7 @@ START_TEST(without_arguments_it_runs_with_the_embedded_default)
 	ck_assert_int_eq(o.verb, VERB_RUN);
 	ck_assert_ptr_null(o.config);
 	ck_assert_uint_eq(o.listen_count, 0);
+	ck_assert(!o.single);
 }
 END_TEST
 
@@ -99,6 +100,15 @@ START_TEST(each_verb_is_known)
 }
 END_TEST
 
+START_TEST(one_process_may_be_asked_for)
+{
+	ck_assert_int_eq(PARSE("--single", "-c", "/a"), 0);
+	ck_assert(o.single);
+	ck_assert_int_eq(o.verb, VERB_RUN);
+	ck_assert_int_eq(PARSE("--single=yes"), -EINVAL);
+}
+END_TEST
+
 START_TEST(what_is_wrong_is_refused_and_changes_nothing)
 {
 	ck_assert_int_eq(PARSE("--config", "/before"), 0);
@@ -116,10 +126,10 @@ END_TEST
 
 START_TEST(the_help_names_every_option)
 {
-	static const char *const names[] = {
-		"--config", "--listen",  "--check",
-		"--dump",   "--version", "--help"
-	};
+	static const char *const names[] = { "--config", "--listen",
+					     "--check",  "--dump",
+					     "--single", "--version",
+					     "--help" };
 	char text[4096] = "";
 	int fd[2];
 
@@ -146,6 +156,7 @@ int main(void)
 	tcase_add_test(t, addresses_are_kept_in_their_order);
 	tcase_add_test(t, as_many_addresses_as_there_is_room_for);
 	tcase_add_test(t, each_verb_is_known);
+	tcase_add_test(t, one_process_may_be_asked_for);
 	tcase_add_test(t, what_is_wrong_is_refused_and_changes_nothing);
 	tcase_add_test(t, the_help_names_every_option);
 	suite_add_tcase(s, t);

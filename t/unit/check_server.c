@@ -327,6 +327,44 @@ START_TEST(after_its_time_a_shutdown_cuts_handlers_relays_and_silence)
 }
 END_TEST
 
+START_TEST(only_relays_that_were_idle_for_so_long_are_cut)
+{
+	struct tcp_server_options o = { .workers = 2 };
+	struct addr target;
+	int listening = tcp_listening(&target, 8), fd[6], far[6];
+	struct addr a = served_start(&o, &plain, handle_relay, &target);
+	char byte = 'x';
+
+	for (uint64_t i = 0; i < 6; i++) {
+		fd[i] = tcp_connected(&a);
+		far[i] = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+		served_until(relays, i + 1);
+	}
+	ck_assert_uint_eq(tcp_server_cut_idle(served, 60000), 0);
+	(void)usleep(300000);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(send(fd[i], &byte, 1, 0), 1);
+		ck_assert_int_eq(recv(far[i], &byte, 1, 0), 1);
+	}
+	ck_assert_uint_eq(tcp_server_cut_idle(served, 200), 4);
+	for (int i = 2; i < 6; i++) {
+		ck_assert_int_eq(ended_how(fd[i]), ECONNRESET);
+		ck_assert_int_eq(ended_how(far[i]), ECONNRESET);
+	}
+	served_until(relays, 2);
+	ck_assert_uint_eq(tcp_server_cut_idle(served, 0), 2);
+	served_until(active, 0);
+	for (int i = 0; i < 6; i++) {
+		close_fd(&fd[i]);
+		close_fd(&far[i]);
+	}
+	close_fd(&listening);
+	ck_assert_uint_eq(tcp_server_shutdown(served, -1), 0);
+	ck_assert_uint_eq(tcp_server_cut_idle(served, 0), 0);
+	served_stop();
+}
+END_TEST
+
 START_TEST(a_halt_ends_a_shutdown_that_waits)
 {
 	struct tcp_server_options o = { .workers = 2 };
@@ -428,6 +466,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, a_listener_can_be_added_while_it_runs);
 	tcase_add_test(t, each_listener_has_its_own_context);
 	tcase_add_test(t, a_relay_leaves_its_handler_and_is_counted);
+	tcase_add_test(t, only_relays_that_were_idle_for_so_long_are_cut);
 	tcase_add_test(t, each_worker_is_told_of_its_beginning_and_end);
 	tcase_add_test(t, a_worker_that_cannot_start_fails_the_start);
 	tcase_add_test(t, a_shutdown_without_sessions_is_at_once);

@@ -35,9 +35,9 @@ static void check_nothing_left(void)
 	ck_assert_msg(list_empty(&here.net.relays), "a relay is left");
 	ck_assert_uint_eq(here.net.buffers.used, 0);
 	ck_assert_msg(list_empty(&here.net.pipes.stuck), "a pipe is left");
-	ck_assert_uint_eq(count_get(&here.net.relay_count), 0);
-	ck_assert_uint_eq(count_get(&here.net.active), 0);
-	ck_assert_uint_eq(count_get(&here.net.handshakes), 0);
+	ck_assert_uint_eq(count_get(&here.net.counts->relays), 0);
+	ck_assert_uint_eq(count_get(&here.net.counts->active), 0);
+	ck_assert_uint_eq(count_get(&here.net.counts->handshakes), 0);
 }
 
 void on_loop(void (*body)(void), const struct net_options *o)

@@ -77,9 +77,9 @@ def base():
     return conf
 
 
-def merge(changes):
-    """BASE with `changes`: groups are merged, all else is replaced."""
-    conf = base()
+def merge(changes, conf=None):
+    """`conf` or BASE with `changes`: groups are merged, others replaced."""
+    conf = dict(base() if conf is None else conf)
     for key, value in (changes or {}).items():
         if isinstance(value, dict) and isinstance(conf.get(key), dict):
             conf[key] = {**conf[key], **value}

@@ -1,13 +1,15 @@
 """The daemon under test: started, watched, stopped and looked at after.
 
-Its standard error goes to a file of the test, so that it never blocks and a
+As in production it is a master and one generation, or several after a
+reload: `pid` is the master's, `worker` that of the generation that serves.
+Only under valgrind, and where a test says `single`, it is one process.  Its
+standard error goes to a file of the test, so that it never blocks and a
 failed test can show it.
 """
 import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import time
 
@@ -16,11 +18,15 @@ from . import proc
 from .case import (EXTERNAL, SANITIZED, VALGRIND, Skip, eventually, patient,
                    tool)
 from .client import authority
+from .control import Control
+from .notify import Notify
 
 ADDRESS = re.compile(r'(?:\[([0-9a-fA-F:.]+)\]|(\d+\.\d+\.\d+\.\d+)):(\d+)')
 REPORT = re.compile(r'Sanitizer|runtime error:|\bleak|Assertion|assertion',
                     re.I)
 PIPE_ENDS = 128  # as many as the daemon may keep for later: 64 pipes
+SUN_PATH = 108   # with the zero at its end
+READY = r'\bis ready on\b.*\n'
 
 SANITIZER_OPTIONS = {
     'ASAN_OPTIONS': 'detect_leaks=1:abort_on_error=0:'
@@ -51,32 +57,37 @@ class Daemon:
     """One running daemon.  `addresses` are those of its ready line."""
 
     def __init__(self, t, changes=None, args=(), env=None, text=None,
-                 file=True, wrap=(), wait=True, **options):
+                 file=True, wrap=(), wait=True, single=False, program=None,
+                 **options):
         t.count += 1
         self.t = t
         self.name = f'{t.count}-spliced'
         self.stopped = False
+        self.single = single or VALGRIND
         if EXTERNAL:
             self.use_external(changes, args, env, text, file)
             return
-        self.process = None
+        self.process = self.base = self.master_base = self.found = None
         self.log_path = t.path(self.name + '.log')
-        self.notify = self.open_notify()
-        conf = config.merge(changes)
-        target = conf.get('log', {}).get('target', '')
+        self.notify = Notify(t, t.path(self.name + '.notify'))
+        self.conf = config.merge(changes)
+        self.control = self.open_control() if file and not text else None
+        target = self.conf.get('log', {}).get('target', '')
         self.file_target = target[5:] if target.startswith('file:') else None
-        command = self.command(wrap)
+        self.command = [program or os.path.join(t.build, 'spliced')]
         if file:
-            text = config.render(conf) if text is None else text
-            self.conf_path = t.file(self.name + '.conf', text)
-            command += ['--config', self.conf_path]
-        command += args
+            self.conf_path = t.path(self.name + '.conf')
+            self.write(text=text)
+            self.command += ['--config', self.conf_path]
+        self.command += args
+        if self.single:
+            self.command.append('--single')
         environment = {**os.environ, **SANITIZER_OPTIONS,
-                       'NOTIFY_SOCKET': self.notify.getsockname(),
-                       **(env or {})}
+                       'NOTIFY_SOCKET': self.notify.path, **(env or {})}
         with open(self.log_path, 'wb') as log:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                [*wrap, *self.valgrind(), *self.command],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env={k: v for k, v in environment.items() if v is not None},
                 **options)
         self.pid = self.process.pid
@@ -85,26 +96,34 @@ class Daemon:
         if wait:
             self.wait_ready()
 
-    def command(self, wrap):
-        command = list(wrap)
-        if VALGRIND:
-            command += [tool('valgrind', 'valgrind'), '--leak-check=full',
-                        '--errors-for-leak-kinds=definite',
-                        '--error-exitcode=99', '--quiet', '--vgdb=no',
-                        '--log-file=' + self.t.path(self.name + '.valgrind')]
-        return command + [os.path.join(self.t.build, 'spliced')]
+    def valgrind(self):
+        if not VALGRIND:
+            return []
+        return [tool('valgrind', 'valgrind'), '--leak-check=full',
+                '--errors-for-leak-kinds=definite',
+                '--error-exitcode=99', '--quiet', '--vgdb=no',
+                '--log-file=' + self.t.path(self.name + '.valgrind')]
 
-    def open_notify(self):
-        s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        path = self.t.path(self.name + '.notify')
-        s.bind(path)
-        os.chmod(path, 0o777)
-        s.settimeout(patient(10))
-        self.t.defer(s.close)
-        return s
+    def open_control(self):
+        """A control socket of this daemon's own, where the file says none."""
+        wanted = self.conf['admin'] = dict(self.conf.get('admin', {}))
+        path = self.t.path(self.name + '.ctl')
+        if 'socket' not in wanted:
+            fits = len(path) < SUN_PATH and not self.single
+            wanted['socket'] = path if fits else ''
+        path = wanted['socket']
+        return Control(self.t, path) if path.startswith('/') else None
+
+    def write(self, changes=None, text=None):
+        """Puts another configuration file where the first one was."""
+        self.conf = config.merge(changes, self.conf)
+        if text is None:
+            text = config.render(self.conf)
+        # By rename: whoever reads sees the old file or the new one.
+        os.rename(self.t.file(self.name + '.new', text), self.conf_path)
 
     def use_external(self, changes, args, env, text, file):
-        if changes or args or env or text or not file:
+        if changes or args or env or text or not file or self.single:
             raise Skip('needs the daemon itself')
         self.process = None
         self.addresses = [parse_address(a) for a in EXTERNAL.split(',')]
@@ -134,17 +153,31 @@ class Daemon:
             return match
         return eventually(look, seconds, f'{pattern!r} in the log')
 
-    def wait_ready(self):
-        line = self.wait_log(r'.*\bready\b.*\n', 20)[0]
+    def wait_ready(self, generation=1, seconds=20):
+        """Waits until that generation accepts, and looks at it."""
+        pattern = READY if generation == 1 else \
+            READY[:-2] + rf'\bgeneration {generation}\b.*\n'
+        line = self.wait_log(pattern, seconds)[0]
         self.addresses = parse_ready(line)
         assert self.addresses, f'no address in {line!r}'
+        self.found = None
+        self.rebase()
+
+    def rebase(self):
+        """Takes what is open now for what is open when nothing happens."""
         try:
-            self.base = self.descriptors()
-            for _ in range(3):  # what only starting needs may be closed yet
-                time.sleep(0.005)
-                self.base &= self.descriptors()
+            self.base = self.least(self.descriptors)
+            self.master_base = self.least(self.master_descriptors)
         except PermissionError:  # it hides them from all but root
-            self.base = None
+            self.base = self.master_base = None
+
+    @staticmethod
+    def least(count):
+        found = count()
+        for _ in range(3):  # what only starting needs may be closed yet
+            time.sleep(0.005)
+            found &= count()
+        return found
 
     def access(self, **wanted):
         """The access lines so far whose fields are as wanted."""
@@ -170,8 +203,7 @@ class Daemon:
 
     def notified(self):
         """The next message to the service manager, as a dict."""
-        text = self.notify.recv(4096).decode()
-        return dict(line.split('=', 1) for line in text.splitlines())
+        return self.notify.next()
 
     # --- where it is --------------------------------------------------------
 
@@ -187,22 +219,122 @@ class Daemon:
                 return a
         raise AssertionError(f'it serves {self.addresses}, not {host}')
 
+    # --- its processes ------------------------------------------------------
+
+    @property
+    def worker(self):
+        """The process that serves: the newest generation that does."""
+        if EXTERNAL or self.single:
+            return self.pid
+        if not self.found or not proc.alive(self.found):
+            self.found = eventually(self.find_worker, 10,
+                                    'a generation that serves')
+        return self.found
+
+    def find_worker(self):
+        assert self.process.poll() is None, \
+            f'it ended with {self.process.returncode}'
+        if self.control:
+            return (self.serving() or {'pid': None})['pid']
+        return (proc.children(self.pid) or [None])[-1]
+
+    def generations(self):
+        """What the master says of its generations, the oldest first."""
+        if EXTERNAL or self.single:
+            raise Skip('needs a master')
+        return self.control.generations()
+
+    def serving(self):
+        """What it says of the one that serves, or None."""
+        found = [g for g in self.generations() if g['state'] == 'serving']
+        return found[-1] if found else None
+
+    def wait_alone(self, seconds=10):
+        """Waits until only the generation that serves is left."""
+        eventually(lambda: len(proc.children(self.pid)) == 1, seconds,
+                   lambda: f'processes {proc.children(self.pid)} of '
+                           f'{self.pid}')
+
+    def wait_retired(self, seconds=10):
+        """Waits until none but the generation that serves accepts."""
+        def others():
+            return [p for p in proc.children(self.pid) if p != self.worker and
+                    proc.listening(self.pid) & proc.polled(p)]
+        eventually(lambda: not others(), seconds,
+                   lambda: f'processes {others()} still accept')
+
+    def assert_polled(self):
+        """Somebody accepts from every socket that listens for us.
+
+        One that nobody does is a black hole: the kernel goes on giving it
+        its share of the clients.
+        """
+        def lost():
+            polled = proc.polled(self.worker)
+            return {port: sockets for _, port in self.addresses
+                    if (sockets := proc.listening(self.pid, port) - polled)}
+        for _, port in self.addresses:
+            assert proc.listening(self.pid, port), f'{port} is closed'
+        eventually(lambda: not lost(), 5,
+                   lambda: f'nobody accepts from {lost()}')
+
+    def family(self):
+        """All processes of this daemon, those too that lost their master."""
+        return proc.running(self.command)
+
+    def reload(self, changes=None, text=None, fails=None, seconds=30,
+               rebase=None):
+        """Reloads with a changed file, to the end; `fails`: a pattern.
+
+        Returns what splicedctl said.  Tests with sessions under way say
+        rebase=False: descriptors then have to come back to those of before.
+        """
+        if EXTERNAL or self.single:
+            raise Skip('needs a master')
+        if changes is not None or text is not None:
+            self.write(changes, text)
+        before = (self.serving() or {'generation': 0})['generation']
+        done = self.control.run('reload', '--wait', seconds=seconds)
+        said = done.out + done.err
+        self.found = None
+        if fails:
+            assert done.returncode == 1, f'{done.returncode}: {said}'
+            assert re.search(fails, said), f'{fails!r} is not in {said!r}'
+            return said
+        assert done.returncode == 0, f'{done.returncode}: {said}'
+        now = self.control.status()
+        assert now['generation'] > before, f'{now} after {before}'
+        self.addresses = [parse_address(a) for a in now['addresses']]
+        self.wait_retired()
+        if changes is not None or text is not None if rebase is None \
+                else rebase:
+            self.wait_alone()
+            self.rebase()
+        return said
+
     # --- what it uses -------------------------------------------------------
 
     def descriptors(self):
         if EXTERNAL:
             return None
-        return proc.descriptors(self.pid)
+        return proc.descriptors(self.worker)
+
+    def master_descriptors(self):
+        """Those of the master, without listening sockets."""
+        count = proc.descriptors(self.pid)
+        count['socket'] -= len(proc.listening(self.pid) &
+                               set(proc.sockets(self.pid).values()))
+        return count
 
     def memory(self):
         if EXTERNAL:
             raise Skip('fine as far as another proxy can tell')
-        return proc.memory(self.pid)
+        return proc.memory(self.worker)
 
     def cpu(self):
         if EXTERNAL:
             raise Skip('fine as far as another proxy can tell')
-        return proc.cpu(self.pid)
+        return proc.cpu(self.worker)
 
     def at_rest(self):
         now = self.descriptors()
@@ -217,6 +349,16 @@ class Daemon:
         eventually(self.at_rest, seconds,
                    lambda: f'{dict(self.descriptors())} descriptors, '
                            f'{dict(self.base)} at first')
+
+    def wait_master_rest(self, seconds=10):
+        """Waits until the master holds what one generation needs."""
+        if EXTERNAL or self.single or not self.master_base:
+            return
+        self.wait_alone(seconds)
+        eventually(lambda: self.master_descriptors() <= self.master_base,
+                   seconds,
+                   lambda: f'the master has {proc.links(self.pid)}, '
+                           f'{dict(self.master_base)} at first')
 
     # --- its end ------------------------------------------------------------
 
@@ -234,6 +376,18 @@ class Daemon:
         self.stopped = True
         self.assert_clean()
         assert got == code, f'exit status {got}, not {code}'
+        self.wait_gone()
+
+    def wait_gone(self, seconds=5):
+        """Waits until none of its processes is left."""
+        eventually(lambda: not self.family(), seconds,
+                   lambda: f'processes {self.family()} are left')
+
+    def kill(self):
+        """Ends the master, and nobody else, without a warning."""
+        self.signal(signal.SIGKILL)
+        self.process.wait()
+        self.stopped = True
 
     def assert_clean(self):
         """No sanitizer or valgrind had anything to say."""
@@ -253,6 +407,7 @@ class Daemon:
         assert self.process.poll() is None, \
             f'it ended by itself with {self.process.returncode}'
         self.wait_rest()
+        self.wait_master_rest()
         self.signal(signal.SIGTERM)
         self.wait_exit(0)
 
@@ -267,6 +422,7 @@ class Daemon:
             if self.process.poll() is None:
                 self.process.kill()
                 self.process.wait()
+            proc.kill(*self.family())
 
 
 def once(t, *args, env=None, seconds=20, **options):

@@ -1,20 +1,29 @@
 """What the kernel says of a process: descriptors, memory, CPU, rights."""
 import collections
 import os
+import re
+import signal
 
 
 def threads(pid):
     return [int(n) for n in os.listdir(f'/proc/{pid}/task')]
 
 
+def links(pid):
+    """What a process has open: {descriptor: where it leads}."""
+    found = {}
+    for n in os.listdir(f'/proc/{pid}/fd'):
+        try:
+            found[int(n)] = os.readlink(f'/proc/{pid}/fd/{n}')
+        except OSError:
+            continue
+    return found
+
+
 def descriptors(pid):
     """How many sockets, pipe ends and others a process has open."""
     count = collections.Counter(socket=0, pipe=0, other=0)
-    for n in os.listdir(f'/proc/{pid}/fd'):
-        try:
-            to = os.readlink(f'/proc/{pid}/fd/{n}')
-        except OSError:
-            continue
+    for to in links(pid).values():
         kind = to.split(':')[0]
         count[kind if kind in ('socket', 'pipe') else 'other'] += 1
     return count
@@ -54,5 +63,109 @@ def status(pid, tid=None):
 def alive(pid):
     try:
         return status(pid)['State'][0] not in 'ZX'
-    except OSError:
+    except (OSError, KeyError):
         return False
+
+
+# --- families ---------------------------------------------------------------
+
+def stat(pid):
+    """The fields of /proc/PID/stat from the state on, or None."""
+    try:
+        with open(f'/proc/{pid}/stat', encoding='utf-8',
+                  errors='replace') as f:
+            return f.read().rpartition(')')[2].split()
+    except OSError:
+        return None
+
+
+def processes():
+    """The fields of every process that lives, by its number."""
+    found = {}
+    for name in os.listdir('/proc'):
+        if name.isdigit():
+            f = stat(int(name))
+            if f and f[0] not in 'ZX':
+                found[int(name)] = f
+    return found
+
+
+def children(pid):
+    """The children of a process, the youngest last."""
+    found = [(int(f[19]), p) for p, f in processes().items()
+             if int(f[1]) == pid]
+    return [p for _, p in sorted(found)]
+
+
+def cmdline(pid):
+    try:
+        with open(f'/proc/{pid}/cmdline', 'rb') as f:
+            return f.read().decode('utf-8', 'replace').split('\0')[:-1]
+    except OSError:
+        return []
+
+
+def running(command):
+    """Processes of our group that were started by exactly this command."""
+    group = os.getpgrp()
+    return [p for p, f in processes().items()
+            if int(f[2]) == group and cmdline(p) == command]
+
+
+def kill(*pids, signo=signal.SIGKILL):
+    """Sends them a signal; those that are gone are no error."""
+    for pid in pids:
+        try:
+            os.kill(pid, signo)
+        except ProcessLookupError:
+            pass
+
+
+# --- listening sockets ------------------------------------------------------
+
+INODE = re.compile(r'socket:\[(\d+)\]')
+
+
+def listening(pid, port=None):
+    """Inodes of the TCP sockets that listen in the namespace of `pid`."""
+    found = set()
+    for name in ('tcp', 'tcp6'):
+        with open(f'/proc/{pid}/net/{name}', encoding='ascii') as f:
+            next(f)
+            for line in f:
+                part = line.split()
+                if part[3] != '0A':
+                    break  # they come first; others may be many thousands
+                if port is None or int(part[1].rpartition(':')[2],
+                                       16) == port:
+                    found.add(int(part[9]))
+    return found
+
+
+def sockets(pid):
+    """The inodes of the sockets that a process holds, by descriptor."""
+    return {n: int(m[1]) for n, to in links(pid).items()
+            if (m := INODE.match(to))}
+
+
+def polled(pid):
+    """Inodes of the sockets that some epoll set of a process holds."""
+    found = set()
+    try:
+        open_now = links(pid)
+    except FileNotFoundError:  # it has ended
+        return found
+    held = {n: int(m[1]) for n, to in open_now.items()
+            if (m := INODE.match(to))}
+    for n, to in open_now.items():
+        if to != 'anon_inode:[eventpoll]':
+            continue
+        try:
+            with open(f'/proc/{pid}/fdinfo/{n}', encoding='ascii') as f:
+                text = f.read()
+        except OSError:
+            continue
+        for tfd in re.findall(r'(?m)^tfd:\s*(\d+)', text):
+            if int(tfd) in held:
+                found.add(held[int(tfd)])
+    return found

@@ -1,0 +1,248 @@
+/*
+ * The answers.  Numbers go through jansson's signed 64 bits: counters that
+ * would need the last bit do not come to be.
+ */
+#include "config.h"
+
+#include "daemon/answer.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Names stay in the order in which they are put. */
+#define LINE_FLAGS (JSON_COMPACT | JSON_ENSURE_ASCII)
+
+/*
+ * A text as JSON.  Paths and lines of a configuration may hold bytes that are
+ * no UTF-8, which JSON cannot say: those become question marks.
+ */
+static json_t *json_text(const char *text)
+{
+	json_t *j = json_string(text);
+	char *plain;
+
+	if (j)
+		return j;
+	plain = strdup(text);
+	if (!plain)
+		return NULL;
+	for (char *at = plain; *at; at++)
+		if ((unsigned char)*at >= 0x80)
+			*at = '?';
+	j = json_string(plain);
+	free(plain);
+	return j;
+}
+
+/* Adds "done" and "ok", and makes it text; takes the object, NULL too. */
+static char *last_line(json_t *object, bool ok)
+{
+	char *text = NULL, *line = NULL;
+	size_t len;
+
+	if (object && json_object_set_new(object, "done", json_true()) == 0 &&
+	    json_object_set_new(object, "ok", json_boolean(ok)) == 0)
+		text = json_dumps(object, LINE_FLAGS);
+	json_decref(object);
+	if (!text)
+		return NULL;
+	len = strlen(text);
+	line = realloc(text, len + 2);
+	if (!line) {
+		free(text);
+		return NULL;
+	}
+	line[len] = '\n';
+	line[len + 1] = '\0';
+	return line;
+}
+
+char *answer_ok(void)
+{
+	return last_line(json_pack("{s:i}", "protocol", ANSWER_PROTOCOL), true);
+}
+
+char *answer_error(const char *why)
+{
+	return last_line(json_pack("{s:i, s:o}", "protocol", ANSWER_PROTOCOL,
+				   "error", json_text(why)),
+			 false);
+}
+
+char *answer_version(void)
+{
+	return last_line(json_pack("{s:i, s:s}", "protocol", ANSWER_PROTOCOL,
+				   "version", PACKAGE_VERSION),
+			 true);
+}
+
+static json_int_t age_s(int64_t since_us, int64_t now_us)
+{
+	return max_i64(now_us - since_us, 0) / 1000000;
+}
+
+/* "ADDR ADDR" as an array. */
+static json_t *json_words(const char *text)
+{
+	json_t *array = json_array();
+
+	while (array && *text) {
+		size_t len = strcspn(text, " ");
+
+		if (len &&
+		    json_array_append_new(array, json_stringn(text, len)) < 0) {
+			json_decref(array);
+			return NULL;
+		}
+		text += len + (text[len] == ' ');
+	}
+	return array;
+}
+
+static json_t *json_reload(const struct view_reload *r)
+{
+	return json_pack("{s:b, s:I, s:I, s:o}", "ok", r->ok, "generation",
+			 (json_int_t)r->generation, "ms", (json_int_t)r->ms,
+			 "error", json_text(r->error ? r->error : ""));
+}
+
+static json_t *json_reloads(const struct view *v)
+{
+	return json_pack("{s:I, s:I, s:o}", "ok", (json_int_t)v->reloads,
+			 "failed", (json_int_t)v->failed_reloads, "last",
+			 v->reloaded ? json_reload(&v->last) : json_null());
+}
+
+static json_t *json_connections(const struct table_totals *t)
+{
+	return json_pack("{s:I, s:I, s:I}", "active", (json_int_t)t->active,
+			 "handshakes", (json_int_t)t->handshakes, "tunnels",
+			 (json_int_t)t->relays);
+}
+
+static json_t *json_totals(const struct table_totals *t)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "accepted",
+			 (json_int_t)t->accepted, "rejected",
+			 (json_int_t)t->rejected, "sessions",
+			 (json_int_t)t->sessions, "bytes_up",
+			 (json_int_t)t->bytes_up, "bytes_down",
+			 (json_int_t)t->bytes_down);
+}
+
+char *answer_status(const struct view *v, int64_t now_us)
+{
+	struct table_totals t = v->carried;
+
+	for (size_t i = 0; i < v->generation_count; i++)
+		if (v->generations[i].segment)
+			table_totals_add(&t, v->generations[i].segment, true);
+	return last_line(
+		json_pack("{s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o,"
+			  " s:I, s:o}",
+			  "protocol", ANSWER_PROTOCOL, "state", v->state,
+			  "version", PACKAGE_VERSION, "pid",
+			  (json_int_t)getpid(), "uptime_s",
+			  age_s(v->started_us, now_us), "generation",
+			  (json_int_t)v->serving, "generations",
+			  (json_int_t)v->generation_count, "addresses",
+			  json_words(v->addresses ? v->addresses : ""),
+			  "connections", json_connections(&t), "reloads",
+			  json_reloads(v), "crashes", (json_int_t)v->crashes,
+			  "totals", json_totals(&t)),
+		true);
+}
+
+static json_t *json_generation(const struct view_generation *g, int64_t now_us)
+{
+	struct table_about about = { 0 };
+	struct table_totals t = { 0 };
+
+	/* A generation writes its segment: nothing in it is relied upon. */
+	if (g->segment) {
+		table_totals_add(&t, g->segment, true);
+		if (!table_about_read(&about, g->segment))
+			memset(&about, 0, sizeof(about));
+		about.version[sizeof(about.version) - 1] = '\0';
+		about.config[sizeof(about.config) - 1] = '\0';
+	}
+	return json_pack(
+		"{s:I, s:I, s:s, s:I, s:I, s:o, s:I, s:I, s:o, s:o}",
+		"generation", (json_int_t)g->number, "pid", (json_int_t)g->pid,
+		"state", g->state, "age_s", age_s(g->started_us, now_us),
+		"workers", (json_int_t)about.workers, "connections",
+		json_connections(&t), "accepted", (json_int_t)t.accepted,
+		"sessions", (json_int_t)t.sessions, "version",
+		json_text(about.version), "config", json_text(about.config));
+}
+
+/* Takes the object, NULL too. */
+static int put_line(FILE *out, json_t *object)
+{
+	int r = object ? json_dumpf(object, out, LINE_FLAGS) : -1;
+
+	json_decref(object);
+	return r < 0 || putc('\n', out) == EOF ? -ENOMEM : 0;
+}
+
+char *answer_generations(const struct view *v, int64_t now_us)
+{
+	char *text = NULL, *last = answer_ok();
+	size_t size;
+	FILE *out = last ? open_memstream(&text, &size) : NULL;
+	int r = out ? 0 : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < v->generation_count; i++)
+		r = put_line(out, json_generation(&v->generations[i], now_us));
+	if (r == 0 && fputs(last, out) == EOF)
+		r = -ENOMEM;
+	if (out && fclose(out) == EOF)
+		r = -ENOMEM;
+	free(last);
+	if (r < 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+char *answer_sessions(const uint32_t *numbers, size_t count, size_t left_out)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; array && i < count; i++)
+		if (json_array_append_new(array, json_integer(numbers[i])) <
+		    0) {
+			json_decref(array);
+			return NULL;
+		}
+	return last_line(json_pack("{s:i, s:o, s:I}", "protocol",
+				   ANSWER_PROTOCOL, "generations", array,
+				   "left_out", (json_int_t)left_out),
+			 true);
+}
+
+char *answer_reload(uint64_t number)
+{
+	return last_line(json_pack("{s:i, s:I}", "protocol", ANSWER_PROTOCOL,
+				   "number", (json_int_t)number),
+			 true);
+}
+
+char *answer_reloaded(uint64_t number, const struct view_reload *result)
+{
+	const char *error = result->error ? result->error : "";
+
+	if (result->ok)
+		error = "";
+	else if (!*error)
+		error = "the reload failed";
+	return last_line(
+		json_pack("{s:i, s:I, s:I, s:I, s:o}", "protocol",
+			  ANSWER_PROTOCOL, "number", (json_int_t)number,
+			  "generation", (json_int_t)result->generation, "ms",
+			  (json_int_t)result->ms, "error", json_text(error)),
+		result->ok);
+}

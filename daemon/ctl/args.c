@@ -1,0 +1,165 @@
+/*
+ * The command line, by getopt_long(3); options may stand behind the verb, as
+ * in "reload --wait".
+ */
+#include "daemon/ctl/args.h"
+
+#include "conf/nearest.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage[] =
+	"Usage: splicedctl [OPTION]... COMMAND\n"
+	"Looks into a running spliced, and steers it.\n"
+	"\n"
+	"  status               what it is doing, and how much of it\n"
+	"  generations          its processes that serve or drain\n"
+	"  sessions [FILTER]... what passes through it now\n"
+	"  reload [--wait]      read the configuration anew; with --wait, "
+	"tell\n"
+	"                       how it went\n"
+	"  drain                stop accepting, end when the last session has\n"
+	"  version              its version\n"
+	"\n"
+	"  -s, --socket PATH    its control socket (or $" ARGS_SOCKET_ENV ";\n"
+	"                       " ARGS_SOCKET ")\n"
+	"  -j, --json           lines of JSON instead of tables\n"
+	"  -w, --wait           with reload: until the new generation accepts\n"
+	"      --version        print the version of splicedctl and exit\n"
+	"  -h, --help           print this and exit\n"
+	"\n"
+	"Filters, all of which must hold:\n";
+
+static const char exits[] =
+	"\n"
+	"Exit status: 0 done, 1 the daemon said no, 2 the command line is\n"
+	"wrong, 3 no daemon answers.\n"
+	"\n"
+	"See splicedctl(8).\n";
+
+enum { OPT_VERSION = 256 };
+
+static const struct option longs[] = {
+	{ "socket", required_argument, NULL, 's' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "wait", no_argument, NULL, 'w' },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static const struct {
+	const char *word;
+	enum command_verb verb;
+} verbs[] = {
+	{ "status", CTL_STATUS },     { "generations", CTL_GENERATIONS },
+	{ "sessions", CTL_SESSIONS }, { "reload", CTL_RELOAD },
+	{ "drain", CTL_DRAIN },       { "version", CTL_ASK_VERSION },
+};
+
+static int take_verb(struct args *a, const char *word)
+{
+	char hint[CONF_HINT_BYTES];
+	struct conf_nearest n;
+
+	conf_nearest_init(&n, word);
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		conf_nearest_try(&n, verbs[i].word);
+		if (strcmp(verbs[i].word, word))
+			continue;
+		a->verb = verbs[i].verb;
+		return 0;
+	}
+	(void)fprintf(stderr, "splicedctl: there is no command '%.100s'%s\n",
+		      word, conf_nearest_hint(&n, hint));
+	return -EINVAL;
+}
+
+static int take_filters(struct args *a, char **words)
+{
+	char why[FILTER_WHY_BYTES];
+
+	for (; *words; words++) {
+		if (a->verb != CTL_SESSIONS) {
+			(void)fprintf(stderr,
+				      "splicedctl: unexpected argument '%s'\n",
+				      *words);
+			return -EINVAL;
+		}
+		if (filters_add(&a->filters, *words, why) < 0) {
+			(void)fprintf(stderr, "splicedctl: %s\n", why);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static int take_words(struct args *a, char **words)
+{
+	int r;
+
+	if (a->verb == CTL_SHOW_HELP || a->verb == CTL_SHOW_VERSION)
+		return 0;
+	if (!*words) {
+		(void)fputs("splicedctl: a command is missing\n", stderr);
+		return -EINVAL;
+	}
+	r = take_verb(a, *words);
+	if (r == 0)
+		r = take_filters(a, words + 1);
+	if (r == 0 && a->wait && a->verb != CTL_RELOAD) {
+		(void)fputs("splicedctl: only reload knows --wait\n", stderr);
+		return -EINVAL;
+	}
+	return r;
+}
+
+static int take_option(struct args *a, int option)
+{
+	switch (option) {
+	case 's':
+		a->socket = optarg;
+		return 0;
+	case 'j':
+		a->json = true;
+		return 0;
+	case 'w':
+		a->wait = true;
+		return 0;
+	case OPT_VERSION:
+		a->verb = CTL_SHOW_VERSION;
+		return 0;
+	case 'h':
+		a->verb = CTL_SHOW_HELP;
+		return 0;
+	default: /* getopt_long() has said what is wrong */
+		return -EINVAL;
+	}
+}
+
+int args_parse(struct args *ret, int argc, char **argv)
+{
+	const char *path = getenv(ARGS_SOCKET_ENV);
+	int option, r = 0;
+
+	*ret = (struct args){ .socket = path && *path ? path : ARGS_SOCKET };
+	optind = 1;
+	while (r == 0 &&
+	       (option = getopt_long(argc, argv, "s:jwh", longs, NULL)) != -1)
+		r = take_option(ret, option);
+	if (r == 0)
+		r = take_words(ret, argv + optind);
+	if (r < 0)
+		(void)fputs("Try 'splicedctl --help'.\n", stderr);
+	return r;
+}
+
+void args_help(void)
+{
+	(void)fputs(usage, stdout);
+	filters_help(stdout);
+	(void)fputs(exits, stdout);
+}

@@ -1,0 +1,136 @@
+/*
+ * A command: ask the daemon, show the answer, and make of both the exit
+ * status.
+ */
+#include "config.h"
+
+#include "daemon/ctl/ctl.h"
+
+#include "daemon/ctl/args.h"
+#include "daemon/ctl/show.h"
+#include "daemon/ctl/show_sessions.h"
+
+#include <string.h>
+
+#define PATIENCE_MS        20000
+#define RELOAD_PATIENCE_MS 630000 /* longer than the daemon's own */
+
+static const char *request_of(const struct args *a)
+{
+	switch (a->verb) {
+	case CTL_STATUS:
+		return "status";
+	case CTL_GENERATIONS:
+		return "generations";
+	case CTL_SESSIONS:
+		return "sessions";
+	case CTL_RELOAD:
+		return a->wait ? "reload wait" : "reload";
+	case CTL_DRAIN:
+		return "drain";
+	case CTL_ASK_VERSION:
+		return "version";
+	case CTL_SHOW_HELP:
+	case CTL_SHOW_VERSION:
+		break;
+	}
+	return "";
+}
+
+static int show(const struct args *a, struct reply *r)
+{
+	switch (a->verb) {
+	case CTL_STATUS:
+		show_status(stdout, r);
+		break;
+	case CTL_GENERATIONS:
+		return show_generations(stdout, r);
+	case CTL_RELOAD:
+		show_reload(stdout, r, a->wait);
+		break;
+	case CTL_DRAIN:
+		(void)puts("the daemon ends when its last session has");
+		break;
+	case CTL_ASK_VERSION:
+		show_version(stdout, r);
+		break;
+	case CTL_SESSIONS:
+	case CTL_SHOW_HELP:
+	case CTL_SHOW_VERSION:
+		break;
+	}
+	return 0;
+}
+
+/* -EBADMSG has been told of where it was found. */
+static int show_reply(const struct args *a, struct reply *r)
+{
+	int bad;
+
+	if (a->verb == CTL_SESSIONS && r->ok)
+		bad = show_sessions(stdout, r, &a->filters, a->json);
+	else if (a->json)
+		bad = show_json(stdout, r);
+	else
+		bad = r->ok ? show(a, r) : 0;
+	if (bad < 0 && bad != -EBADMSG && bad != -EIO)
+		(void)fprintf(stderr, "splicedctl: %s\n", strerror(-bad));
+	if (!r->ok)
+		show_error(stderr, r);
+	return bad < 0 || !r->ok ? CTL_REFUSED : CTL_OK;
+}
+
+static int run(const struct args *a)
+{
+	int64_t patience = a->wait ? RELOAD_PATIENCE_MS : PATIENCE_MS;
+	struct reply reply;
+	char why[512];
+	int status, r;
+
+	r = ask_daemon(&reply, a->socket, request_of(a), patience);
+	if (r < 0) {
+		(void)fprintf(stderr, "splicedctl: %s\n",
+			      ask_why(r, a->socket, why, sizeof(why)));
+		return CTL_NO_DAEMON;
+	}
+	status = show_reply(a, &reply);
+	reply_done(&reply);
+	return status;
+}
+
+/* A full disk is noticed at the end only. */
+static int close_output(int status)
+{
+	bool failed = ferror(stdout) != 0;
+
+	errno = 0;
+	if (fflush(stdout) == 0 && !failed)
+		return status;
+	(void)fprintf(stderr, "splicedctl: cannot write: %s\n",
+		      strerror(errno ? errno : EIO));
+	return status == CTL_OK ? CTL_REFUSED : status;
+}
+
+int ctl_run(int argc, char **argv)
+{
+	struct args a;
+
+	if (args_parse(&a, argc, argv) < 0)
+		return CTL_USAGE;
+	switch (a.verb) {
+	case CTL_SHOW_HELP:
+		args_help();
+		return close_output(CTL_OK);
+	case CTL_SHOW_VERSION:
+		(void)puts("splicedctl " PACKAGE_VERSION);
+		return close_output(CTL_OK);
+	case CTL_STATUS:
+	case CTL_GENERATIONS:
+	case CTL_SESSIONS:
+	case CTL_RELOAD:
+	case CTL_DRAIN:
+	case CTL_ASK_VERSION:
+		break;
+	}
+	return close_output(run(&a));
+}

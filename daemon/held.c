@@ -1,0 +1,221 @@
+/*
+ * The held sockets.  In the service manager's store a name may stand for
+ * several descriptors and can only be removed with all of them, so what is
+ * left of a name is stored again.
+ */
+#include "daemon/held.h"
+
+#include "daemon/log.h"
+#include "daemon/notify.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <systemd/sd-daemon.h>
+
+#define STORED_NAME_BYTES 256
+
+/* --- Keeping ------------------------------------------------------------ */
+
+static int option(int fd, int name, void *value, socklen_t len)
+{
+	return getsockopt(fd, SOL_SOCKET, name, value, &len) < 0 ? -errno : 0;
+}
+
+static struct held_socket *make_room(struct held *h)
+{
+	if (h->count == h->cap) {
+		size_t cap = h->cap ? h->cap * 2 : 16;
+		struct held_socket *at = realloc(h->at, cap * sizeof(*at));
+
+		if (!at)
+			return NULL;
+		h->at = at;
+		h->cap = cap;
+	}
+	return &h->at[h->count];
+}
+
+int held_add(struct held *h, int fd, const char *name,
+	     const struct held_socket *like)
+{
+	CLEANUP(close_fd) int owned = fd;
+	struct held_socket *s;
+	int domain = 0, r;
+	uint64_t cookie = 0;
+
+	r = option(fd, SO_COOKIE, &cookie, sizeof(cookie));
+	if (r == 0)
+		r = option(fd, SO_DOMAIN, &domain, sizeof(domain));
+	if (r < 0)
+		return r;
+	if (held_find(h, cookie))
+		return -EEXIST;
+	s = make_room(h);
+	if (!s)
+		return -ENOMEM;
+	*s = *like;
+	s->name = strdup(name);
+	if (!s->name)
+		return -ENOMEM;
+	s->fd = take_fd(&owned);
+	s->cookie = cookie;
+	s->is_unix = domain == AF_UNIX;
+	h->count++;
+	return 0;
+}
+
+struct held_socket *held_find(const struct held *h, uint64_t cookie)
+{
+	for (size_t i = 0; i < h->count; i++)
+		if (h->at[i].cookie == cookie)
+			return &h->at[i];
+	return NULL;
+}
+
+/* --- The store ---------------------------------------------------------- */
+
+static void stored_name(const char *name, char *out)
+{
+	(void)snprintf(out, STORED_NAME_BYTES, HELD_STORED_PREFIX "%s", name);
+}
+
+static bool storable(const struct held_socket *s)
+{
+	return !s->from_unit && !s->is_unix;
+}
+
+/* Stores what is not stored yet of one name. */
+static void store_name(struct held *h, const char *name)
+{
+	int *fds = calloc(h->count + 1, sizeof(*fds));
+	char text[STORED_NAME_BYTES];
+	size_t count = 0;
+
+	for (size_t i = 0; fds && i < h->count; i++) {
+		struct held_socket *s = &h->at[i];
+
+		if (!storable(s) || s->stored || strcmp(s->name, name) != 0)
+			continue;
+		fds[count++] = s->fd;
+		s->stored = true;
+	}
+	stored_name(name, text);
+	if (count)
+		(void)notify_store(text, fds, count);
+	free(fds);
+}
+
+void held_store(struct held *h)
+{
+	for (size_t i = 0; i < h->count; i++)
+		if (storable(&h->at[i]) && !h->at[i].stored)
+			store_name(h, h->at[i].name);
+}
+
+static void unstore(struct held *h, const char *name)
+{
+	char text[STORED_NAME_BYTES];
+
+	stored_name(name, text);
+	(void)notify_unstore(text);
+	for (size_t i = 0; i < h->count; i++)
+		if (strcmp(h->at[i].name, name) == 0)
+			h->at[i].stored = false;
+	store_name(h, name);
+}
+
+/* --- Letting go --------------------------------------------------------- */
+
+static void remove_path(int fd)
+{
+	struct sockaddr_un a = { 0 };
+	socklen_t len = sizeof(a) - 1;
+
+	if (getsockname(fd, (struct sockaddr *)&a, &len) == 0 &&
+	    a.sun_path[0] == '/')
+		(void)unlink(a.sun_path);
+}
+
+void held_close(struct held *h, struct held_socket *s)
+{
+	struct held_socket gone = *s;
+
+	*s = h->at[--h->count];
+	if (gone.is_unix)
+		remove_path(gone.fd);
+	close_fd(&gone.fd);
+	if (gone.stored)
+		unstore(h, gone.name);
+	free(gone.name);
+}
+
+void held_let_go(struct held *h)
+{
+	for (size_t i = 0; i < h->count;) {
+		if (h->at[i].is_unix) {
+			i++;
+			continue;
+		}
+		close_fd(&h->at[i].fd);
+		free(h->at[i].name);
+		h->at[i] = h->at[--h->count];
+	}
+}
+
+void held_done(struct held *h)
+{
+	for (size_t i = 0; i < h->count; i++) {
+		if (h->at[i].is_unix && !h->at[i].from_unit)
+			remove_path(h->at[i].fd);
+		close_fd(&h->at[i].fd);
+		free(h->at[i].name);
+	}
+	free(h->at);
+	*h = (struct held){ 0 };
+}
+
+/* --- From the service manager ------------------------------------------- */
+
+static void take_one(struct held *h, int fd, const char *name)
+{
+	size_t prefix = strlen(HELD_STORED_PREFIX);
+	struct held_socket like = { .from_unit = true };
+	int r;
+
+	if (strncmp(name, HELD_STORED_PREFIX, prefix) == 0) {
+		name += prefix;
+		like.from_unit = false;
+		like.stored = true;
+	}
+	if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0) {
+		log_line(LOG_LEVEL_WARNING,
+			 "the service manager passed \"%s\", which is no "
+			 "listening stream socket: closed",
+			 name);
+		close_fd(&fd);
+		return;
+	}
+	r = held_add(h, fd, name, &like);
+	if (r < 0)
+		log_line(LOG_LEVEL_WARNING,
+			 "a socket \"%s\" of the service manager is not "
+			 "used: %s",
+			 name, strerror(-r));
+}
+
+int held_take_passed(struct held *h)
+{
+	char **names = NULL;
+	int count = sd_listen_fds_with_names(1, &names);
+
+	for (int i = 0; i < count; i++) {
+		take_one(h, SD_LISTEN_FDS_START + i, names[i]);
+		free(names[i]);
+	}
+	free(names);
+	return count < 0 ? count : 0;
+}

@@ -1,0 +1,56 @@
+/*
+ * The listening sockets that the master holds, so that none of them closes
+ * while generations come and go, and their copies in the service manager's
+ * store.
+ */
+#pragma once
+
+#include "core/base.h"
+
+struct held_socket {
+	int fd;
+	char *name;            /* of the listener that it was made for */
+	uint64_t cookie;       /* SO_COOKIE: which socket it is */
+	uint32_t opened_by;    /* generation; 0: one that has served */
+	uint32_t unclaimed_by; /* generation that has no use for it; or 0 */
+	bool from_unit;        /* a socket unit's: never stored, never closed */
+	bool stored;           /* the service manager has a copy */
+	bool is_unix;          /* the control socket */
+};
+
+struct held {
+	struct held_socket *at;
+	size_t count, cap;
+};
+
+/* What the names of stored descriptors begin with. */
+#define HELD_STORED_PREFIX "store."
+
+/*
+ * Takes a socket, also on failure; name, cookie and is_unix of `like` do not
+ * count.  -ENOTSOCK, -EEXIST: it is there already, -ENOMEM.
+ */
+int held_add(struct held *h, int fd, const char *name,
+	     const struct held_socket *like) MUST_CHECK;
+
+/* The one with this cookie, or NULL. */
+struct held_socket *held_find(const struct held *h, uint64_t cookie);
+
+/* Closes one, out of the store too; a control socket's path is removed. */
+void held_close(struct held *h, struct held_socket *s);
+
+/* Gives the service manager copies of all that it may have and has not. */
+void held_store(struct held *h);
+
+/* Closes all but the control socket; the store is left as it is. */
+void held_let_go(struct held *h);
+
+/* Closes all of them, the store is left as it is. */
+void held_done(struct held *h);
+
+/*
+ * Takes what sd_listen_fds(3) brings, of a socket unit or from the store.
+ * What is no stream socket is closed with a line in the log.  -errno of
+ * sd_listen_fds_with_names(3).
+ */
+int held_take_passed(struct held *h) MUST_CHECK;

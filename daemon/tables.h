@@ -1,0 +1,66 @@
+/*
+ * The tables of a generation's segment.  Numbers are native; a layout that
+ * changes gets another size or name, so that older and newer programs leave
+ * out what they do not know.
+ */
+#pragma once
+
+#include "core/tcpserver.h"
+#include "daemon/proxy/sessions.h"
+#include "daemon/segment.h"
+
+/* "about", one element. */
+struct table_about {
+	uint32_t generation;
+	uint32_t workers;
+	int64_t pid;
+	int64_t started_us; /* CLOCK_REALTIME */
+	char version[32];   /* terminated */
+	char config[256];   /* path, terminated, maybe cut; "" built-in */
+};
+
+/* "workers": struct tcp_worker_counts, one a worker (core/tcpserver.h). */
+/* "proxy": struct proxy_counts, one a worker (daemon/proxy/session.h). */
+/* "sessions": struct session, slots (daemon/proxy/session.h). */
+
+/* "listeners", "clients", "rules": what the numbers - 1 in a session mean. */
+struct table_name {
+	char text[64]; /* terminated */
+};
+
+/* What all workers of one or many generations have counted together. */
+struct table_totals {
+	uint64_t accepted, rejected, active, handshakes, relays;
+	uint64_t sessions, bytes_up, bytes_down; /* of sessions that ended */
+	uint64_t lost; /* of these, by the death of their process */
+};
+
+/*
+ * Adds what a segment's tables hold.  While its process `lives` that includes
+ * `active`, `handshakes` and `relays`; of a dead one the records that nobody
+ * has closed are sessions that ended.
+ */
+void table_totals_add(struct table_totals *t, const struct segment *s,
+		      bool lives);
+
+/* Copies "about", its texts terminated; false where it is missing. */
+bool table_about_read(struct table_about *ret, const struct segment *s);
+
+/*
+ * Copies the name that a session's number (from 1) means in "listeners",
+ * "clients" or "rules", terminated; "" where there is none.
+ */
+void table_name_read(struct table_name *ret, const struct segment *s,
+		     const char *table, unsigned number);
+
+/*
+ * Begins a way through the session records, for session_walk_next(); one of a
+ * segment without the table ends at once.  *ret_slots (may be NULL): the slots
+ * and how many, for session_host().
+ */
+struct table_slots {
+	const struct session *at;
+	uint32_t count;
+};
+void table_sessions_walk(struct session_walk *w, const struct segment *s,
+			 bool lives, struct table_slots *ret_slots);

@@ -1,0 +1,125 @@
+/*
+ * The command line of splicedctl.
+ */
+#include "daemon/ctl/args.h"
+#include "t/unit/suite.h"
+
+#include <check.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct args a;
+
+/* The sentences about errors are for people; here they are noise. */
+static void setup(void)
+{
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	ck_assert_int_ge(null, 0);
+	ck_assert_int_ge(dup2(null, STDERR_FILENO), 0);
+	close_fd(&null);
+	ck_assert_int_eq(unsetenv(ARGS_SOCKET_ENV), 0);
+}
+
+/* Parses words, the last of which is NULL. */
+static int parse_list(const char *const *words)
+{
+	char *argv[FILTERS_MAX + 8] = { (char *)"splicedctl" };
+	int argc = 1;
+
+	for (; *words; words++)
+		argv[argc++] = (char *)*words;
+	return args_parse(&a, argc, argv);
+}
+
+#define PARSE(...) parse_list((const char *const[]){ __VA_ARGS__, NULL })
+
+START_TEST(each_command_is_known)
+{
+	ck_assert_int_eq(PARSE("status"), 0);
+	ck_assert_int_eq(a.verb, CTL_STATUS);
+	ck_assert_str_eq(a.socket, ARGS_SOCKET);
+	ck_assert(!a.json && !a.wait);
+	ck_assert_int_eq(PARSE("generations"), 0);
+	ck_assert_int_eq(a.verb, CTL_GENERATIONS);
+	ck_assert_int_eq(PARSE("sessions"), 0);
+	ck_assert_int_eq(a.verb, CTL_SESSIONS);
+	ck_assert_int_eq(PARSE("reload"), 0);
+	ck_assert_int_eq(a.verb, CTL_RELOAD);
+	ck_assert_int_eq(PARSE("drain"), 0);
+	ck_assert_int_eq(a.verb, CTL_DRAIN);
+	ck_assert_int_eq(PARSE("version"), 0);
+	ck_assert_int_eq(a.verb, CTL_ASK_VERSION);
+}
+END_TEST
+
+START_TEST(options_stand_anywhere)
+{
+	ck_assert_int_eq(PARSE("reload", "--wait"), 0);
+	ck_assert(a.wait);
+	ck_assert_int_eq(PARSE("-w", "reload"), 0);
+	ck_assert(a.wait);
+	ck_assert_int_eq(PARSE("sessions", "state=tunnel", "--json",
+			       "--socket=/x", "age>1h"),
+			 0);
+	ck_assert(a.json);
+	ck_assert_str_eq(a.socket, "/x");
+	ck_assert_uint_eq(a.filters.count, 2);
+	ck_assert_int_eq(PARSE("-j", "-s", "/y", "status"), 0);
+	ck_assert(a.json);
+	ck_assert_str_eq(a.socket, "/y");
+}
+END_TEST
+
+START_TEST(the_environment_names_the_socket)
+{
+	ck_assert_int_eq(setenv(ARGS_SOCKET_ENV, "/z", 1), 0);
+	ck_assert_int_eq(PARSE("status"), 0);
+	ck_assert_str_eq(a.socket, "/z");
+	ck_assert_int_eq(PARSE("status", "-s", "/y"), 0);
+	ck_assert_str_eq(a.socket, "/y");
+	ck_assert_int_eq(setenv(ARGS_SOCKET_ENV, "", 1), 0);
+	ck_assert_int_eq(PARSE("status"), 0);
+	ck_assert_str_eq(a.socket, ARGS_SOCKET);
+}
+END_TEST
+
+START_TEST(help_and_version_need_no_command)
+{
+	ck_assert_int_eq(PARSE("--help"), 0);
+	ck_assert_int_eq(a.verb, CTL_SHOW_HELP);
+	ck_assert_int_eq(PARSE("status", "-h"), 0);
+	ck_assert_int_eq(a.verb, CTL_SHOW_HELP);
+	ck_assert_int_eq(PARSE("--version"), 0);
+	ck_assert_int_eq(a.verb, CTL_SHOW_VERSION);
+}
+END_TEST
+
+START_TEST(what_is_wrong_is_refused)
+{
+	ck_assert_int_eq(parse_list((const char *const[]){ NULL }), -EINVAL);
+	ck_assert_int_eq(PARSE("stat"), -EINVAL);
+	ck_assert_int_eq(PARSE("status", "now"), -EINVAL);
+	ck_assert_int_eq(PARSE("status", "--wait"), -EINVAL);
+	ck_assert_int_eq(PARSE("sessions", "open"), -EINVAL);
+	ck_assert_int_eq(PARSE("sessions", "bytes>x"), -EINVAL);
+	ck_assert_int_eq(PARSE("--nonsense", "status"), -EINVAL);
+	ck_assert_int_eq(PARSE("status", "--socket"), -EINVAL);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("args");
+	TCase *t = tcase_create("all");
+
+	tcase_add_checked_fixture(t, setup, NULL);
+	tcase_add_test(t, each_command_is_known);
+	tcase_add_test(t, options_stand_anywhere);
+	tcase_add_test(t, the_environment_names_the_socket);
+	tcase_add_test(t, help_and_version_need_no_command);
+	tcase_add_test(t, what_is_wrong_is_refused);
+	suite_add_tcase(s, t);
+	return run_suite(s);
+}
