@@ -435,6 +435,9 @@ install_text = $(INSTALL) -d '$(DESTDIR)$2' && $(subst_dirs) $1 \
 unit_files := $(wildcard systemd/*.service systemd/*.socket systemd/*.path)
 sysusers := $(firstword $(wildcard systemd/*sysusers*))
 tmpfiles := $(firstword $(wildcard systemd/*tmpfiles*))
+# Not for every machine: read them, then copy them to spliced.service.d/.
+drop_ins := $(wildcard systemd/*.conf)
+drop_ins := $(filter-out %sysusers.conf %tmpfiles.conf,$(drop_ins))
 sysusersdir = $(prefix)/lib/sysusers.d
 tmpfilesdir = $(prefix)/lib/tmpfiles.d
 sample := $(wildcard conf/spliced.conf)
@@ -449,6 +452,8 @@ install: all ## install into $(DESTDIR)$(prefix); keeps a present spliced.conf
 		$(Q)$(call install_text,$(page),$(mandir)/man5)$(newline))
 	$(foreach unit,$(unit_files),\
 		$(Q)$(call install_text,$(unit),$(unitdir))$(newline))
+	$(foreach file,$(drop_ins),\
+		$(Q)$(call install_text,$(file),$(docdir)/systemd)$(newline))
 	$(if $(sysusers),$(Q)$(call \
 		install_text,$(sysusers),$(sysusersdir),spliced.conf))
 	$(if $(tmpfiles),$(Q)$(call \
@@ -466,6 +471,8 @@ uninstall: build/config.mk ## remove what install put there, but spliced.conf
 			'$(DESTDIR)$(mandir)/man5/$(notdir $(page))') \
 		$(foreach unit,$(unit_files),\
 			'$(DESTDIR)$(unitdir)/$(notdir $(unit))') \
+		$(foreach file,$(drop_ins),\
+			'$(DESTDIR)$(docdir)/systemd/$(notdir $(file))') \
 		$(if $(sysusers),'$(DESTDIR)$(sysusersdir)/spliced.conf') \
 		$(if $(tmpfiles),'$(DESTDIR)$(tmpfilesdir)/spliced.conf')
 

@@ -128,6 +128,19 @@ static void unstore(struct held *h, const char *name)
 	store_name(h, name);
 }
 
+void held_unstore(struct held *h)
+{
+	for (size_t i = 0; i < h->count; i++) {
+		char text[STORED_NAME_BYTES];
+
+		if (!h->at[i].stored)
+			continue;
+		stored_name(h->at[i].name, text);
+		(void)notify_unstore(text);
+		h->at[i].stored = false;
+	}
+}
+
 /* --- Letting go --------------------------------------------------------- */
 
 static void remove_path(int fd)

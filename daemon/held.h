@@ -42,6 +42,9 @@ void held_close(struct held *h, struct held_socket *s);
 /* Gives the service manager copies of all that it may have and has not. */
 void held_store(struct held *h);
 
+/* Takes all of them out of the store: nobody will accept from them again. */
+void held_unstore(struct held *h);
+
 /* Closes all but the control socket; the store is left as it is. */
 void held_let_go(struct held *h);
 

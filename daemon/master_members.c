@@ -208,6 +208,9 @@ void master_close_when_stopped(struct master *m)
 	list_for_each_safe (at, safe, &m->members)
 		if (!list_entry(at, struct member, link)->stopped)
 			return;
+	/* Whoever stops a service may start it again; a drain is for good. */
+	if (m->drained)
+		held_unstore(&m->held);
 	held_let_go(&m->held);
 }
 

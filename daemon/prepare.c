@@ -130,106 +130,48 @@ static uint64_t needed_capabilities(const struct conf *c)
 
 /* --- Confinement -------------------------------------------------------- */
 
-/* What has to stay in reach, as sandbox_enter() wants it. */
-struct reach {
-	char *folders[8];
-	size_t folder_count;
+/* Ports of listeners that may come later: an array to be freed, or NULL. */
+static uint16_t *late_ports(const struct conf *c, size_t *ret_count)
+{
 	uint16_t *ports;
-	size_t port_count;
-};
-
-static void reach_done(struct reach *n)
-{
-	for (size_t i = 0; i < n->folder_count; i++)
-		free(n->folders[i]);
-	free(n->ports);
-}
-
-/* The folder of a file: a rule for the file itself ends with its inode. */
-static int add_folder_of(struct reach *n, const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	char *folder;
-
-	if (!slash || n->folder_count == ARRAY_SIZE(n->folders))
-		return 0;
-	folder = slash == path ? strdup("/")
-			       : strndup(path, (size_t)(slash - path));
-	if (!folder)
-		return -ENOMEM;
-	/* Nothing could be read in one that does not exist. */
-	if (access(folder, F_OK) < 0)
-		free(folder);
-	else
-		n->folders[n->folder_count++] = folder;
-	return 0;
-}
-
-/* With what it is a link to: /etc/resolv.conf often points into /run. */
-static int add_file(struct reach *n, const char *path)
-{
-	char real[PATH_MAX];
-	int r;
-
-	if (!*path)
-		return 0;
-	r = add_folder_of(n, path);
-	if (r == 0 && realpath(path, real) && strcmp(real, path) != 0)
-		r = add_folder_of(n, real);
-	return r;
-}
-
-/* Ports of listeners that may come later. */
-static int add_ports(struct reach *n, const struct conf *c)
-{
-	size_t max = 0;
+	size_t max = 0, count = 0;
 
 	for (size_t i = 0; i < c->listener_count; i++)
 		if (c->listeners[i].optional)
 			max += c->listeners[i].address.count;
-	n->ports = calloc(max + 1, sizeof(*n->ports));
-	if (!n->ports)
-		return -ENOMEM;
-	for (size_t i = 0; i < c->listener_count; i++) {
+	ports = calloc(max + 1, sizeof(*ports));
+	for (size_t i = 0; ports && i < c->listener_count; i++) {
 		const struct conf_listener *l = &c->listeners[i];
 
 		for (size_t k = 0; l->optional && k < l->address.count; k++)
 			if (l->address.at[k].addr.port)
-				n->ports[n->port_count++] = l->address.at[k]
-								    .addr.port;
+				ports[count++] = l->address.at[k].addr.port;
 	}
-	return 0;
+	*ret_count = count;
+	return ports;
 }
 
 static int confine(const struct conf *c)
 {
-	struct reach n = { 0 };
+	const char *const read[] = { c->names.resolv_conf, c->names.hosts };
+	struct sandbox s = {
+		.read = read,
+		.read_count = *c->names.hosts ? 2 : 1,
+		.log = c->log.path,
+	};
+	uint16_t *ports = late_ports(c, &s.port_count);
 	char why[512] = "";
-	int r = add_file(&n, c->names.hosts);
+	int r = -ENOMEM;
 
-	if (r == 0)
-		r = add_file(&n, c->names.resolv_conf);
-	if (r == 0) /* nsswitch.conf and others that libraries look into */
-		r = add_folder_of(&n, "/etc/nsswitch.conf");
-	if (r == 0)
-		r = add_ports(&n, c);
-	if (r == 0) {
-		const struct sandbox s = {
-			.read = (const char *const *)n.folders,
-			.read_count = n.folder_count,
-			.log = c->log.path,
-			.ports = n.ports,
-			.port_count = n.port_count,
-		};
-
+	s.ports = ports;
+	if (ports)
 		r = sandbox_enter(&s, why, sizeof(why));
-	}
-	reach_done(&n);
+	free(ports);
 	if (r < 0)
 		log_line(LOG_LEVEL_ERROR, "the sandbox cannot be entered: %s",
 			 *why ? why : strerror(-r));
 	else if (*why)
-		log_line(LOG_LEVEL_WARNING, "sandbox: %s", why);
+		log_line(LOG_LEVEL_NOTICE, "sandbox: %s", why);
 	return r;
 }
 

@@ -105,7 +105,8 @@ static int keep_capabilities(uint64_t keep, struct report *why)
 	if (r < 0)
 		return failed(why, -r, "cannot read the capabilities");
 	keep &= permitted;
-	r = set_capabilities(keep);
+	/* capset(2) may be forbidden where there is nothing to give up. */
+	r = effective == keep && permitted == keep ? 0 : set_capabilities(keep);
 	if (r < 0)
 		return failed(why, -r, "cannot give up capabilities");
 	/* They must not reach programs that we start.  EINVAL: before 4.3. */

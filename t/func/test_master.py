@@ -432,6 +432,7 @@ def test_a_program_that_is_broken_replaces_nothing(t, what):
         served(d, o, 4)
         replace(t, path)
         d.signal(signal.SIGUSR2)
+        d.wait_log('was replaced')  # clients of the control socket go then
         eventually(lambda: len(d.generations()) == 2 and d.serving(), 20)
         assert echoes(s)
     d.found = None

@@ -22,8 +22,7 @@ from .control import Control
 from .notify import Notify
 
 ADDRESS = re.compile(r'(?:\[([0-9a-fA-F:.]+)\]|(\d+\.\d+\.\d+\.\d+)):(\d+)')
-REPORT = re.compile(r'Sanitizer|runtime error:|\bleak|Assertion|assertion',
-                    re.I)
+REPORT = re.compile(r'\w+Sanitizer|runtime error:|\b[Ll]eak|[Aa]ssertion')
 PIPE_ENDS = 128  # as many as the daemon may keep for later: 64 pipes
 SUN_PATH = 108   # with the zero at its end
 READY = r'\bis ready on\b.*\n'
