@@ -28,7 +28,7 @@ static void make_file(const char *name, const char *text, mode_t mode)
 	FILE *f;
 
 	(void)snprintf(made, sizeof(made), "%s/%s", dir, name);
-	f = fopen(made, "w");
+	f = fopen(made, "we");
 	ck_assert_ptr_nonnull(f);
 	ck_assert_int_ge(fputs(text, f), 0);
 	ck_assert_int_eq(fclose(f), 0);
