@@ -43,7 +43,7 @@ static enum outcome read_request(struct request *rq)
 {
 	enum outcome o = agree_on_method(rq);
 	struct socks5_request request;
-	int r;
+	int r = 0;
 
 	while (o == OUTCOME_NONE &&
 	       (r = socks5_request_parse(&request, input_span(rq), &o)) < 0) {
