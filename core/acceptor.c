@@ -329,7 +329,12 @@ static void accept_queued(struct acceptor *a)
 	unsigned left = listen_sock_queued(a->watch.fd);
 
 	for (left += min_size(left, SOMAXCONN) + LEAVE_MORE; left > 0; left--) {
-		int r = accept_one(a);
+		int r;
+
+		/* A newer generation need not refuse them. */
+		if (too_many_handshakes(a))
+			return;
+		r = accept_one(a);
 
 		if (r < 0 && !is_about_one_connection(r))
 			return;

@@ -138,13 +138,31 @@ static int listen_on(const struct tcp_listener *l, int fd, bool adopted,
 	return r < 0 ? r : listen_sock_listen(fd, o->backlog, first);
 }
 
-int listener_listen(struct tcp_listener *l)
+static bool is_new(const struct tcp_listener *l)
 {
-	bool first = true;
+	for (size_t i = 0; i < l->count; i++)
+		if (listen_sock_is_listening(l->fd[i]))
+			return false;
+	return true;
+}
+
+int listener_listen_fresh(struct tcp_listener *l)
+{
+	bool first = is_new(l);
 	int r = 0;
 
-	for (size_t i = 0; i < l->count; i++)
-		first = first && !listen_sock_is_listening(l->fd[i]);
+	for (size_t i = 0; i < l->count && r == 0; i++)
+		if (!listen_sock_is_listening(l->fd[i]))
+			r = listen_on(l, l->fd[i], i < l->adopted,
+				      first && i == 0);
+	return r;
+}
+
+int listener_listen(struct tcp_listener *l)
+{
+	bool first = is_new(l);
+	int r = 0;
+
 	for (size_t i = 0; i < l->count && r == 0; i++)
 		r = listen_on(l, l->fd[i], i < l->adopted, first && i == 0);
 	return r;

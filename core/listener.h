@@ -35,6 +35,9 @@ void listener_free(struct tcp_listener *l);
 /* Listens on all sockets, those that are adopted with their options anew. */
 int listener_listen(struct tcp_listener *l) MUST_CHECK;
 
+/* The same, leaving alone what listens already: it may be others', too. */
+int listener_listen_fresh(struct tcp_listener *l) MUST_CHECK;
+
 /*
  * Takes, also on failure, one more socket and listens on it.  -EALREADY: the
  * listener had it, by another descriptor.

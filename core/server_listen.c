@@ -124,21 +124,31 @@ int tcp_server_listen(struct tcp_server *s, const struct addr *a,
 	return r;
 }
 
+static int accept_on_all(struct tcp_listener *l)
+{
+	return accept_everywhere(
+		l->server, (struct share){ .listener = l, .to = l->count });
+}
+
+/*
+ * What may fail for a reason from outside goes first, for all of them: whoever
+ * fails must not have touched what others accept on, nor taken a client.
+ */
 int server_accept(struct tcp_server *s)
 {
+	static int (*const steps[])(struct tcp_listener * l) = {
+		listener_listen_fresh, listener_listen, accept_on_all
+	};
 	struct list *at, *safe;
 
-	list_for_each_safe (at, safe, &s->listeners) {
-		struct tcp_listener *l = list_entry(at, struct tcp_listener,
-						    link);
-		int r = listener_listen(l);
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		list_for_each_safe (at, safe, &s->listeners) {
+			int r = steps[i](
+				list_entry(at, struct tcp_listener, link));
 
-		if (r == 0)
-			r = accept_everywhere(s,
-					      (struct share){ .listener = l,
-							      .to = l->count });
-		if (r < 0)
-			return r;
+			if (r < 0)
+				return r;
+		}
 	}
 	return 0;
 }

@@ -203,6 +203,12 @@ static bool matches(const struct adopt_socket *s, const struct adopt_want *w)
 			    : strcmp(s->name, w->name) == 0;
 }
 
+bool adopt_fits(const struct adopt_socket *s, const struct adopt_want *w)
+{
+	return is_free(s) && addr_equal(&s->addr, &w->addr) &&
+	       !difference(s, w);
+}
+
 static const struct adopt_socket *first_match(const struct adopt *a,
 					      const struct adopt_want *w)
 {
@@ -242,13 +248,30 @@ int adopt_take(struct adopt *a, const struct adopt_want *w, int **ret,
 	return 0;
 }
 
+/* An IPv6 socket that also takes IPv4 stands on all addresses of both. */
+static bool covers(const struct addr *a, bool v6only, const struct addr *other)
+{
+	if (!addr_is_any(a))
+		return false;
+	return a->family == other->family || (a->family == AF_INET6 && !v6only);
+}
+
 const char *adopt_near_miss(const struct adopt *a, const struct adopt_want *w)
 {
-	for (size_t i = 0; w->addr.port && i < a->count; i++)
-		if (is_free(&a->list[i]) &&
-		    addr_equal(&a->list[i].addr, &w->addr))
-			return difference(&a->list[i], w);
-	return NULL;
+	const char *found = NULL;
+
+	for (size_t i = 0; w->addr.port && i < a->count && !found; i++) {
+		const struct adopt_socket *s = &a->list[i];
+
+		if (!is_free(s) || s->addr.port != w->addr.port)
+			continue;
+		if (addr_same_ip(&s->addr, &w->addr))
+			found = difference(s, w);
+		else if (covers(&s->addr, s->v6only, &w->addr) ||
+			 covers(&w->addr, w->v6only, &s->addr))
+			found = "address";
+	}
+	return found;
 }
 
 bool adopt_unix(struct adopt *a, const char *path)

@@ -70,10 +70,14 @@ int adopt_take(struct adopt *a, const struct adopt_want *w, int **ret,
 	       size_t *ret_count) MUST_CHECK;
 
 /*
- * Which option keeps a socket of the same address and port, that nobody has
- * taken, from being what `w` wants; NULL: there is none of that address.
+ * What keeps a socket of the same port, that nobody has taken and that would
+ * be in the way of a new one, from being what `w` wants: an option, or
+ * "address" where one covers the other's; NULL: there is none.
  */
 const char *adopt_near_miss(const struct adopt *a, const struct adopt_want *w);
+
+/* Tells whether one is what `w` wants, its address with the port included. */
+bool adopt_fits(const struct adopt_socket *s, const struct adopt_want *w);
 
 /* Tells whether a UNIX socket of that path is there, which is wanted then. */
 bool adopt_unix(struct adopt *a, const char *path);

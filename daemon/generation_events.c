@@ -87,10 +87,13 @@ static void adopt_socket(struct generation *g, int fd)
 	const struct span *name = &g->received.msg.text;
 	uint64_t cookie = 0;
 	socklen_t len = sizeof(cookie);
-	int r;
+	int r = -ESHUTDOWN;
 
 	(void)getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len);
-	r = listening_adopt(&g->listening, fd);
+	if (g->serving && g->order == ORDER_NONE)
+		r = listening_adopt(&g->listening, fd);
+	else
+		close_fd(&fd);
 	if (r == 0)
 		return;
 	log_line(LOG_LEVEL_WARNING,
@@ -105,8 +108,6 @@ static void adopt_sockets(struct generation *g)
 {
 	struct handoff_received *in = &g->received;
 
-	if (!g->serving || g->order != ORDER_NONE)
-		return;
 	for (size_t i = 0; i < in->fd_count; i++)
 		adopt_socket(g, take_fd(&in->fds[i]));
 }

@@ -5,10 +5,12 @@
  */
 #include "daemon/held.h"
 
+#include "core/addr.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +41,43 @@ static struct held_socket *make_room(struct held *h)
 	return &h->at[h->count];
 }
 
+/*
+ * Whoever sends us sockets might have been broken into: only what listeners
+ * can be made of is held.
+ */
+static int check_kind(int fd, const char *name, int domain)
+{
+	struct sockaddr_storage ss = { 0 };
+	socklen_t len = sizeof(ss);
+	int type = 0, listening = 0, protocol = 0;
+	struct addr a;
+
+	if (option(fd, SO_TYPE, &type, sizeof(type)) < 0 ||
+	    option(fd, SO_PROTOCOL, &protocol, sizeof(protocol)) < 0 ||
+	    option(fd, SO_ACCEPTCONN, &listening, sizeof(listening)) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&ss, &len) < 0 ||
+	    type != SOCK_STREAM || !notify_name_valid(name))
+		return -EINVAL;
+	if (domain == AF_UNIX)
+		return listening && strcmp(name, HELD_CONTROL) == 0 ? 0
+								    : -EINVAL;
+	if ((domain != AF_INET && domain != AF_INET6) ||
+	    protocol != IPPROTO_TCP)
+		return -EINVAL;
+	addr_from_sockaddr(&a, (const struct sockaddr *)&ss);
+	return a.port ? 0 : -EINVAL;
+}
+
+static int check(const struct held *h, int fd, const char *name, int domain,
+		 uint64_t cookie)
+{
+	if (held_find(h, cookie))
+		return -EEXIST;
+	if (h->count >= HELD_MAX)
+		return -ENFILE;
+	return check_kind(fd, name, domain);
+}
+
 int held_add(struct held *h, int fd, const char *name,
 	     const struct held_socket *like)
 {
@@ -50,10 +89,10 @@ int held_add(struct held *h, int fd, const char *name,
 	r = option(fd, SO_COOKIE, &cookie, sizeof(cookie));
 	if (r == 0)
 		r = option(fd, SO_DOMAIN, &domain, sizeof(domain));
+	if (r == 0)
+		r = check(h, fd, name, domain, cookie);
 	if (r < 0)
 		return r;
-	if (held_find(h, cookie))
-		return -EEXIST;
 	s = make_room(h);
 	if (!s)
 		return -ENOMEM;
@@ -109,14 +148,8 @@ static void store_name(struct held *h, const char *name)
 	free(fds);
 }
 
-void held_store(struct held *h)
-{
-	for (size_t i = 0; i < h->count; i++)
-		if (storable(&h->at[i]) && !h->at[i].stored)
-			store_name(h, h->at[i].name);
-}
-
-static void unstore(struct held *h, const char *name)
+/* Takes a name out, with all that has it: what is left is not stored then. */
+static void unstore_name(struct held *h, const char *name)
 {
 	char text[STORED_NAME_BYTES];
 
@@ -125,20 +158,47 @@ static void unstore(struct held *h, const char *name)
 	for (size_t i = 0; i < h->count; i++)
 		if (strcmp(h->at[i].name, name) == 0)
 			h->at[i].stored = false;
-	store_name(h, name);
+}
+
+void held_store(struct held *h)
+{
+	while (h->stale_count > 0) {
+		char *name = h->stale[--h->stale_count];
+
+		unstore_name(h, name);
+		free(name);
+	}
+	for (size_t i = 0; i < h->count; i++)
+		if (storable(&h->at[i]) && !h->at[i].stored)
+			store_name(h, h->at[i].name);
 }
 
 void held_unstore(struct held *h)
 {
-	for (size_t i = 0; i < h->count; i++) {
-		char text[STORED_NAME_BYTES];
+	for (size_t i = 0; i < h->count; i++)
+		if (h->at[i].stored)
+			unstore_name(h, h->at[i].name);
+}
 
-		if (!h->at[i].stored)
-			continue;
-		stored_name(h->at[i].name, text);
-		(void)notify_unstore(text);
-		h->at[i].stored = false;
+/* Takes the name; it is to leave the store at the next occasion. */
+static void note_stale(struct held *h, char *name)
+{
+	char **grown;
+
+	for (size_t i = 0; i < h->stale_count; i++) {
+		if (strcmp(h->stale[i], name) == 0) {
+			free(name);
+			return;
+		}
 	}
+	grown = realloc(h->stale, (h->stale_count + 1) * sizeof(*grown));
+	if (!grown) { /* at once, then */
+		unstore_name(h, name);
+		free(name);
+		return;
+	}
+	h->stale = grown;
+	h->stale[h->stale_count++] = name;
 }
 
 /* --- Letting go --------------------------------------------------------- */
@@ -162,8 +222,9 @@ void held_close(struct held *h, struct held_socket *s)
 		remove_path(gone.fd);
 	close_fd(&gone.fd);
 	if (gone.stored)
-		unstore(h, gone.name);
-	free(gone.name);
+		note_stale(h, gone.name);
+	else
+		free(gone.name);
 }
 
 void held_let_go(struct held *h)
@@ -187,6 +248,9 @@ void held_done(struct held *h)
 		close_fd(&h->at[i].fd);
 		free(h->at[i].name);
 	}
+	while (h->stale_count > 0)
+		free(h->stale[--h->stale_count]);
+	free(h->stale);
 	free(h->at);
 	*h = (struct held){ 0 };
 }

@@ -21,14 +21,20 @@ struct held_socket {
 struct held {
 	struct held_socket *at;
 	size_t count, cap;
+	char **stale; /* names of closed ones that are still in the store */
+	size_t stale_count;
 };
+
+#define HELD_MAX     16384u
+#define HELD_CONTROL "control" /* the name of an AF_UNIX socket */
 
 /* What the names of stored descriptors begin with. */
 #define HELD_STORED_PREFIX "store."
 
 /*
  * Takes a socket, also on failure; name, cookie and is_unix of `like` do not
- * count.  -ENOTSOCK, -EEXIST: it is there already, -ENOMEM.
+ * count.  -ENOTSOCK; -EINVAL: no TCP socket that is bound, nor a control socket
+ * that listens; -EEXIST: it is there already; -ENFILE, -ENOMEM.
  */
 int held_add(struct held *h, int fd, const char *name,
 	     const struct held_socket *like) MUST_CHECK;
@@ -36,10 +42,13 @@ int held_add(struct held *h, int fd, const char *name,
 /* The one with this cookie, or NULL. */
 struct held_socket *held_find(const struct held *h, uint64_t cookie);
 
-/* Closes one, out of the store too; a control socket's path is removed. */
+/*
+ * Closes one; a control socket's path is removed, and held_store() will take
+ * it out of the store.
+ */
 void held_close(struct held *h, struct held_socket *s);
 
-/* Gives the service manager copies of all that it may have and has not. */
+/* Brings the service manager's copies up to date. */
 void held_store(struct held *h);
 
 /* Takes all of them out of the store: nobody will accept from them again. */

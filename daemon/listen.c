@@ -374,14 +374,15 @@ size_t listening_untold(struct listening *l, size_t max, const char **ret_name,
 int listening_adopt(struct listening *l, int fd)
 {
 	CLEANUP(close_fd) int owned = fd;
-	struct addr a;
-	int r = sock_local(fd, &a);
+	struct adopt_socket is = { .fd = fd };
+	int r = adopt_identify(&is);
 
 	for (size_t i = 0; r == 0 && i < l->count; i++) {
 		struct listen_entry *e = &l->entries[i];
+		struct adopt_want want = want_of(e);
 		const int *all;
 
-		if (!addr_equal(&e->addr, &a))
+		if (!e->open || !adopt_fits(&is, &want))
 			continue;
 		r = tcp_listener_adopt(e->opened, take_fd(&owned));
 		/* Whoever passes it on knows of it. */

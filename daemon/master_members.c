@@ -4,6 +4,7 @@
 #include "daemon/log.h"
 #include "daemon/master_internal.h"
 #include "daemon/master_state.h"
+#include "daemon/notify.h"
 #include "daemon/tables.h"
 
 #include <signal.h>
@@ -46,6 +47,13 @@ static void take_sockets(struct member *g, struct handoff_received *r)
 		.opened_by = g->state == MEMBER_STARTING ? g->number : 0,
 	};
 
+	if (!name || !notify_name_valid(name) ||
+	    (g->state != MEMBER_STARTING && g != m->serving)) {
+		/* Opened in the moment of its end: its successor looks, too. */
+		free(name);
+		member_tell(g, HANDOFF_ACK);
+		return;
+	}
 	for (size_t i = 0; name && i < r->fd_count; i++) {
 		int error = held_add(&m->held, take_fd(&r->fds[i]), name,
 				     &like);
@@ -61,6 +69,9 @@ static void take_sockets(struct member *g, struct handoff_received *r)
 	if (g->state != MEMBER_STARTING) {
 		held_store(&m->held);
 		master_use_control(m);
+		/* The one that is about to serve has not got them. */
+		if (m->candidate)
+			(void)master_reload(m);
 	}
 }
 
@@ -197,6 +208,7 @@ void master_close_unclaimed(struct master *m)
 		else
 			i++;
 	}
+	held_store(&m->held);
 }
 
 void master_close_when_stopped(struct master *m)

@@ -269,7 +269,8 @@ static void hand_over(struct master *m, struct held_socket *s)
 
 	s->opened_by = 0;
 	if (m->serving && m->serving->control.fd >= 0)
-		(void)!handoff_send(m->serving->control.fd, &msg, &s->fd, 1);
+		member_sent(m->serving, handoff_send(m->serving->control.fd,
+						     &msg, &s->fd, 1));
 }
 
 /* What a failed generation has brought goes; what it disdained stays. */

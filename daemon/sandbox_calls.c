@@ -18,6 +18,7 @@
 #include <linux/netlink.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
@@ -59,7 +60,6 @@ static const int plain[] = {
 	SCMP_SYS(getsockname),
 	SCMP_SYS(getpeername),
 	SCMP_SYS(getsockopt),
-	SCMP_SYS(setsockopt),
 	/* Waiting. */
 	SCMP_SYS(epoll_create1),
 	SCMP_SYS(epoll_ctl),
@@ -254,6 +254,52 @@ static int add_sockets(scmp_filter_ctx ctx)
 }
 
 /*
+ * The options that are set here, and no other: a filter attached to a
+ * listening socket and locked would outlive its process, since others hold
+ * that socket, too.
+ */
+static int add_options(scmp_filter_ctx ctx)
+{
+	static const struct {
+		int level, name;
+	} options[] = {
+		{ SOL_SOCKET, SO_REUSEADDR },
+		{ SOL_SOCKET, SO_REUSEPORT },
+		{ SOL_SOCKET, SO_KEEPALIVE },
+		{ SOL_SOCKET, SO_OOBINLINE },
+		{ SOL_SOCKET, SO_LINGER },
+		{ SOL_SOCKET, SO_MARK },
+		{ SOL_SOCKET, SO_BINDTODEVICE },
+		{ SOL_SOCKET, SO_SNDBUF },
+		{ SOL_SOCKET, SO_RCVBUF },
+		{ IPPROTO_TCP, TCP_NODELAY },
+		{ IPPROTO_TCP, TCP_KEEPIDLE },
+		{ IPPROTO_TCP, TCP_KEEPINTVL },
+		{ IPPROTO_TCP, TCP_KEEPCNT },
+		{ IPPROTO_TCP, TCP_USER_TIMEOUT },
+		{ IPPROTO_TCP, TCP_FASTOPEN },
+		{ IPPROTO_TCP, TCP_DEFER_ACCEPT },
+		{ IPPROTO_IP, IP_FREEBIND },
+		{ IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT },
+		{ IPPROTO_IPV6, IPV6_V6ONLY },
+		{ IPPROTO_IPV6, IPV6_FREEBIND },
+	};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(options); i++) {
+		const struct rule rule = {
+			SCMP_SYS(setsockopt),
+			2,
+			{ INT_IS(1, options[i].level),
+			  INT_IS(2, options[i].name) },
+		};
+
+		r = add(ctx, &rule, 1);
+	}
+	return r;
+}
+
+/*
  * Memory that holds no code, threads of this process, signals to itself: what
  * pthread_create(3), pthread_kill(3) and abort(3) come to.
  */
@@ -293,6 +339,8 @@ static int add_all(scmp_filter_ctx ctx)
 		r = add_files(ctx);
 	if (r == 0)
 		r = add_sockets(ctx);
+	if (r == 0)
+		r = add_options(ctx);
 	return r < 0 ? r : add_process(ctx);
 }
 

@@ -68,6 +68,40 @@ START_TEST(what_is_no_socket_is_refused)
 }
 END_TEST
 
+static int of_kind(int domain, int type)
+{
+	int fd = socket(domain, type | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_ge(fd, 0);
+	return fd;
+}
+
+START_TEST(what_cannot_serve_is_refused)
+{
+	const struct held_socket like = { 0 };
+	struct held h = { 0 };
+
+	/* Not bound; datagrams; a control socket by another name or deaf. */
+	ck_assert_int_eq(
+		held_add(&h, of_kind(AF_INET, SOCK_STREAM), "lan", &like),
+		-EINVAL);
+	ck_assert_int_eq(
+		held_add(&h, of_kind(AF_INET, SOCK_DGRAM), "lan", &like),
+		-EINVAL);
+	ck_assert_int_eq(
+		held_add(&h, of_kind(AF_UNIX, SOCK_STREAM), "control", &like),
+		-EINVAL);
+	ck_assert_int_eq(
+		held_add(&h, of_kind(AF_UNIX, SOCK_DGRAM), "control", &like),
+		-EINVAL);
+	/* Names part at colons where generations are started. */
+	ck_assert_int_eq(held_add(&h, listening(), "a:b", &like), -EINVAL);
+	ck_assert_int_eq(held_add(&h, listening(), "", &like), -EINVAL);
+	ck_assert_uint_eq(h.count, 0);
+	held_done(&h);
+}
+END_TEST
+
 START_TEST(many_come_and_go)
 {
 	struct held h = { 0 };
@@ -237,12 +271,18 @@ START_TEST(what_is_left_of_a_name_is_stored_again)
 	(void)told(&fds);
 	ck_assert_uint_eq(fds, 3);
 	held_close(&h, &h.at[1]);
+	held_close(&h, &h.at[1]);
+	ck_assert_str_eq(told(&fds), "");
+	held_store(&h);
 	text = told(&fds);
 	ck_assert_ptr_nonnull(strstr(text, "FDSTOREREMOVE=1"));
 	ck_assert_ptr_nonnull(strstr(text, "FDNAME=store.lan"));
 	text = told(&fds);
 	ck_assert_ptr_nonnull(strstr(text, "FDSTORE=1"));
-	ck_assert_uint_eq(fds, 2);
+	ck_assert_uint_eq(fds, 1);
+	held_unstore(&h);
+	text = told(&fds);
+	ck_assert_ptr_nonnull(strstr(text, "FDSTOREREMOVE=1"));
 	held_done(&h);
 	ck_assert_str_eq(told(&fds), ""); /* the store outlives us */
 	end_manager();
@@ -256,6 +296,7 @@ int main(void)
 
 	tcase_add_test(t, a_socket_is_held_once);
 	tcase_add_test(t, what_is_no_socket_is_refused);
+	tcase_add_test(t, what_cannot_serve_is_refused);
 	tcase_add_test(t, many_come_and_go);
 	tcase_add_test(t, the_path_of_a_control_socket_goes_with_it);
 	tcase_add_test(t, letting_go_closes_the_rest);

@@ -258,9 +258,14 @@ END_TEST
 
 static void open_sockets(void)
 {
-	int pair[2];
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int pair[2], one = 1;
 
 	enter();
+	/* What is set on a socket that others hold would outlive us. */
+	REFUSED(setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &one, sizeof(one)));
+	REFUSED(setsockopt(fd, IPPROTO_IP, IP_MINTTL, &one, sizeof(one)));
+	close_fd(&fd);
 	REFUSED(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
 	REFUSED(socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP));
 	REFUSED(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_ICMP));

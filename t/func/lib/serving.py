@@ -21,6 +21,8 @@ def refused(address):
         return False
     except ConnectionRefusedError:
         return True
+    except OSError:  # it was in the queue when that was closed
+        return False
 
 
 def inodes(d, port=None):
@@ -30,6 +32,14 @@ def inodes(d, port=None):
 def fixed(**changes):
     """A listener on a port that stays the same under any name."""
     return conf.listener(address=[f'127.0.0.1:{unused_port()}'], **changes)
+
+
+def is_process(pid):
+    """And no thread of one."""
+    try:
+        return proc.status(pid).get('Tgid') == str(pid)
+    except OSError:
+        return False
 
 
 class Newcomer:
@@ -48,7 +58,7 @@ class Newcomer:
         for pid in range(newest + 1, newest + 200):
             f = proc.stat(pid)
             if f and int(f[1]) == self.d.pid and pid not in known and \
-                    proc.status(pid).get('Tgid') == str(pid):
+                    is_process(pid):
                 return pid
         return (set(proc.children(self.d.pid)) - known or {None}).pop()
 
