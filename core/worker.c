@@ -123,6 +123,8 @@ static void unmake(struct worker *w)
 	if (!w->loop)
 		return;
 	timer_stop(w->loop, &w->tick);
+	/* Whoever watches it shall not take the end for a standstill. */
+	__atomic_store_n(&w->counts->tick_ms, 0, __ATOMIC_RELAXED);
 	loop_leave(w->loop);
 }
 

@@ -13,6 +13,8 @@ struct held_socket {
 	uint64_t cookie;       /* SO_COOKIE: which socket it is */
 	uint32_t opened_by;    /* generation; 0: one that has served */
 	uint32_t unclaimed_by; /* generation that has no use for it; or 0 */
+	bool disclaimed;       /* the candidate has no use for it */
+	bool late;             /* the candidate was not passed it */
 	bool from_unit;        /* a socket unit's: never stored, never closed */
 	bool stored;           /* the service manager has a copy */
 	bool is_unix;          /* the control socket */

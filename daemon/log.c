@@ -10,6 +10,7 @@
 #include "daemon/log_format.h"
 #include "daemon/log_writer.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,6 +20,8 @@
 #include <sys/uio.h>
 
 #define CUT_MARK "..."
+
+#define DIRECT_PATIENCE_MS 100
 
 static atomic_int max_level = LOG_LEVEL_INFO;
 static atomic_bool direct_prefixes;
@@ -60,8 +63,9 @@ static void write_direct(enum log_level level, char *text, size_t len)
 	char head[LOG_HEAD_BYTES];
 	struct log_clock clock = { 0 };
 	struct iovec parts[3];
+	struct pollfd room = { .fd = STDERR_FILENO, .events = POLLOUT };
 	int saved = errno;
-	ssize_t n;
+	ssize_t n = -1;
 
 	log_clean(text, len);
 	parts[0].iov_base = head;
@@ -71,7 +75,9 @@ static void write_direct(enum log_level level, char *text, size_t len)
 	parts[1].iov_len = len;
 	parts[2].iov_base = (char[]){ '\n' };
 	parts[2].iov_len = 1;
-	n = writev(STDERR_FILENO, parts, ARRAY_SIZE(parts));
+	/* A terminal that was stopped must not stop us. */
+	if (poll(&room, 1, DIRECT_PATIENCE_MS) == 1)
+		n = writev(STDERR_FILENO, parts, ARRAY_SIZE(parts));
 	if (n < 0)
 		log_writer_lost();
 	errno = saved;

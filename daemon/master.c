@@ -33,6 +33,7 @@ static void give_up_candidate(struct master *m)
 	/* One that was told to go may have accepted somebody. */
 	if (!g->prepared)
 		(void)kill(g->pid, SIGKILL);
+	timer_stop(m->loop, &g->patience);
 	g->state = MEMBER_ENDING;
 	m->candidate = NULL;
 }
@@ -40,8 +41,9 @@ static void give_up_candidate(struct master *m)
 /* Whoever waits for a reload waits in vain. */
 static void give_up_reloads(struct master *m)
 {
-	m->last = (struct view_reload){ .error = "the daemon ends" };
-	control_reloaded(m->control, UINT64_MAX, &m->last);
+	const struct view_reload none = { .error = "the daemon ends" };
+
+	control_reloaded(m->control, UINT64_MAX, &none);
 	m->reload = 0;
 	m->reload_again = m->reexec_wanted = false;
 }
@@ -68,7 +70,7 @@ static void end_all(struct master *m, bool bound)
 
 void master_stop(struct master *m, bool bound)
 {
-	if (m->stopping && m->drained == !bound)
+	if (m->stopping && (!bound || !m->drained))
 		return;
 	if (!m->stopping)
 		log_line(LOG_LEVEL_NOTICE, "ending: %zu generations",
@@ -76,7 +78,9 @@ void master_stop(struct master *m, bool bound)
 	m->stopping = true;
 	m->drained = !bound;
 	timer_stop(m->loop, &m->retry);
-	(void)notify_stopping("waiting for sessions to end");
+	/* After a drain "stop" must still mean to stop: no word of it. */
+	if (bound)
+		(void)notify_stopping("waiting for sessions to end");
 	give_up_candidate(m);
 	give_up_reloads(m);
 	end_all(m, bound);
@@ -262,8 +266,13 @@ static int start(struct master *m)
 	r = take_over(m);
 	if (r < 0)
 		return r;
-	if (!m->serving)
+	if (!m->served)
 		return master_start_generation(m);
+	master_reap(m); /* SIGCHLD of before may be gone */
+	if (!m->serving) {
+		master_recover(m);
+		return 0;
+	}
 	log_line(LOG_LEVEL_NOTICE, "the program was replaced: reloading");
 	(void)master_reload(m);
 	return 0;

@@ -21,6 +21,7 @@ struct master {
 	struct member *candidate; /* starting, or NULL */
 	struct member *serving;   /* or NULL */
 	uint32_t last_number;
+	struct handoff_settings settings; /* of the last that served */
 	int64_t started_us;
 	int exit_code;
 

@@ -4,7 +4,6 @@
 #include "daemon/log.h"
 #include "daemon/master_internal.h"
 #include "daemon/master_state.h"
-#include "daemon/notify.h"
 #include "daemon/tables.h"
 
 #include <signal.h>
@@ -13,6 +12,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+
+#define PUMP_MAX 64 /* messages a turn */
 
 /* --- Sending ------------------------------------------------------------ */
 
@@ -39,56 +40,88 @@ static char *text_of(const struct handoff_msg *msg)
 	return text ? text : strdup("");
 }
 
+/* The same as one line: it goes where lines have a meaning. */
+static char *line_of(const struct handoff_msg *msg)
+{
+	char *text = text_of(msg);
+
+	for (char *at = text; at && *at; at++)
+		if ((unsigned char)*at < ' ')
+			*at = ' ';
+	return text;
+}
+
+/*
+ * Whoever serves or is about to; one that serves may have been broken into,
+ * and does not bring a control socket.
+ */
+static bool may_bring(const struct member *g, const char *name, int fd)
+{
+	const struct master *m = g->master;
+	int listening = 0, domain = 0;
+	socklen_t len = sizeof(int);
+
+	if (g == m->candidate)
+		return true;
+	return g == m->serving && strcmp(name, HELD_CONTROL) != 0 &&
+	       getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) ==
+		       0 &&
+	       getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 &&
+	       listening && domain != AF_UNIX;
+}
+
+static void take_socket(struct member *g, const char *name, int fd)
+{
+	struct master *m = g->master;
+	const struct held_socket like = {
+		.opened_by = g == m->candidate ? g->number : 0,
+		.late = m->candidate && g != m->candidate,
+	};
+	int r = held_add(&m->held, fd, name, &like);
+
+	if (r < 0 && r != -EEXIST)
+		log_line(LOG_LEVEL_ERROR,
+			 "a socket of generation %u cannot be held: %s",
+			 g->number, strerror(-r));
+}
+
+/* What is not held ends with its generation, and its successor looks, too. */
 static void take_sockets(struct member *g, struct handoff_received *r)
 {
 	struct master *m = g->master;
 	char *name = text_of(&r->msg);
-	struct held_socket like = {
-		.opened_by = g->state == MEMBER_STARTING ? g->number : 0,
-	};
 
-	if (!name || !notify_name_valid(name) ||
-	    (g->state != MEMBER_STARTING && g != m->serving)) {
-		/* Opened in the moment of its end: its successor looks, too. */
-		free(name);
-		member_tell(g, HANDOFF_ACK);
-		return;
-	}
-	for (size_t i = 0; name && i < r->fd_count; i++) {
-		int error = held_add(&m->held, take_fd(&r->fds[i]), name,
-				     &like);
-
-		if (error < 0 && error != -EEXIST)
-			log_line(LOG_LEVEL_ERROR,
-				 "a socket of listener \"%s\" cannot be held: "
-				 "%s",
-				 name, strerror(-error));
-	}
+	for (size_t i = 0; name && i < r->fd_count; i++)
+		if (may_bring(g, name, r->fds[i]))
+			take_socket(g, name, take_fd(&r->fds[i]));
 	free(name);
 	member_tell(g, HANDOFF_ACK);
-	if (g->state != MEMBER_STARTING) {
-		held_store(&m->held);
-		master_use_control(m);
-		/* The one that is about to serve has not got them. */
-		if (m->candidate)
-			(void)master_reload(m);
-	}
+	if (g == m->candidate)
+		return;
+	held_store(&m->held);
+	/* The one that is about to serve was not passed them. */
+	if (g == m->serving && m->candidate)
+		(void)master_reload(m);
 }
 
 static void take_unclaimed(struct member *g, const struct handoff_msg *msg)
 {
-	for (size_t i = 0; i < msg->cookie_count; i++) {
-		struct held_socket *s;
-		uint64_t cookie;
+	struct master *m = g->master;
 
-		memcpy(&cookie, (const char *)msg->cookies + i * sizeof(cookie),
-		       sizeof(cookie));
-		s = held_find(&g->master->held, cookie);
-		if (s && !s->from_unit)
+	if (g != m->candidate && g != m->serving)
+		return;
+	for (size_t i = 0; i < msg->cookie_count; i++) {
+		struct held_socket *s = held_find(&m->held,
+						  handoff_cookie(msg, i));
+
+		if (!s || s->from_unit)
+			continue;
+		if (g == m->candidate)
+			s->disclaimed = true;
+		else if (!s->is_unix)
 			s->unclaimed_by = g->number;
 	}
-	if (g->state != MEMBER_STARTING)
-		master_close_unclaimed(g->master);
+	master_close_unclaimed(m);
 }
 
 static void take_prepared(struct member *g, const struct handoff_msg *msg)
@@ -104,7 +137,15 @@ static void take_prepared(struct member *g, const struct handoff_msg *msg)
 
 static void take_stopped(struct member *g)
 {
+	struct master *m = g->master;
+
 	g->stopped = true;
+	if (g == m->serving && !m->stopping) {
+		/* Somebody has told it to end: clients wait. */
+		m->serving = NULL;
+		g->state = MEMBER_DRAINING;
+		master_recover(m);
+	}
 	master_close_unclaimed(g->master);
 	master_close_when_stopped(g->master);
 }
@@ -130,9 +171,10 @@ static void take_message(struct member *g, struct handoff_received *r)
 		g->failure = text_of(&r->msg);
 		break;
 	case HANDOFF_ACCEPTING:
-		if (g != g->master->candidate)
+		if (g != g->master->candidate || g->dead)
 			break;
-		g->addresses = text_of(&r->msg);
+		free(g->addresses);
+		g->addresses = line_of(&r->msg);
 		master_candidate_accepts(g->master);
 		break;
 	case HANDOFF_STOPPED:
@@ -148,15 +190,19 @@ void member_pump(struct member *g)
 {
 	struct handoff_received *r = &g->master->received;
 
-	while (g->control.fd >= 0) {
+	/* Level-triggered: what is left brings the next event. */
+	for (int i = 0; i < PUMP_MAX && g->control.fd >= 0; i++) {
 		int n = handoff_receive(g->control.fd, r, false);
 
 		if (n == -EAGAIN)
 			return;
 		if (n == -EBADMSG) {
-			log_line(LOG_LEVEL_WARNING,
-				 "generation %u: a message makes no sense",
-				 g->number);
+			if (!g->babbles)
+				log_line(LOG_LEVEL_WARNING,
+					 "generation %u: a message makes no "
+					 "sense",
+					 g->number);
+			g->babbles = true;
 			continue;
 		}
 		if (n <= 0) {
@@ -197,12 +243,13 @@ static bool somebody_older_accepts(const struct master *m, uint32_t number)
 
 void master_close_unclaimed(struct master *m)
 {
+	/* One that is starting was passed them and may want them. */
+	if (m->candidate)
+		return;
 	for (size_t i = 0; i < m->held.count;) {
 		struct held_socket *s = &m->held.at[i];
-		bool starting = m->candidate &&
-				m->candidate->number == s->unclaimed_by;
 
-		if (s->unclaimed_by && !starting &&
+		if (s->unclaimed_by &&
 		    !somebody_older_accepts(m, s->unclaimed_by))
 			held_close(&m->held, s);
 		else
@@ -339,6 +386,7 @@ void master_reap(struct master *m)
 		if (pid == m->trial) {
 			master_tried(m, status);
 		} else if (g) {
+			g->dead = true;
 			member_pump(g); /* its last words */
 			bury(m, g, status);
 		}

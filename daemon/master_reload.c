@@ -88,9 +88,8 @@ static int start_with(struct master *m, const struct luggage *l, int pair[2])
 	pair[0] = -1;
 	m->last_number = s.number;
 	g->started_us = now_us();
-	g->started_ms = loop_now(m->loop);
-	if (m->serving)
-		g->settings = m->serving->settings;
+	if (m->served)
+		g->settings = m->settings;
 	m->candidate = g;
 	member_set_patience(g, g->settings.start_ms);
 	return 0;
@@ -173,9 +172,9 @@ static void go_on(struct master *m)
 {
 	if (m->stopping || m->candidate)
 		return;
-	if (m->reexec_wanted) {
+	if (m->reexec_wanted)
 		master_reexec(m);
-	} else if (m->reload_again) {
+	if (m->reload_again && !m->trial) {
 		m->reload_again = false;
 		begin_reload(m);
 	}
@@ -233,9 +232,14 @@ void master_candidate_accepts(struct master *m)
 	m->candidate = NULL;
 	m->serving = g;
 	m->served = true;
-	for (size_t i = 0; i < m->held.count; i++)
-		if (m->held.at[i].opened_by == g->number)
-			m->held.at[i].opened_by = 0;
+	m->settings = g->settings;
+	for (size_t i = 0; i < m->held.count; i++) {
+		struct held_socket *s = &m->held.at[i];
+
+		s->unclaimed_by = s->disclaimed || s->late ? g->number : 0;
+		s->disclaimed = s->late = false;
+		s->opened_by = 0;
+	}
 	master_use_control(m);
 	drain_others(m);
 	thin_out(m);
@@ -279,8 +283,7 @@ static void undo(struct master *m, uint32_t number)
 	for (size_t i = 0; i < m->held.count;) {
 		struct held_socket *s = &m->held.at[i];
 
-		if (s->unclaimed_by == number)
-			s->unclaimed_by = 0;
+		s->disclaimed = s->late = false;
 		if (s->opened_by == number && !s->is_unix &&
 		    is_listening(s->fd)) {
 			hand_over(m, s);
@@ -314,7 +317,10 @@ void master_candidate_failed(struct master *m, struct member *g,
 		/* One that failed in order has said why by itself. */
 		if (code < 0 || code == 127)
 			log_reason(g->number, why);
-		m->exit_code = code > 0 && code < 127 ? code : EXIT_FAILED;
+		/* What came from outside may not come again. */
+		m->exit_code = code < 0                 ? EXIT_KILLED
+			       : code > 0 && code < 127 ? code
+							: EXIT_FAILED;
 		loop_stop(m->loop);
 		return;
 	}

@@ -126,11 +126,14 @@ static bool read_member(struct master *m, const char *line)
 		   &number, &pid, &control, &segment, &state, &stopped,
 		   &started_us, &s.start_ms, &s.shutdown_ms, &s.watchdog_ms,
 		   &s.generations, &text) != 11 ||
-	    !text || control < 0)
+	    !text)
 		return false;
-	g = member_new(m, pid, control, number);
-	if (!g)
+	g = control < 0 ? NULL : member_new(m, pid, control, number);
+	if (!g) { /* it does not hear us any more */
+		(void)kill(pid, SIGKILL);
+		close_fd(&segment);
 		return false;
+	}
 	g->state = state == MEMBER_SERVING  ? MEMBER_SERVING
 		   : state == MEMBER_ENDING ? MEMBER_ENDING
 					    : MEMBER_DRAINING;
@@ -141,8 +144,12 @@ static bool read_member(struct master *m, const char *line)
 	g->addresses = strdup(line + text);
 	if (segment >= 0)
 		member_take_segment(g, segment);
-	if (g->state == MEMBER_SERVING)
+	if (g->state == MEMBER_SERVING) {
 		m->serving = g;
+		m->settings = s;
+	}
+	if (g->state == MEMBER_ENDING)
+		member_set_patience(g, 5000);
 	return g->addresses != NULL;
 }
 
@@ -293,6 +300,10 @@ void master_tried(struct master *m, int status)
 	m->trial = 0;
 	if (m->stopping)
 		return;
+	if (m->candidate) { /* of a crash: it must not be lost sight of */
+		m->reexec_wanted = true;
+		return;
+	}
 	if (status != 0) {
 		log_line(LOG_LEVEL_ERROR,
 			 "%s does not work (its --version fails): the program "

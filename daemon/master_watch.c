@@ -27,18 +27,21 @@
 static void look(struct member *g)
 {
 	const struct tcp_worker_counts *counts;
-	bool silent = false;
 	uint32_t count;
 
 	counts = segment_table(g->segment, "workers", sizeof(*counts), &count);
+	g->silent = 0;
 	for (uint32_t i = 0; i < g->workers; i++) {
 		int64_t tick = __atomic_load_n(&counts[i].tick_ms,
 					       __ATOMIC_RELAXED);
 
-		silent |= tick != 0 && tick == g->ticks[i];
+		if (tick == 0 || tick != g->ticks[i])
+			g->silences[i] = 0;
+		else if (g->silences[i] < UINT8_MAX)
+			g->silences[i]++;
 		g->ticks[i] = tick;
+		g->silent = max_size(g->silent, g->silences[i]);
 	}
-	g->silent = silent ? g->silent + 1 : 0;
 	if (g->silent <= LOOKS)
 		return;
 	log_line(LOG_LEVEL_ERROR,
@@ -46,12 +49,12 @@ static void look(struct member *g)
 		 "(timeouts.watchdog): killed",
 		 g->number, (intmax_t)g->settings.watchdog_ms);
 	(void)kill(g->pid, SIGKILL);
-	g->silent = 0;
+	memset(g->silences, 0, g->workers);
 }
 
 static int64_t look_interval(const struct member *g)
 {
-	if (!g->ticks || g->state == MEMBER_STARTING ||
+	if (!g->ticks || !g->silences || g->state == MEMBER_STARTING ||
 	    g->settings.watchdog_ms <= 0)
 		return 0;
 	return max_i64(g->settings.watchdog_ms / LOOKS, PACE_MIN_MS);
@@ -84,8 +87,9 @@ static void feed(struct master *m, int64_t now, int64_t *pace)
 	if (interval <= 0)
 		return;
 	*pace = min_i64(*pace, max_i64(interval / 2, PACE_MIN_MS));
-	/* Fed while somebody serves, or nobody should. */
-	if (!m->stopping && (!m->serving || m->serving->silent > 1))
+	/* Fed while somebody serves or is being started, or nobody should. */
+	if (!m->stopping && !m->serving && !m->candidate &&
+	    !timer_armed(&m->retry))
 		return;
 	if (now - m->watchdog_fed_ms < interval - *pace)
 		return;
@@ -157,7 +161,8 @@ void master_tick(struct timer *t)
 
 	look_at_all(m, now, &pace);
 	feed(m, now, &pace);
-	if (m->stopping && now - m->extended_ms >= EXTEND_EACH_MS) {
+	if (m->stopping && !m->drained &&
+	    now - m->extended_ms >= EXTEND_EACH_MS) {
 		m->extended_ms = now;
 		format_status(m, m->status, sizeof(m->status));
 		(void)notify_extend(EXTEND_US, m->status);

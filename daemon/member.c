@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define START_MS    30000 /* until a configuration says otherwise */
+#define START_MS    90000 /* until a configuration says otherwise */
 #define WORKERS_MAX 1024u /* more make no sense, whatever a segment says */
 
 /* --- Sending ------------------------------------------------------------ */
@@ -44,6 +44,7 @@ void member_take_segment(struct member *g, int fd)
 		return;
 	g->workers = (uint32_t)min_size(g->workers, WORKERS_MAX);
 	g->ticks = calloc(g->workers + 1, sizeof(*g->ticks));
+	g->silences = calloc(g->workers + 1, sizeof(*g->silences));
 }
 
 void member_close_control(struct member *g)
@@ -117,5 +118,6 @@ void member_free(struct member *g)
 	free(g->addresses);
 	free(g->failure);
 	free(g->ticks);
+	free(g->silences);
 	free(g);
 }

@@ -25,19 +25,21 @@ struct member {
 	struct timer patience; /* then it is killed */
 	enum member_state state;
 	bool prepared; /* and told to go */
+	bool dead;     /* only its last words are left */
+	bool babbles;  /* what it says makes no sense at times */
 	bool stopped;  /* accepts no more, its queues are empty */
 	uint32_t number;
 	pid_t pid;
 	int64_t started_us; /* CLOCK_REALTIME */
-	int64_t started_ms; /* CLOCK_MONOTONIC */
 	struct handoff_settings settings;
 	struct segment *segment;
 	char *addresses; /* once it accepts */
 	char *failure;   /* HANDOFF_FAILED's text */
 	uint32_t workers;
 	int64_t *ticks;    /* last seen, one a worker */
+	uint8_t *silences; /* looks in a row at which it had not ticked */
 	int64_t looked_ms; /* at them */
-	unsigned silent;   /* looks in a row at which a worker had not ticked */
+	unsigned silent;   /* the greatest of these */
 };
 
 /*

@@ -28,6 +28,7 @@ enum {
 	EXIT_OK = 0,
 	EXIT_FAILED = 1, /* configuration or start */
 	EXIT_USAGE = 2,
+	EXIT_KILLED = 75, /* the first generation, by a signal or the clock */
 };
 
 /*

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define WORKERS_MAX 1024u /* more make no sense, whatever a segment says */
+
 int siblings_init(struct siblings *ret, struct adopt *a)
 {
 	struct siblings s = { .list = calloc(a->count + 1, sizeof(*s.list)) };
@@ -55,7 +57,7 @@ static uint64_t active_in(const struct segment *s)
 	uint32_t count;
 
 	w = segment_table(s, "workers", sizeof(*w), &count);
-	for (uint32_t i = 0; w && i < count; i++)
+	for (uint32_t i = 0; w && i < min_size(count, WORKERS_MAX); i++)
 		sum += __atomic_load_n(&w[i].active, __ATOMIC_RELAXED);
 	return sum;
 }

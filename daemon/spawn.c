@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #define FIRST_FD 3 /* SD_LISTEN_FDS_START */
@@ -120,15 +121,29 @@ static int place_descriptors(const struct spawn *s)
 	return 0;
 }
 
+/* All descriptors are there three times for a moment. */
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+	    limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 NO_RETURN static void be_the_child(const struct spawn *s)
 {
-	/* Before anything is moved: the way to report a failure. */
-	int report = fcntl(s->control, F_DUPFD_CLOEXEC,
-			   FIRST_FD + (int)(2 * s->count) + 2);
+	int report = -1;
 	struct handoff_msg m = { .type = HANDOFF_FAILED };
 	char text[PATH_MAX + 128];
 	int r = set_environment(s);
 
+	raise_limit();
+	/* Before anything is moved: the way to report a failure. */
+	report = fcntl(s->control, F_DUPFD_CLOEXEC,
+		       FIRST_FD + (int)(2 * s->count) + 2);
 	if (r == 0)
 		r = place_descriptors(s);
 	if (r == 0) {

@@ -11,16 +11,7 @@ from lib.client import dial, echoes, read_to_end, tunnel
 from lib.daemon import Daemon, parse_ready
 from lib.dns import SILENT, DnsServer
 from lib.origin import Listener, Origin, Silent, echo
-
-
-def refuses(address):
-    try:
-        dial(address, 2).close()
-        return False
-    except ConnectionRefusedError:
-        return True
-    except OSError:  # it was in the queue when that was closed
-        return False
+from lib.serving import refused
 
 
 @valgrind
@@ -62,7 +53,7 @@ def test_sigterm_lets_tunnels_finish(t):
     with tunnel(d.address, o.target) as s:
         assert echoes(s)
         d.signal(signal.SIGTERM)
-        eventually(lambda: refuses(d.address), said='no new clients')
+        eventually(lambda: refused(d.address), said='no new clients')
         for _ in range(10):
             assert echoes(s, client.noise(20000))
         assert d.process.poll() is None
@@ -76,7 +67,7 @@ def test_sigterm_lets_a_handshake_finish(t):
     with dial(d.address) as s:
         client.socks5_greet(s)
         d.signal(signal.SIGTERM)
-        eventually(lambda: refuses(d.address), said='no new clients')
+        eventually(lambda: refused(d.address), said='no new clients')
         s.sendall(client.socks5_request(*o.target))
         same(client.socks5_reply(s).code, client.SUCCEEDED)
         assert echoes(s)
@@ -112,7 +103,7 @@ def test_a_second_signal_ends_at_once(t, second):
     with tunnel(d.address, o.target) as s:
         assert echoes(s)
         d.signal(signal.SIGTERM)
-        eventually(lambda: refuses(d.address))
+        eventually(lambda: refused(d.address))
         assert d.process.poll() is None
         d.signal(second)
         d.wait_exit(0, 3)
