@@ -334,11 +334,11 @@ static void bury(struct master *m, struct member *g, int status)
 	bool was_serving = g == m->serving;
 	bool was_candidate = g == m->candidate;
 
-	/* Out of the list first: the next one must not inherit of it. */
-	list_remove(&g->link);
 	if (g->segment)
 		table_totals_add(&m->carried, g->segment, false);
 	tell_gone(m, g->number);
+	/* Out of the list now: the next one must not inherit of it. */
+	list_remove(&g->link);
 	if (was_candidate) {
 		char how[64];
 

@@ -14,7 +14,7 @@
 
 int siblings_init(struct siblings *ret, struct adopt *a)
 {
-	struct siblings s = { .list = calloc(a->count + 1, sizeof(*s.list)) };
+	struct siblings s = { .list = calloc(a->count + 1, sizeof(void *)) };
 	int fd;
 
 	if (!s.list)

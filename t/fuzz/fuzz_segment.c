@@ -107,7 +107,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	ASSERT(r == 0 || r == -EBADMSG);
 	if (r == 0) {
 		read_all(s);
-		memset(own, 0xff, min_size(size, 1088));
+		if (own)
+			memset(own, 0xff, min_size(size, 1088));
 		read_all(s);
 		segment_free(s);
 	}
