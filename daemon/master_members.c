@@ -13,7 +13,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#define PUMP_MAX 64 /* messages a turn */
+#define PUMP_MAX      64   /* messages a turn */
+#define ADDRESSES_MAX 1023 /* bytes of HANDOFF_ACCEPTING's text */
 
 /* --- Sending ------------------------------------------------------------ */
 
@@ -40,10 +41,14 @@ static char *text_of(const struct handoff_msg *msg)
 	return text ? text : strdup("");
 }
 
-/* The same as one line: it goes where lines have a meaning. */
+/*
+ * The same as one line of a bounded length: it goes where lines have a
+ * meaning, and where a longer one would be read as two.
+ */
 static char *line_of(const struct handoff_msg *msg)
 {
-	char *text = text_of(msg);
+	char *text = strndup((const char *)msg->text.at,
+			     min_size(msg->text.len, ADDRESSES_MAX));
 
 	for (char *at = text; at && *at; at++)
 		if ((unsigned char)*at < ' ')
