@@ -1,12 +1,12 @@
 /*
  * Listening sockets that were made elsewhere: which are taken, who joins them,
- * and what becomes of their options.
+ * and what becomes of their listener_options.
  */
 #include "core/listen_sock.h"
 
 #include "core/listener.h"
 #include "core/sock.h"
-#include "t/unit/bound.h"
+#include "t/unit/listener_at.h"
 #include "t/unit/suite.h"
 #include "t/unit/tcp_pair.h"
 
@@ -15,41 +15,10 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 
-static struct tcp_listener *listener;
-static struct tcp_listen_options options;
-
-static void teardown(void)
-{
-	listener_free(listener);
-	listener = NULL;
-}
-
-static void bind_at(const char *text, unsigned count)
-{
-	struct addr a = addr_at(text);
-
-	ck_assert_int_eq(listener_new(&listener, &a, &options, count), 0);
-}
-
-static void open_at(const char *text, unsigned count)
-{
-	bind_at(text, count);
-	ck_assert_int_eq(listener_listen(listener), 0);
-}
-
-static int open_in_vain(const struct addr *a)
-{
-	struct tcp_listener *l = NULL;
-	int r = listener_new(&l, a, &options, 2);
-
-	ck_assert_ptr_null(l);
-	return r;
-}
-
 static void adopt(const int *fd, size_t count)
 {
-	options.adopted = fd;
-	options.adopted_count = count;
+	listener_options.adopted = fd;
+	listener_options.adopted_count = count;
 }
 
 START_TEST(adopted_sockets_come_first_and_others_join_them)
@@ -77,7 +46,7 @@ START_TEST(adopted_sockets_come_first_and_others_join_them)
 		ck_assert(fcntl(got[i], F_GETFL) & O_NONBLOCK);
 		ck_assert_int_eq(fcntl(got[i], F_GETFD), FD_CLOEXEC);
 	}
-	teardown();
+	listener_teardown();
 	ck_assert(!fd_is_open(fd[0]) && !fd_is_open(fd[1]));
 }
 END_TEST
@@ -165,12 +134,12 @@ START_TEST(an_adopted_socket_gets_its_options_anew_when_it_listens)
 
 	ck_assert_int_eq(listen(fd, 5), 0);
 	adopt(&fd, 1);
-	options.nodelay = options.keepalive = true;
-	options.keepalive_idle_ms = 61000;
-	options.keepalive_count = 5;
-	options.user_timeout_ms = 23456;
-	options.fastopen = 16;
-	options.defer_accept_ms = 3000;
+	listener_options.nodelay = listener_options.keepalive = true;
+	listener_options.keepalive_idle_ms = 61000;
+	listener_options.keepalive_count = 5;
+	listener_options.user_timeout_ms = 23456;
+	listener_options.fastopen = 16;
+	listener_options.defer_accept_ms = 3000;
 	bind_at("127.0.0.1:0", 1);
 	/* Not before: an older process may serve with it. */
 	ck_assert_int_eq(sock_get(fd, IPPROTO_TCP, TCP_NODELAY), 0);
@@ -221,7 +190,7 @@ START_TEST(what_is_wanted_no_more_goes_back_to_the_systems_default)
 	ck_assert_int_eq(listen(fd, 5), 0);
 	ck_assert_int_eq(backlog_of(fd), 5);
 	adopt(&fd, 1);
-	options.backlog = 7;
+	listener_options.backlog = 7;
 	open_at("127.0.0.1:0", 1);
 	for (size_t i = 0; i < ARRAY_SIZE(old); i++)
 		ck_assert_int_eq(sock_get(fd, old[i].level, old[i].name),
@@ -265,7 +234,7 @@ int main(void)
 	Suite *s = suite_create("listen_sock");
 	TCase *t = tcase_create("all");
 
-	tcase_add_checked_fixture(t, NULL, teardown);
+	tcase_add_checked_fixture(t, NULL, listener_teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, adopted_sockets_come_first_and_others_join_them);
 	tcase_add_test(

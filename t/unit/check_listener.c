@@ -3,7 +3,7 @@
  */
 #include "core/listener.h"
 
-#include "t/unit/bound.h"
+#include "t/unit/listener_at.h"
 #include "t/unit/suite.h"
 #include "t/unit/tcp_pair.h"
 
@@ -12,37 +12,6 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
-
-static struct tcp_listener *listener;
-static struct tcp_listen_options options;
-
-static void teardown(void)
-{
-	listener_free(listener);
-	listener = NULL;
-}
-
-static void bind_at(const char *text, unsigned count)
-{
-	struct addr a = addr_at(text);
-
-	ck_assert_int_eq(listener_new(&listener, &a, &options, count), 0);
-}
-
-static void open_at(const char *text, unsigned count)
-{
-	bind_at(text, count);
-	ck_assert_int_eq(listener_listen(listener), 0);
-}
-
-static int open_in_vain(const struct addr *a)
-{
-	struct tcp_listener *l = NULL;
-	int r = listener_new(&l, a, &options, 2);
-
-	ck_assert_ptr_null(l);
-	return r;
-}
 
 /* A connection to the listener, as it is accepted; the dialled end in *far. */
 static int accepted(int *far)
@@ -98,7 +67,7 @@ START_TEST(a_port_in_use_is_refused_though_its_owner_would_share)
 	a = listener->addr;
 	/* A second daemon would join the group in silence. */
 	ck_assert_int_eq(open_in_vain(&a), -EADDRINUSE);
-	options.alone = true;
+	listener_options.alone = true;
 	ck_assert_int_eq(open_in_vain(&a), -EADDRINUSE);
 	a = addr_at("0.0.0.0");
 	a.port = listener->addr.port;
@@ -117,8 +86,8 @@ START_TEST(a_port_is_free_again_after_the_end)
 	near = accepted(&far);
 	close_fd(&near);
 	close_fd(&far);
-	teardown();
-	ck_assert_int_eq(listener_new(&listener, &a, &options, 2), 0);
+	listener_teardown();
+	ck_assert_int_eq(listener_new(&listener, &a, &listener_options, 2), 0);
 	ck_assert_int_eq(listener_listen(listener), 0);
 	ck_assert_uint_eq(listener->addr.port, a.port);
 }
@@ -148,7 +117,7 @@ START_TEST(of_two_that_are_bound_one_listens)
 
 	bind_at("127.0.0.1:0", 2);
 	a = listener->addr;
-	ck_assert_int_eq(listener_new(&other, &a, &options, 2), 0);
+	ck_assert_int_eq(listener_new(&other, &a, &listener_options, 2), 0);
 	ck_assert_int_eq(listener_listen(listener), 0);
 	ck_assert_int_eq(listener_listen(other), -EADDRINUSE);
 	listener_free(other);
@@ -164,7 +133,7 @@ END_TEST
 
 START_TEST(a_listener_alone_has_one_socket_that_nobody_joins)
 {
-	options.alone = true;
+	listener_options.alone = true;
 	open_at("127.0.0.1:0", 4);
 	ck_assert_uint_eq(listener->count, 1);
 	ck_assert_int_eq(sock_get(listener->fd[0], SOL_SOCKET, SO_REUSEPORT),
@@ -184,7 +153,7 @@ END_TEST
 
 START_TEST(with_freebind_it_need_not_be_ours)
 {
-	options.freebind = true;
+	listener_options.freebind = true;
 	open_at("203.0.113.77:0", 1);
 	ck_assert_uint_ne(listener->addr.port, 0);
 }
@@ -194,7 +163,7 @@ START_TEST(a_device_that_does_not_exist_is_refused)
 {
 	struct addr a = addr_at("127.0.0.1:0");
 
-	options.device = "no-such-if";
+	listener_options.device = "no-such-if";
 	ck_assert_int_eq(open_in_vain(&a), -ENODEV);
 }
 END_TEST
@@ -206,11 +175,11 @@ START_TEST(with_v6only_both_families_have_a_port_each)
 	struct tcp_listener *six;
 	struct addr a;
 
-	options.v6only = true;
+	listener_options.v6only = true;
 	open_at("0.0.0.0:0", 2);
 	a = addr_at("[::]:0");
 	a.port = listener->addr.port;
-	ck_assert_int_eq(listener_new(&six, &a, &options, 2), 0);
+	ck_assert_int_eq(listener_new(&six, &a, &listener_options, 2), 0);
 	ck_assert_int_eq(listener_listen(six), 0);
 	ck_assert_int_eq(sock_get(six->fd[0], IPPROTO_IPV6, IPV6_V6ONLY), 1);
 	listener_free(six);
@@ -240,12 +209,14 @@ START_TEST(options_are_inherited_by_what_is_accepted)
 {
 	int near, far;
 
-	options = (struct tcp_listen_options){ .nodelay = true,
-					       .keepalive = true,
-					       .keepalive_idle_ms = 61000,
-					       .keepalive_interval_ms = 10500,
-					       .keepalive_count = 5,
-					       .user_timeout_ms = 23456 };
+	listener_options = (struct tcp_listen_options){
+		.nodelay = true,
+		.keepalive = true,
+		.keepalive_idle_ms = 61000,
+		.keepalive_interval_ms = 10500,
+		.keepalive_count = 5,
+		.user_timeout_ms = 23456
+	};
 	open_at("127.0.0.1:0", 1);
 	near = accepted(&far);
 	ck_assert_int_eq(sock_get(near, IPPROTO_TCP, TCP_NODELAY), 1);
@@ -284,8 +255,8 @@ END_TEST
 
 START_TEST(fast_open_and_deferred_accept_are_set)
 {
-	options.fastopen = 16;
-	options.defer_accept_ms = 1;
+	listener_options.fastopen = 16;
+	listener_options.defer_accept_ms = 1;
 	open_at("127.0.0.1:0", 1);
 	ck_assert_int_eq(sock_get(listener->fd[0], IPPROTO_TCP, TCP_FASTOPEN),
 			 16);
@@ -298,7 +269,7 @@ START_TEST(the_device_name_is_copied)
 {
 	char device[] = "lo";
 
-	options.device = device;
+	listener_options.device = device;
 	open_at("127.0.0.1:0", 1);
 	device[0] = 'x';
 	ck_assert_str_eq(listener->options.device, "lo");
@@ -379,7 +350,7 @@ int main(void)
 	Suite *s = suite_create("listener");
 	TCase *t = tcase_create("all");
 
-	tcase_add_checked_fixture(t, NULL, teardown);
+	tcase_add_checked_fixture(t, NULL, listener_teardown);
 	tcase_set_timeout(t, 60);
 	add_tests(t);
 	suite_add_tcase(s, t);

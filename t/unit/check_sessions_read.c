@@ -3,6 +3,7 @@
  * and when it was broken into.
  */
 #include "daemon/proxy/sessions.h"
+#include "t/unit/session_records.h"
 #include "t/unit/suite.h"
 
 #include <check.h>
@@ -19,44 +20,6 @@
 #endif
 #endif
 
-#define GENERATION 12
-
-static struct sessions *all;
-static struct session *slots;
-static uint32_t slot_count;
-
-static void make(unsigned workers, size_t per_worker)
-{
-	ck_assert_int_eq(
-		sessions_new(&all, workers, per_worker, NULL, GENERATION), 0);
-}
-
-/* The same in an array that readers know. */
-static void make_shared(unsigned workers, size_t per_worker)
-{
-	slot_count = sessions_slots(workers, per_worker);
-	slots = calloc(slot_count, sizeof(*slots));
-	ck_assert_ptr_nonnull(slots);
-	ck_assert_int_eq(
-		sessions_new(&all, workers, per_worker, slots, GENERATION), 0);
-}
-
-static void teardown(void)
-{
-	sessions_free(all);
-	free(slots);
-	all = NULL;
-	slots = NULL;
-}
-
-static struct session *open_slot(unsigned worker)
-{
-	struct session *s = sessions_open(all, worker);
-
-	ck_assert_ptr_nonnull(s);
-	return s;
-}
-
 static char name[256];
 
 static void set_host(struct session *s, size_t len)
@@ -64,7 +27,7 @@ static void set_host(struct session *s, size_t len)
 	for (size_t i = 0; i < sizeof(name); i++)
 		name[i] = (char)('a' + i % 26);
 	session_begin(s);
-	sessions_set_host(all, s,
+	sessions_set_host(records, s,
 			  (struct span){ .at = (uint8_t *)name, .len = len });
 	session_end(s);
 }
@@ -73,7 +36,7 @@ START_TEST(a_record_that_is_being_written_cannot_be_read)
 {
 	struct session *s, copy;
 
-	make(1, 10);
+	records_make(1, 10);
 	s = open_slot(0);
 	ck_assert(session_read(s, &copy));
 	ck_assert_mem_eq(&copy, s, sizeof(copy));
@@ -81,7 +44,7 @@ START_TEST(a_record_that_is_being_written_cannot_be_read)
 	ck_assert(!session_read(s, &copy));
 	session_end(s);
 	ck_assert(session_read(s, &copy));
-	sessions_close(all, s);
+	sessions_close(records, s);
 }
 END_TEST
 
@@ -89,7 +52,7 @@ START_TEST(a_count_that_begins_anew_is_not_that_of_an_unused_slot)
 {
 	struct session *s, copy;
 
-	make(1, 10);
+	records_make(1, 10);
 	s = open_slot(0);
 	s->sequence = UINT32_MAX - 3;
 	for (int i = 0; i < 4; i++) {
@@ -125,7 +88,7 @@ START_TEST(a_walk_finds_each_record_once)
 {
 	struct session *s[4][25];
 
-	make_shared(4, 25);
+	records_make_shared(4, 25);
 	ck_assert_uint_eq(walk(4, false), 0);
 	for (unsigned w = 0; w < 4; w++)
 		for (unsigned i = 0; i < 25; i++) {
@@ -136,7 +99,7 @@ START_TEST(a_walk_finds_each_record_once)
 	ck_assert_uint_eq(walk(4, true), 100);
 	for (unsigned w = 0; w < 4; w++)
 		for (unsigned i = 0; i < 25; i += 2)
-			sessions_close(all, s[w][i]);
+			sessions_close(records, s[w][i]);
 	ck_assert_uint_eq(walk(4, false), 48);
 }
 END_TEST
@@ -144,7 +107,7 @@ END_TEST
 START_TEST(a_walk_leaves_unused_memory_alone)
 {
 	/* What is not zero behind an unused slot is never looked at. */
-	make_shared(2, 100);
+	records_make_shared(2, 100);
 	(void)open_slot(1);
 	slots[5].sequence = 2;
 	slots[5].state = SESSION_RELAY;
@@ -156,7 +119,7 @@ END_TEST
 
 START_TEST(a_walk_without_slots_or_workers_ends)
 {
-	make_shared(2, 10);
+	records_make_shared(2, 10);
 	(void)open_slot(0);
 	slot_count = 1;
 	ck_assert_uint_eq(walk(2, false), 0);
@@ -173,7 +136,7 @@ START_TEST(a_record_that_the_dead_were_writing_is_found)
 {
 	struct session *s;
 
-	make_shared(1, 10);
+	records_make_shared(1, 10);
 	(void)open_slot(0);
 	s = open_slot(0);
 	(void)open_slot(0);
@@ -186,7 +149,7 @@ END_TEST
 
 START_TEST(a_writer_that_never_ends_a_change_does_not_hold_a_walk_up)
 {
-	make_shared(1, 20000);
+	records_make_shared(1, 20000);
 	for (uint32_t i = 1; i < slot_count; i++) {
 		slots[i].sequence = 1;
 		slots[i].state = SESSION_RELAY;
@@ -211,7 +174,7 @@ START_TEST(records_of_arbitrary_bytes_do_no_harm)
 {
 	uint32_t seed = 1;
 
-	make_shared(2, 100);
+	records_make_shared(2, 100);
 	for (int round = 0; round < 40; round++) {
 		struct session_walk w;
 		struct session copy;
@@ -244,7 +207,7 @@ START_TEST(a_reader_gets_the_whole_name)
 {
 	char out[SESSION_NAME_BYTES];
 
-	make_shared(1, 10);
+	records_make_shared(1, 10);
 	for (size_t len = 0; len <= 255; len++) {
 		struct session *s = open_slot(0), copy;
 
@@ -268,7 +231,7 @@ START_TEST(a_reader_gets_the_whole_name)
 		}
 		ck_assert_uint_eq(
 			session_host(&copy, slots, slot_count, out, 0), 0);
-		sessions_close(all, s);
+		sessions_close(records, s);
 	}
 }
 END_TEST
@@ -278,11 +241,11 @@ START_TEST(a_tail_that_is_anothers_by_now_is_left_out)
 	char out[SESSION_NAME_BYTES];
 	struct session *s, *other, copy;
 
-	make_shared(1, 10);
+	records_make_shared(1, 10);
 	s = open_slot(0);
 	set_host(s, 200);
 	ck_assert(session_read(s, &copy));
-	sessions_close(all, s);
+	sessions_close(records, s);
 	ck_assert_uint_eq(
 		session_host(&copy, slots, slot_count, out, sizeof(out)),
 		SESSION_HOST_BYTES);
@@ -293,7 +256,7 @@ START_TEST(a_tail_that_is_anothers_by_now_is_left_out)
 	ck_assert_uint_eq(
 		session_host(&copy, slots, slot_count, out, sizeof(out)),
 		SESSION_HOST_BYTES);
-	sessions_close(all, s == &slots[copy.more] ? s : other);
+	sessions_close(records, s == &slots[copy.more] ? s : other);
 	set_host(s == &slots[copy.more] ? other : s, 200);
 	ck_assert_int_eq(slots[copy.more].state, SESSION_MORE);
 	ck_assert_uint_eq(
@@ -331,7 +294,7 @@ START_TEST(a_reader_beside_the_writer_never_sees_half_a_change)
 	pthread_t reader;
 	void *reads;
 
-	make(1, 10);
+	records_make(1, 10);
 	s = open_slot(0);
 	ck_assert_int_eq(pthread_create(&reader, NULL, read_along, s), 0);
 	for (uint64_t i = 0; i < 300000; i++) {
@@ -344,7 +307,7 @@ START_TEST(a_reader_beside_the_writer_never_sees_half_a_change)
 	atomic_store(&done, true);
 	ck_assert_int_eq(pthread_join(reader, &reads), 0);
 	ck_assert_msg(reads != NULL, "a reader saw half a change");
-	sessions_close(all, s);
+	sessions_close(records, s);
 }
 END_TEST
 
@@ -355,7 +318,7 @@ int main(void)
 	Suite *s = suite_create("sessions_read");
 	TCase *t = tcase_create("all");
 
-	tcase_add_checked_fixture(t, NULL, teardown);
+	tcase_add_checked_fixture(t, NULL, records_teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_record_that_is_being_written_cannot_be_read);
 	tcase_add_test(t,
