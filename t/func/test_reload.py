@@ -91,7 +91,7 @@ def test_a_listener_that_is_removed_refuses_but_keeps_its_tunnels(t):
         d.reload({'listeners': [first]}, rebase=False)
         same(d.addresses, [d.at('127.0.0.1')])
         eventually(lambda: refused(gone), said=f'{gone} refuses')
-        same(proc.listening(d.pid, gone[1]), set())
+        same(proc.listening(d.pid, gone), set())
         assert echoes(s)
         served(d, o, 10)
     d.wait_alone()
@@ -121,9 +121,9 @@ def test_names_may_be_swapped(t):
     d = Daemon(t, {'listeners': [one, two]})
     o = Origin(t, echo)
     first, second = d.addresses
-    before = inodes(d, first[1]), inodes(d, second[1])
+    before = inodes(d, first), inodes(d, second)
     d.reload({'listeners': [{**one, 'name': 'two'}, {**two, 'name': 'one'}]})
-    same((inodes(d, first[1]), inodes(d, second[1])), before)
+    same((inodes(d, first), inodes(d, second)), before)
     served(d, o, 1, first)
     d.wait_access(listener='two')
     served(d, o, 1, second)
@@ -375,16 +375,16 @@ def test_addresses_of_an_interface_are_those_of_the_reload(t):
 
 @netns
 def test_an_optional_address_that_came_late_is_handed_on(t):
-    port = unused_port()
+    late = ('10.88.0.1', unused_port())
     d = Daemon(t, {'listeners': [
         conf.listener(), conf.listener(
-            name='late', address=[f'10.88.0.1:{port}'], optional=True)]})
+            name='late', address=[f'10.88.0.1:{late[1]}'], optional=True)]})
     o = Origin(t, echo)
     net.dummy('dum0', '10.88.0.1/24')
-    eventually(lambda: inodes(d, port), 10, 'the late address is open')
-    before = inodes(d, port)
-    served(d, o, 5, ('10.88.0.1', port))
+    eventually(lambda: inodes(d, late), 10, 'the late address is open')
+    before = inodes(d, late)
+    served(d, o, 5, late)
     d.reload(rebase=True)
-    same(inodes(d, port), before)
-    served(d, o, 5, ('10.88.0.1', port))
+    same(inodes(d, late), before)
+    served(d, o, 5, late)
     d.assert_polled()

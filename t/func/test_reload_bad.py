@@ -122,7 +122,7 @@ def test_a_new_port_of_a_file_that_is_bad_is_not_left_open(t):
         d.write({'listeners': [first, more, conf.listener(
             name='taken', address=[f'127.0.0.1:{o.port}'])]})
         d.reload(fails=rf':{o.port}\b')
-        same(proc.listening(d.pid, port), set())
+        same(proc.listening(d.pid, ('127.0.0.1', port)), set())
         assert refused(('127.0.0.1', port))
     d.wait_master_rest()
     d.reload({'listeners': [first, more]})

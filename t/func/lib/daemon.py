@@ -270,10 +270,10 @@ class Daemon:
         """
         def lost():
             polled = proc.polled(self.worker)
-            return {port: sockets for _, port in self.addresses
-                    if (sockets := proc.listening(self.pid, port) - polled)}
-        for _, port in self.addresses:
-            assert proc.listening(self.pid, port), f'{port} is closed'
+            return {a: sockets for a in self.addresses
+                    if (sockets := proc.listening(self.pid, a) - polled)}
+        for a in self.addresses:
+            assert proc.listening(self.pid, a), f'{a} is closed'
         eventually(lambda: not lost(), 5,
                    lambda: f'nobody accepts from {lost()}')
 

@@ -3,6 +3,8 @@ import collections
 import os
 import re
 import signal
+import socket
+import struct
 
 
 def threads(pid):
@@ -126,9 +128,21 @@ def kill(*pids, signo=signal.SIGKILL):
 INODE = re.compile(r'socket:\[(\d+)\]')
 
 
-def listening(pid, port=None):
-    """Inodes of the TCP sockets that listen in the namespace of `pid`."""
+def table_form(host, port):
+    """An address as /proc/net/tcp and tcp6 write it: words of the host."""
+    family = socket.AF_INET6 if ':' in host else socket.AF_INET
+    packed = socket.inet_pton(family, host)
+    words = struct.unpack(f'={len(packed) // 4}I', packed)
+    return ''.join(f'{w:08X}' for w in words) + f':{port:04X}'
+
+
+def listening(pid, address=None):
+    """Inodes of the TCP sockets that listen in the namespace of `pid`.
+
+    On one address: its port alone may be another test's on another host.
+    """
     found = set()
+    wanted = address and table_form(*address)
     for name in ('tcp', 'tcp6'):
         with open(f'/proc/{pid}/net/{name}', encoding='ascii') as f:
             next(f)
@@ -136,8 +150,7 @@ def listening(pid, port=None):
                 part = line.split()
                 if part[3] != '0A':
                     break  # they come first; others may be many thousands
-                if port is None or int(part[1].rpartition(':')[2],
-                                       16) == port:
+                if wanted in (None, part[1]):
                     found.add(int(part[9]))
     return found
 

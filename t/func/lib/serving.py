@@ -25,8 +25,8 @@ def refused(address):
         return False
 
 
-def inodes(d, port=None):
-    return proc.listening(d.pid, port or d.address[1])
+def inodes(d, address=None):
+    return proc.listening(d.pid, address or d.address)
 
 
 def fixed(**changes):
