@@ -71,7 +71,7 @@ static void check_endpoint(struct check *k, size_t l, size_t i)
 {
 	const struct conf_listener *b = &k->c->listeners[l];
 	const struct conf_endpoint *y = &b->address.at[i];
-	char text[ADDR_STRLEN];
+	char text[TCPSERVER_ADDR_STRLEN];
 
 	for (size_t m = 0; m <= l; m++) {
 		const struct conf_listener *a = &k->c->listeners[m];

@@ -36,8 +36,8 @@ static bool looks_like_address(const char *text)
 static int refuse_host_bits(const char *text, char *why)
 {
 	const char *slash = strchr(text, '/');
-	char host[ADDR_STRLEN], net[ADDR_STRLEN];
-	struct addr a;
+	char host[TCPSERVER_ADDR_STRLEN], net[TCPSERVER_ADDR_STRLEN];
+	struct tcp_addr a;
 	uint16_t bits;
 	unsigned skip;
 
@@ -225,7 +225,7 @@ int conf_endpoint_parse(struct conf_endpoint *ret, size_t *ret_len,
 
 	*ret = (struct conf_endpoint){ 0 };
 	*ret_len = 0;
-	if (addr_parse(&ret->addr, text, default_port) == 0)
+	if (tcp_addr_parse(&ret->addr, text, default_port) == 0)
 		return 0;
 	if (!colon && default_port < 0)
 		return refuse(why,
@@ -254,7 +254,7 @@ int conf_endpoint_parse(struct conf_endpoint *ret, size_t *ret_len,
 	if (!is_interface(text, len))
 		return refuse(why, "'" SHOWN "' is no address or interface",
 			      text);
-	ret->addr = (struct addr){ .family = AF_UNSPEC, .port = port };
+	ret->addr = (struct tcp_addr){ .family = AF_UNSPEC, .port = port };
 	ret->interface = text;
 	*ret_len = len;
 	return 0;
@@ -299,7 +299,7 @@ char *conf_endpoint_format(const struct conf_endpoint *e, bool port, char *out,
 	else if (e->interface)
 		(void)snprintf(out, size, "%s", e->interface);
 	else if (port)
-		return addr_format(&e->addr, out, size);
+		return tcp_addr_format(&e->addr, out, size);
 	else
 		return addr_format_ip(&e->addr, out, size);
 	return out;

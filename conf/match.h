@@ -41,7 +41,7 @@ struct conf_ports {
 
 /* An address, or the interface whose addresses are meant. */
 struct conf_endpoint {
-	struct addr addr;      /* AF_UNSPEC with an interface; port is valid */
+	struct tcp_addr addr;  /* AF_UNSPEC with an interface; port is valid */
 	const char *interface; /* NULL: addr says it */
 };
 

@@ -23,7 +23,7 @@
 static void handle(void *arg)
 {
 	struct tcp_conn *c = arg;
-	struct tcp_listener *l = c->owner.listener;
+	struct tcp_listener *l = c->listener;
 	struct worker *w = container_of(net_self(), struct worker, net);
 
 	count_add(&w->counts->tasks, 1);
@@ -37,7 +37,7 @@ static void handle(void *arg)
 
 static void unhandled(struct tcp_conn *c, int r)
 {
-	struct tcp_listener *l = c->owner.listener;
+	struct tcp_listener *l = c->silent ? c->owner.listener : c->listener;
 
 	if (l->options.unhandled)
 		l->options.unhandled(c, r, l->ctx);
@@ -69,7 +69,7 @@ static void stayed_silent(struct timer *t)
 	unhandled(container_of(t, struct tcp_conn, silence), -ETIMEDOUT);
 }
 
-static void begin(struct acceptor *a, int fd, const struct addr *peer,
+static void begin(struct acceptor *a, int fd, const struct tcp_addr *peer,
 		  uint16_t tag)
 {
 	struct tcp_listener *l = a->listener;
@@ -80,7 +80,7 @@ static void begin(struct acceptor *a, int fd, const struct addr *peer,
 		count_add(&a->worker->counts->rejected, 1);
 		return;
 	}
-	c->owner.listener = l;
+	c->listener = l;
 	c->tag = tag;
 	c->accepted = c->handshaking = true;
 	count_add(&a->worker->counts->accepted, 1);
@@ -90,6 +90,7 @@ static void begin(struct acceptor *a, int fd, const struct addr *peer,
 		start_handler(c);
 		return;
 	}
+	c->owner.listener = l;
 	if (conn_await_first_byte(c, c->started_ms + l->options.first_byte_ms,
 				  first_byte, stayed_silent) < 0)
 		unhandled(c, -ENOMEM);
@@ -195,7 +196,7 @@ static bool too_many_handshakes(const struct acceptor *a)
 				max_size(limit / workers, 1);
 }
 
-static int admit(const struct tcp_listener *l, const struct addr *peer)
+static int admit(const struct tcp_listener *l, const struct tcp_addr *peer)
 {
 	return l->options.admit ? l->options.admit(peer, l->ctx) : 0;
 }
@@ -205,7 +206,7 @@ static int accept_one(struct acceptor *a)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);
-	struct addr peer;
+	struct tcp_addr peer;
 	int fd, tag;
 
 	if (!server_admit(a->worker->server))
@@ -226,7 +227,7 @@ static int accept_one(struct acceptor *a)
 		reject(a, fd);
 		return 0;
 	}
-	addr_from_sockaddr(&peer, (const struct sockaddr *)&ss);
+	tcp_addr_from_sockaddr(&peer, (const struct sockaddr *)&ss);
 	addr_unmap(&peer);
 	tag = admit(a->listener, &peer);
 	if (tag < 0) {

@@ -11,10 +11,10 @@
 static const uint8_t mapped_head[12] = { 0, 0, 0, 0, 0,    0,
 					 0, 0, 0, 0, 0xff, 0xff };
 
-void addr_set(struct addr *a, sa_family_t family, const uint8_t *ip,
+void addr_set(struct tcp_addr *a, sa_family_t family, const uint8_t *ip,
 	      uint16_t port)
 {
-	*a = (struct addr){ .family = family, .port = port };
+	*a = (struct tcp_addr){ .family = family, .port = port };
 	if (family == AF_INET) {
 		memcpy(a->ip, mapped_head, sizeof(mapped_head));
 		memcpy(a->ip + 12, ip, 4);
@@ -59,9 +59,9 @@ static int zone_parse(uint32_t *ret, char *text)
 	return 0;
 }
 
-int addr_parse_ip(struct addr *ret, const char *text)
+int addr_parse_ip(struct tcp_addr *ret, const char *text)
 {
-	char copy[ADDR_STRLEN];
+	char copy[TCPSERVER_ADDR_STRLEN];
 	uint8_t ip[16];
 	uint32_t scope;
 	size_t len = strlen(text);
@@ -80,9 +80,9 @@ int addr_parse_ip(struct addr *ret, const char *text)
 	return 0;
 }
 
-int addr_parse(struct addr *ret, const char *text, int default_port)
+int tcp_addr_parse(struct tcp_addr *ret, const char *text, int default_port)
 {
-	char copy[ADDR_STRLEN + 8];
+	char copy[TCPSERVER_ADDR_STRLEN + 8];
 	char *host = copy, *port;
 	uint16_t number = 0;
 	size_t len = strlen(text);
@@ -121,7 +121,7 @@ int addr_parse(struct addr *ret, const char *text, int default_port)
 	return r;
 }
 
-void addr_unmap(struct addr *a)
+void addr_unmap(struct tcp_addr *a)
 {
 	if (a->family != AF_INET6 ||
 	    memcmp(a->ip, mapped_head, sizeof(mapped_head)) != 0)
@@ -130,7 +130,7 @@ void addr_unmap(struct addr *a)
 	a->scope = 0;
 }
 
-char *addr_format_ip(const struct addr *a, char *out, size_t size)
+char *addr_format_ip(const struct tcp_addr *a, char *out, size_t size)
 {
 	char zone[IF_NAMESIZE];
 	size_t len;
@@ -153,9 +153,9 @@ char *addr_format_ip(const struct addr *a, char *out, size_t size)
 	return out;
 }
 
-char *addr_format(const struct addr *a, char *out, size_t size)
+char *tcp_addr_format(const struct tcp_addr *a, char *out, size_t size)
 {
-	char ip[ADDR_STRLEN];
+	char ip[TCPSERVER_ADDR_STRLEN];
 
 	(void)addr_format_ip(a, ip, sizeof(ip));
 	if (a->family == AF_INET6)
@@ -167,7 +167,8 @@ char *addr_format(const struct addr *a, char *out, size_t size)
 	return out;
 }
 
-socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *ret)
+socklen_t tcp_addr_to_sockaddr(const struct tcp_addr *a,
+			       struct sockaddr_storage *ret)
 {
 	struct sockaddr_in *in = (struct sockaddr_in *)ret;
 	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ret;
@@ -185,7 +186,7 @@ socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *ret)
 	return sizeof(*in6);
 }
 
-void addr_from_sockaddr(struct addr *ret, const struct sockaddr *sa)
+void tcp_addr_from_sockaddr(struct tcp_addr *ret, const struct sockaddr *sa)
 {
 	const struct sockaddr_in *in = (const struct sockaddr_in *)sa;
 	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)sa;
@@ -198,11 +199,11 @@ void addr_from_sockaddr(struct addr *ret, const struct sockaddr *sa)
 			 ntohs(in6->sin6_port));
 		ret->scope = in6->sin6_scope_id;
 	} else {
-		*ret = (struct addr){ .family = AF_UNSPEC };
+		*ret = (struct tcp_addr){ .family = AF_UNSPEC };
 	}
 }
 
-const uint8_t *addr_bytes(const struct addr *a, size_t *ret_len)
+const uint8_t *addr_bytes(const struct tcp_addr *a, size_t *ret_len)
 {
 	bool v4 = a->family == AF_INET;
 
@@ -210,18 +211,18 @@ const uint8_t *addr_bytes(const struct addr *a, size_t *ret_len)
 	return v4 ? a->ip + 12 : a->ip;
 }
 
-bool addr_same_ip(const struct addr *a, const struct addr *b)
+bool addr_same_ip(const struct tcp_addr *a, const struct tcp_addr *b)
 {
 	return a->family == b->family && a->scope == b->scope &&
 	       memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
 }
 
-bool addr_equal(const struct addr *a, const struct addr *b)
+bool addr_equal(const struct tcp_addr *a, const struct tcp_addr *b)
 {
 	return a->port == b->port && addr_same_ip(a, b);
 }
 
-bool addr_is_any(const struct addr *a)
+bool addr_is_any(const struct tcp_addr *a)
 {
 	static const uint8_t zero[16];
 	size_t len;
@@ -230,7 +231,7 @@ bool addr_is_any(const struct addr *a)
 	return a->family != AF_UNSPEC && memcmp(ip, zero, len) == 0;
 }
 
-bool addr_is_loopback(const struct addr *a)
+bool addr_is_loopback(const struct tcp_addr *a)
 {
 	static const uint8_t one[16] = { [15] = 1 };
 

@@ -20,9 +20,6 @@
 #define NO_INLINE         __attribute__((noinline))
 #define NO_RETURN         __attribute__((noreturn))
 
-/* What the installed library exports; everything else stays hidden. */
-#define TCPSERVER_API __attribute__((visibility("default")))
-
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 #define container_of(ptr, type, member)                                        \

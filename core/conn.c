@@ -59,8 +59,6 @@ const struct conn_ops conn_plain_ops = {
 	.peek = plain_peek,
 	.take = plain_take,
 	.shut = plain_shut,
-	.can_splice_in = true,
-	.can_splice_out = true,
 };
 
 static void wake_task(struct watch *w)
@@ -77,7 +75,7 @@ void conn_own_by_task(struct tcp_conn *c)
 	c->watch.notify = wake_task;
 }
 
-int conn_new(struct tcp_conn **ret, int fd, const struct addr *peer)
+int conn_new(struct tcp_conn **ret, int fd, const struct tcp_addr *peer)
 {
 	struct net *n = net_self();
 	struct tcp_conn *c = calloc(1, sizeof(*c));
@@ -90,6 +88,7 @@ int conn_new(struct tcp_conn **ret, int fd, const struct addr *peer)
 	c->watch.fd = fd;
 	c->watch.notify = wake_task;
 	c->ops = &conn_plain_ops;
+	c->splice_in = c->splice_out = true;
 	c->peer = *peer;
 	c->started_ms = loop_now(n->loop);
 	r = watch_add(n->loop, &c->watch, WATCH_STREAM);
@@ -114,6 +113,8 @@ int conn_await_first_byte(struct tcp_conn *c, int64_t until,
 	r = timer_set(n->loop, &c->silence, until);
 	if (r < 0) {
 		c->handled = NULL;
+		c->tls = NULL;
+		c->listener = c->owner.listener;
 		return r;
 	}
 	list_append(&n->silent, &c->link);
@@ -130,6 +131,8 @@ void conn_end_silence(struct tcp_conn *c)
 	timer_stop(net_self()->loop, &c->silence);
 	list_remove(&c->link);
 	c->handled = NULL;
+	c->tls = NULL;
+	c->listener = c->owner.listener;
 }
 
 void conn_handshake_done(struct tcp_conn *c)
@@ -256,16 +259,23 @@ int tcp_conn_write_all(struct tcp_conn *c, const void *from, size_t len,
 	return 0;
 }
 
-int tcp_conn_shutdown(struct tcp_conn *c)
+int tcp_conn_shutdown(struct tcp_conn *c, int64_t deadline)
 {
-	return c->ops->shut(c);
+	int r;
+
+	while ((r = c->ops->shut(c)) == -EAGAIN) {
+		r = conn_wait(c, conn_write_bits(c), deadline);
+		if (r < 0)
+			break;
+	}
+	return r;
 }
 
 void tcp_conn_linger(struct tcp_conn *c, size_t max_bytes, int64_t deadline)
 {
 	char sink[512];
 
-	if (tcp_conn_shutdown(c) < 0)
+	if (tcp_conn_shutdown(c, deadline) < 0)
 		return;
 	while (max_bytes > 0) {
 		ssize_t n = tcp_conn_read(
@@ -300,12 +310,12 @@ void tcp_conn_watch_reset(struct tcp_conn *c, bool on)
 	cancel_task(&c->watch); /* it may have happened already */
 }
 
-const struct addr *tcp_conn_peer(const struct tcp_conn *c)
+const struct tcp_addr *tcp_conn_peer(const struct tcp_conn *c)
 {
 	return &c->peer;
 }
 
-int tcp_conn_local(const struct tcp_conn *c, struct addr *ret)
+int tcp_conn_local(const struct tcp_conn *c, struct tcp_addr *ret)
 {
 	return sock_local(c->watch.fd, ret);
 }

@@ -16,8 +16,10 @@ struct conn_ops {
 	/* Reads without taking; takes, without reading, what was read so. */
 	ssize_t (*peek)(struct tcp_conn *c, void *to, size_t len);
 	void (*take)(struct tcp_conn *c, size_t len);
-	int (*shut)(struct tcp_conn *c); /* ends our direction */
-	bool can_splice_in, can_splice_out;
+	/* Ends our direction; -EAGAIN: once more when it can be written to. */
+	int (*shut)(struct tcp_conn *c);
+	/* Before the descriptor is closed; NULL: nothing to do. */
+	void (*done)(struct tcp_conn *c);
 };
 
 struct tcp_conn {
@@ -34,27 +36,56 @@ struct tcp_conn {
 			struct list link;     /* in net.silent */
 		};
 		struct {
-			struct tcp_conn **handled; /* the handler's hold */
+			struct tcp_conn **handled;     /* the handler's hold */
+			struct tls_conn *tls;          /* NULL: plain */
+			struct tcp_listener *listener; /* NULL: dialled */
 			uint32_t want;
 		};
 	};
 	int64_t started_ms;
-	struct addr peer;
-	uint16_t tag; /* what `admit` said */
-	bool silent;  /* nothing came yet */
-	bool accepted, handshaking, reset;
+	struct tcp_addr peer;
+	uint16_t tag;    /* what `admit` said */
+	bool silent : 1; /* nothing came yet */
+	bool accepted : 1, handshaking : 1, reset : 1;
+	bool splice_in : 1, splice_out : 1; /* the bytes are the socket's */
+	/* TLS: bytes may be there without an event; and what a direction
+	 * waits for is the other one's event. */
+	bool pending : 1, read_wants_out : 1, write_wants_in : 1;
 };
 
 extern const struct conn_ops conn_plain_ops;
 
 #define CONN_READABLE (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)
 #define CONN_STICKY   (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)
+#define CONN_WRITABLE (EPOLLOUT | EPOLLHUP | EPOLLERR)
+
+/* The events after which a read or a write is worth another try. */
+static inline uint32_t conn_read_bits(const struct tcp_conn *c)
+{
+	return c->read_wants_out ? CONN_WRITABLE : CONN_READABLE;
+}
+
+static inline uint32_t conn_write_bits(const struct tcp_conn *c)
+{
+	return c->write_wants_in ? CONN_READABLE : CONN_WRITABLE;
+}
+
+static inline bool conn_can_read(const struct tcp_conn *c)
+{
+	return c->pending || c->watch.ready & conn_read_bits(c);
+}
+
+static inline bool conn_can_write(const struct tcp_conn *c)
+{
+	return c->watch.ready & conn_write_bits(c);
+}
 
 /*
  * Makes a connection of a descriptor and registers it; takes the descriptor,
  * also on failure.  -ENOMEM, -errno of epoll_ctl(2).
  */
-int conn_new(struct tcp_conn **ret, int fd, const struct addr *peer) MUST_CHECK;
+int conn_new(struct tcp_conn **ret, int fd, const struct tcp_addr *peer)
+	MUST_CHECK;
 
 /*
  * Reads or writes without waiting, and keeps watch.ready true: a short read

@@ -16,7 +16,7 @@
 #define DIAL_STAGGER_MS 250
 
 struct race {
-	struct addr to[DIAL_MAX];
+	struct tcp_addr to[DIAL_MAX];
 	const struct tcp_dial_options *options;
 	const struct tcp_dial_more *more; /* NULL: no more will come */
 	unsigned count, next, open;
@@ -28,8 +28,8 @@ struct race {
 static int set_options(int fd, sa_family_t family,
 		       const struct tcp_dial_options *o)
 {
-	const struct addr *source = family == AF_INET ? &o->source4
-						      : &o->source6;
+	const struct tcp_addr *source = family == AF_INET ? &o->source4
+							  : &o->source6;
 	/* Else an urgent byte would fall out of the stream. */
 	int r = sock_set(fd, SOL_SOCKET, SO_OOBINLINE, 1);
 
@@ -49,7 +49,7 @@ static int set_options(int fd, sa_family_t family,
 	return r;
 }
 
-static int attempt_open(struct tcp_conn **ret, const struct addr *to,
+static int attempt_open(struct tcp_conn **ret, const struct tcp_addr *to,
 			const struct tcp_dial_options *o)
 {
 	int fd = sock_stream(to->family);
@@ -178,7 +178,7 @@ static int run_race(struct race *race, int64_t deadline)
 	}
 }
 
-int tcp_dial(struct tcp_conn **ret, const struct addr *to, unsigned count,
+int tcp_dial(struct tcp_conn **ret, const struct tcp_addr *to, unsigned count,
 	     const struct tcp_dial_options *o, const struct tcp_dial_more *more,
 	     int64_t deadline)
 {

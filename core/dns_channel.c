@@ -230,7 +230,7 @@ static int set_servers(struct dns_channel *c, const struct dns_options *o)
 	if (!nodes)
 		return ARES_ENOMEM;
 	for (size_t i = 0; i < o->server_count; i++) {
-		const struct addr *a = &o->servers[i];
+		const struct tcp_addr *a = &o->servers[i];
 		size_t len;
 		const uint8_t *ip = addr_bytes(a, &len);
 

@@ -17,12 +17,12 @@ struct dns_channel;
 struct dns_flight;
 
 struct dns_options {
-	const struct addr *servers; /* port 0: 53 */
-	size_t server_count;        /* 0: those of resolv_conf */
-	const char *resolv_conf;    /* NULL: /etc/resolv.conf, or, with */
-				    /* servers given, no file at all */
-	int64_t timeout_ms;         /* of the first try; 0: resolv_conf's */
-	int tries;                  /* for each server; 0: resolv_conf's */
+	const struct tcp_addr *servers; /* port 0: 53 */
+	size_t server_count;            /* 0: those of resolv_conf */
+	const char *resolv_conf;        /* NULL: /etc/resolv.conf, or, with */
+					/* servers given, no file at all */
+	int64_t timeout_ms;             /* of the first try; 0: resolv_conf's */
+	int tries;                      /* for each server; 0: resolv_conf's */
 };
 
 /* Embedded in whoever asks. */

@@ -270,8 +270,8 @@ enum flow_step flow_step(struct flow *f, struct tcp_conn *from,
 			return FLOW_WAIT;
 		f->paused_until = 0;
 	}
-	if (f->splicing && from->ops->can_splice_in &&
-	    to->ops->can_splice_out && !(from->watch.ready & EPOLLPRI))
+	if (f->splicing && from->splice_in && to->splice_out &&
+	    !(from->watch.ready & EPOLLPRI))
 		return bulk(f, from, to, error);
 	return copy(f, from, to, error);
 }

@@ -27,7 +27,7 @@ struct hosts {
 	char *text;
 	struct hosts_name *names;
 	size_t name_count, name_cap;
-	struct addr *addrs;
+	struct tcp_addr *addrs;
 	size_t addr_count, addr_cap;
 	uint32_t *buckets;
 	uint32_t mask;
@@ -95,8 +95,8 @@ static bool next_word(char **at, char *end, char **ret, size_t *ret_len)
 
 static int add_addr(struct hosts *h, const char *word, size_t len)
 {
-	char text[ADDR_STRLEN];
-	struct addr a;
+	char text[TCPSERVER_ADDR_STRLEN];
+	struct tcp_addr a;
 
 	if (len >= sizeof(text))
 		return -EINVAL;
@@ -254,7 +254,8 @@ int hosts_parse(struct hosts **ret, const char *text, size_t len)
 }
 
 unsigned hosts_find(const struct hosts *h, const char *name, size_t len,
-		    sa_family_t family, const struct addr **ret, unsigned max)
+		    sa_family_t family, const struct tcp_addr **ret,
+		    unsigned max)
 {
 	uint32_t hash = hash_of(h, name, len);
 	unsigned found = 0;

@@ -30,4 +30,5 @@ size_t hosts_count(const struct hosts *h);
  * no final dot.
  */
 unsigned hosts_find(const struct hosts *h, const char *name, size_t len,
-		    sa_family_t family, const struct addr **ret, unsigned max);
+		    sa_family_t family, const struct tcp_addr **ret,
+		    unsigned max);

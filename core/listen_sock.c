@@ -52,7 +52,7 @@ static int set_all(int fd, const struct sock_option *list, size_t count)
 }
 
 /* Options that bind(2) looks at. */
-static int set_before_bind(int fd, const struct addr *a,
+static int set_before_bind(int fd, const struct tcp_addr *a,
 			   const struct tcp_listen_options *o, bool share)
 {
 	bool v6 = a->family == AF_INET6;
@@ -98,12 +98,12 @@ static void inherited(struct sock_option ret[INHERITED_COUNT],
 		ret[i] = list[i];
 }
 
-static int socket_bound(const struct addr *a,
+static int socket_bound(const struct tcp_addr *a,
 			const struct tcp_listen_options *o, bool share)
 {
 	CLEANUP(close_fd) int fd = sock_stream(a->family);
 	struct sockaddr_storage ss;
-	socklen_t len = addr_to_sockaddr(a, &ss);
+	socklen_t len = tcp_addr_to_sockaddr(a, &ss);
 	int r;
 
 	if (fd < 0)
@@ -116,8 +116,8 @@ static int socket_bound(const struct addr *a,
 	return take_fd(&fd);
 }
 
-int listen_sock_open(const struct addr *a, const struct tcp_listen_options *o,
-		     bool share)
+int listen_sock_open(const struct tcp_addr *a,
+		     const struct tcp_listen_options *o, bool share)
 {
 	CLEANUP(close_fd) int fd = socket_bound(a, o, share);
 	struct sock_option list[INHERITED_COUNT];
@@ -130,7 +130,8 @@ int listen_sock_open(const struct addr *a, const struct tcp_listen_options *o,
 	return r < 0 ? r : take_fd(&fd);
 }
 
-int listen_sock_probe(const struct addr *a, const struct tcp_listen_options *o)
+int listen_sock_probe(const struct tcp_addr *a,
+		      const struct tcp_listen_options *o)
 {
 	int fd;
 
@@ -172,10 +173,10 @@ static int set_flags(int fd)
 	return fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ? -errno : 0;
 }
 
-int listen_sock_check(int fd, const struct addr *a)
+int listen_sock_check(int fd, const struct tcp_addr *a)
 {
 	struct tcp_info info;
-	struct addr is;
+	struct tcp_addr is;
 	int r;
 
 	if (!is_idle_tcp(fd, &info))

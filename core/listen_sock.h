@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "core/base.h"
 #include "core/tcpserver.h"
 
 /*
@@ -11,21 +12,21 @@
  * With `share` it may be one of several.  -errno of socket(2), setsockopt(2),
  * bind(2).
  */
-int listen_sock_open(const struct addr *a, const struct tcp_listen_options *o,
-		     bool share) MUST_CHECK;
+int listen_sock_open(const struct tcp_addr *a,
+		     const struct tcp_listen_options *o, bool share) MUST_CHECK;
 
 /*
  * Finds out whether anybody listens on an address, without listening there:
  * -EADDRINUSE, though SO_REUSEPORT would let us in.
  */
-int listen_sock_probe(const struct addr *a, const struct tcp_listen_options *o)
-	MUST_CHECK;
+int listen_sock_probe(const struct tcp_addr *a,
+		      const struct tcp_listen_options *o) MUST_CHECK;
 
 /*
  * Checks that a socket is one of TCP, bound to `a` (port 0 there: to any) and
  * not connected; else -EINVAL.  Makes it non-blocking and close-on-exec.
  */
-int listen_sock_check(int fd, const struct addr *a) MUST_CHECK;
+int listen_sock_check(int fd, const struct tcp_addr *a) MUST_CHECK;
 
 /* Sets all inheritable options, what is not wanted to the system's default. */
 int listen_sock_set_again(int fd, sa_family_t family,

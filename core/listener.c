@@ -27,7 +27,7 @@ static void close_adopted(const struct tcp_listen_options *o)
 }
 
 /* With its room for sockets filled by those that are adopted. */
-static struct tcp_listener *make(const struct addr *a,
+static struct tcp_listener *make(const struct tcp_addr *a,
 				 const struct tcp_listen_options *o, size_t cap)
 {
 	struct tcp_listener *l = calloc(1, sizeof(*l));
@@ -104,7 +104,7 @@ static int open_missing(struct tcp_listener *l, size_t count)
 	return r;
 }
 
-int listener_new(struct tcp_listener **ret, const struct addr *a,
+int listener_new(struct tcp_listener **ret, const struct tcp_addr *a,
 		 const struct tcp_listen_options *o, unsigned workers)
 {
 	struct tcp_listener *l = make(a, o,
@@ -202,7 +202,7 @@ int listener_add(struct tcp_listener *l, int fd)
 /* --- Looking and closing ------------------------------------------------ */
 
 /* An IPv6 socket that also takes IPv4 stands on all addresses of both. */
-static bool covers(const struct tcp_listener *l, const struct addr *a)
+static bool covers(const struct tcp_listener *l, const struct tcp_addr *a)
 {
 	if (!addr_is_any(&l->addr))
 		return false;
@@ -256,7 +256,7 @@ void listener_free(struct tcp_listener *l)
 	free(l);
 }
 
-const struct addr *tcp_listener_addr(const struct tcp_listener *l)
+const struct tcp_addr *tcp_listener_addr(const struct tcp_listener *l)
 {
 	return &l->addr;
 }

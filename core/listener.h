@@ -10,7 +10,7 @@
 struct tcp_listener {
 	struct list link; /* in its server */
 	struct tcp_server *server;
-	struct addr addr; /* the real one */
+	struct tcp_addr addr; /* the real one */
 	struct tcp_listen_options options;
 	char *device; /* ours; options.device points here */
 	tcp_handler *handler;
@@ -25,7 +25,7 @@ struct tcp_listener {
  * also on failure.  Where none is adopted, nobody may be listening on the
  * address.  As tcp_server_listen().
  */
-int listener_new(struct tcp_listener **ret, const struct addr *a,
+int listener_new(struct tcp_listener **ret, const struct tcp_addr *a,
 		 const struct tcp_listen_options *o, unsigned workers)
 	MUST_CHECK;
 

@@ -17,7 +17,7 @@
 #define REREAD_MS   50 /* events come in swarms */
 
 struct local_addr {
-	struct addr addr;
+	struct tcp_addr addr;
 	uint32_t interface;
 	bool link_scope;
 };
@@ -239,7 +239,7 @@ void local_addrs_free(struct local_addrs *t)
 	free(t);
 }
 
-bool local_addrs_has(const struct local_addrs *t, const struct addr *a)
+bool local_addrs_has(const struct local_addrs *t, const struct tcp_addr *a)
 {
 	if (addr_is_loopback(a) || addr_is_any(a))
 		return true;
@@ -250,7 +250,7 @@ bool local_addrs_has(const struct local_addrs *t, const struct addr *a)
 }
 
 int local_addrs_of(const struct local_addrs *t, const char *interface,
-		   sa_family_t family, struct addr *ret)
+		   sa_family_t family, struct tcp_addr *ret)
 {
 	uint32_t index = if_nametoindex(interface);
 	const struct local_addr *found = NULL;
@@ -272,7 +272,7 @@ int local_addrs_of(const struct local_addrs *t, const char *interface,
 }
 
 int local_addrs_all(const struct local_addrs *t, const char *interface,
-		    struct addr *ret, size_t max)
+		    struct tcp_addr *ret, size_t max)
 {
 	uint32_t index = if_nametoindex(interface);
 	size_t count = 0;

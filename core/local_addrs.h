@@ -21,7 +21,7 @@ void local_addrs_on_change(struct local_addrs *t, void (*fn)(void *ctx),
 			   void *ctx);
 
 /* Tells whether the machine itself answers on this address. */
-bool local_addrs_has(const struct local_addrs *t, const struct addr *a);
+bool local_addrs_has(const struct local_addrs *t, const struct tcp_addr *a);
 
 /*
  * Gives the first address of a family that an interface has: a global one
@@ -29,11 +29,11 @@ bool local_addrs_has(const struct local_addrs *t, const struct addr *a);
  * -EADDRNOTAVAIL: it has none of that family.
  */
 int local_addrs_of(const struct local_addrs *t, const char *interface,
-		   sa_family_t family, struct addr *ret) MUST_CHECK;
+		   sa_family_t family, struct tcp_addr *ret) MUST_CHECK;
 
 /*
  * Writes all addresses of an interface into ret[max]; returns how many it
  * has.  -ENODEV.
  */
 int local_addrs_all(const struct local_addrs *t, const char *interface,
-		    struct addr *ret, size_t max) MUST_CHECK;
+		    struct tcp_addr *ret, size_t max) MUST_CHECK;

@@ -50,8 +50,8 @@ bool name_entry_fresh(const struct name_entry *e, int64_t now)
 	       e->record[NAME_V4].expires > now;
 }
 
-void answer_place(struct resolve_answer *ret, const struct addr *a, unsigned i,
-		  unsigned others, bool first_family)
+void answer_place(struct resolve_answer *ret, const struct tcp_addr *a,
+		  unsigned i, unsigned others, bool first_family)
 {
 	unsigned at = i < others ? 2 * i + !first_family : others + i;
 
@@ -69,7 +69,7 @@ static int entry_error(const struct name_entry *e)
 int name_entry_answer(const struct name_entry *e, struct resolve_answer *ret)
 {
 	unsigned v6 = e->record[NAME_V6].count, v4 = e->record[NAME_V4].count;
-	struct addr a;
+	struct tcp_addr a;
 
 	if (v6 + v4 == 0)
 		return entry_error(e);

@@ -60,5 +60,5 @@ int name_entry_answer(const struct name_entry *e, struct resolve_answer *ret);
  * Puts the i-th of one family where it belongs in an answer that also gets
  * `others` addresses of the other family.
  */
-void answer_place(struct resolve_answer *ret, const struct addr *a, unsigned i,
-		  unsigned others, bool first_family);
+void answer_place(struct resolve_answer *ret, const struct tcp_addr *a,
+		  unsigned i, unsigned others, bool first_family);

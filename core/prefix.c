@@ -32,7 +32,7 @@ int prefix_parse(struct prefix *ret, const char *text)
 {
 	char copy[PREFIX_STRLEN];
 	char *slash;
-	struct addr a;
+	struct tcp_addr a;
 	uint16_t bits;
 	unsigned width;
 
@@ -59,8 +59,8 @@ int prefix_parse(struct prefix *ret, const char *text)
 
 char *prefix_format(const struct prefix *p, char *out, size_t size)
 {
-	struct addr a = { .family = p->v4 ? AF_INET : AF_INET6 };
-	char ip[ADDR_STRLEN];
+	struct tcp_addr a = { .family = p->v4 ? AF_INET : AF_INET6 };
+	char ip[TCPSERVER_ADDR_STRLEN];
 
 	memcpy(a.ip, p->ip, sizeof(a.ip));
 	(void)addr_format_ip(&a, ip, sizeof(ip));
@@ -68,9 +68,9 @@ char *prefix_format(const struct prefix *p, char *out, size_t size)
 	return out;
 }
 
-bool prefix_match(const struct prefix *p, const struct addr *a)
+bool prefix_match(const struct prefix *p, const struct tcp_addr *a)
 {
-	struct addr plain = *a;
+	struct tcp_addr plain = *a;
 
 	addr_unmap(&plain);
 	if (plain.family != (p->v4 ? AF_INET : AF_INET6))
@@ -144,14 +144,14 @@ static const struct net special_v4[] = {
 	{ { 240 }, 4 },
 };
 
-static bool class_private(const struct addr *a)
+static bool class_private(const struct tcp_addr *a)
 {
 	if (a->family == AF_INET)
 		return IN_NETS(a->ip + 12, private_v4);
 	return IN_NETS(a->ip, private_v6);
 }
 
-static bool class_linklocal(const struct addr *a)
+static bool class_linklocal(const struct tcp_addr *a)
 {
 	static const struct net v4[] = { { { 169, 254 }, 16 } };
 	static const struct net v6[] = { { { 0xfe, 0x80 }, 10 } };
@@ -161,7 +161,7 @@ static bool class_linklocal(const struct addr *a)
 	return IN_NETS(a->ip, v6);
 }
 
-static bool class_multicast(const struct addr *a)
+static bool class_multicast(const struct tcp_addr *a)
 {
 	static const struct net v4[] = { { { 224 }, 4 },
 					 { { 255, 255, 255, 255 }, 32 } };
@@ -172,12 +172,12 @@ static bool class_multicast(const struct addr *a)
 }
 
 /* Globally routed: for IPv6 only 2000::/3 less documentation, RFC 3849. */
-static bool class_internet(const struct addr *a)
+static bool class_internet(const struct tcp_addr *a)
 {
 	static const struct net documentation[] = {
 		{ { 0x20, 0x01, 0x0d, 0xb8 }, 32 }
 	};
-	struct addr inner = *a;
+	struct tcp_addr inner = *a;
 
 	if (addr_unwrap(&inner))
 		return class_internet(&inner);
@@ -189,9 +189,9 @@ static bool class_internet(const struct addr *a)
 	return (a->ip[0] & 0xe0) == 0x20 && !IN_NETS(a->ip, documentation);
 }
 
-bool addr_class_match(enum addr_class c, const struct addr *a)
+bool addr_class_match(enum addr_class c, const struct tcp_addr *a)
 {
-	struct addr plain = *a;
+	struct tcp_addr plain = *a;
 
 	addr_unmap(&plain);
 	if (plain.family == AF_UNSPEC)
@@ -213,7 +213,7 @@ bool addr_class_match(enum addr_class c, const struct addr *a)
 	return false;
 }
 
-bool addr_unwrap(struct addr *a)
+bool addr_unwrap(struct tcp_addr *a)
 {
 	static const uint8_t nat64[12] = { 0x00, 0x64, 0xff, 0x9b };
 	static const uint8_t zero[12];
@@ -237,9 +237,9 @@ bool addr_unwrap(struct addr *a)
 	return true;
 }
 
-bool addr_is_guarded(const struct addr *a)
+bool addr_is_guarded(const struct tcp_addr *a)
 {
-	struct addr plain = *a;
+	struct tcp_addr plain = *a;
 
 	(void)addr_unwrap(&plain);
 	if (plain.family == AF_INET && plain.ip[12] == 0)

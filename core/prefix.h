@@ -25,7 +25,7 @@ int prefix_parse(struct prefix *ret, const char *text) MUST_CHECK;
 char *prefix_format(const struct prefix *p, char *out, size_t size);
 
 /* Tells whether the prefix holds the address; IPv4-mapped counts as IPv4. */
-bool prefix_match(const struct prefix *p, const struct addr *a);
+bool prefix_match(const struct prefix *p, const struct tcp_addr *a);
 
 /* Tells whether every address of `inner` lies within `outer`. */
 bool prefix_contains(const struct prefix *outer, const struct prefix *inner);
@@ -46,7 +46,7 @@ enum addr_class {
 int addr_class_parse(enum addr_class *ret, const char *word) MUST_CHECK;
 const char *addr_class_name(enum addr_class c);
 
-bool addr_class_match(enum addr_class c, const struct addr *a);
+bool addr_class_match(enum addr_class c, const struct tcp_addr *a);
 
 /*
  * Tells whether an address reaches this host, its link or a cloud's metadata
@@ -54,10 +54,10 @@ bool addr_class_match(enum addr_class c, const struct addr *a);
  * multicast, broadcast, 0.0.0.0/8.  IPv4-mapped, NAT64 (64:ff9b::/96, RFC
  * 6052), 6to4 and IPv4-compatible forms are unwrapped first.
  */
-bool addr_is_guarded(const struct addr *a);
+bool addr_is_guarded(const struct tcp_addr *a);
 
 /*
  * Unwraps the IPv4 address that an IPv6 one embeds (mapped, NAT64, 6to4,
  * IPv4-compatible); returns false and leaves *a where there is none.
  */
-bool addr_unwrap(struct addr *a);
+bool addr_unwrap(struct tcp_addr *a);

@@ -232,7 +232,7 @@ static bool pass_end_on(struct tcp_relay *r, int i)
 		return false;
 	}
 	/* Fails only where the side is gone: then its own event says so. */
-	(void)!tcp_conn_shutdown(r->side[!i]);
+	(void)!r->side[!i]->ops->shut(r->side[!i]);
 	half_close(r);
 	return true;
 }

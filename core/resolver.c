@@ -46,7 +46,7 @@ struct resolver {
 
 static int copy_options(struct resolver *r, const struct resolver_options *o)
 {
-	struct addr *servers = NULL;
+	struct tcp_addr *servers = NULL;
 
 	if (o->server_count > 0) {
 		servers = calloc(o->server_count, sizeof(*servers));
@@ -134,7 +134,7 @@ size_t resolver_pending(const struct resolver *r)
 
 static bool from_literal(const char *name, struct resolve_answer *ret)
 {
-	struct addr a;
+	struct tcp_addr a;
 
 	if (addr_parse_ip(&a, name) < 0)
 		return false;
@@ -149,7 +149,7 @@ static bool from_literal(const char *name, struct resolve_answer *ret)
 static int from_hosts(struct resolver *r, const char *name, size_t len,
 		      struct resolve_answer *ret)
 {
-	const struct addr *v6[RESOLVE_MAX], *v4[RESOLVE_MAX];
+	const struct tcp_addr *v6[RESOLVE_MAX], *v4[RESOLVE_MAX];
 	unsigned n6, n4;
 	int error;
 

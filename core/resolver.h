@@ -14,22 +14,22 @@ struct resolver;
 #define RESOLVE_MAX 16
 
 struct resolver_options {
-	const struct addr *servers; /* to ask; port 0: 53 */
-	size_t server_count;        /* 0: those of resolv_conf */
-	const char *resolv_conf;    /* NULL: /etc/resolv.conf, or none at all */
-				    /* where there are servers */
-	const char *hosts;          /* hosts(5) file; NULL: none */
-	int64_t timeout_ms;         /* of the first try; 0: resolv_conf's */
-	int tries;                  /* for each server; 0: resolv_conf's */
-	size_t cache_entries;       /* names kept; 0: none */
+	const struct tcp_addr *servers; /* to ask; port 0: 53 */
+	size_t server_count;            /* 0: those of resolv_conf */
+	const char *resolv_conf; /* NULL: /etc/resolv.conf, or none at all */
+				 /* where there are servers */
+	const char *hosts;       /* hosts(5) file; NULL: none */
+	int64_t timeout_ms;      /* of the first try; 0: resolv_conf's */
+	int tries;               /* for each server; 0: resolv_conf's */
+	size_t cache_entries;    /* names kept; 0: none */
 	int64_t ttl_min_ms, ttl_max_ms; /* bounds to what replies say */
 	int64_t negative_ttl_ms;        /* where a negative reply says none */
 	size_t max_pending;             /* names being asked for at a time */
 };
 
 struct resolve_answer {
-	struct addr addr[RESOLVE_MAX]; /* port 0; families in turn, IPv6 */
-				       /* first (RFC 8305 §4) */
+	struct tcp_addr addr[RESOLVE_MAX]; /* port 0; families in turn, IPv6 */
+					   /* first (RFC 8305 §4) */
 	unsigned count;
 	bool partial; /* one family has not answered yet: resolver_rest() */
 };

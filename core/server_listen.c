@@ -90,7 +90,7 @@ static bool is_taken(struct tcp_server *s, const struct tcp_listener *l)
 	return false;
 }
 
-int tcp_server_listen(struct tcp_server *s, const struct addr *a,
+int tcp_server_listen(struct tcp_server *s, const struct tcp_addr *a,
 		      const struct tcp_listen_options *o, tcp_handler *handler,
 		      void *ctx, struct tcp_listener **ret)
 {

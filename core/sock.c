@@ -32,10 +32,10 @@ int sock_error(int fd)
 	return -error;
 }
 
-int sock_connect(int fd, const struct addr *to)
+int sock_connect(int fd, const struct tcp_addr *to)
 {
 	struct sockaddr_storage ss;
-	socklen_t len = addr_to_sockaddr(to, &ss);
+	socklen_t len = tcp_addr_to_sockaddr(to, &ss);
 
 	if (connect(fd, (const struct sockaddr *)&ss, len) == 0)
 		return 0;
@@ -43,10 +43,10 @@ int sock_connect(int fd, const struct addr *to)
 	return errno == EINTR ? -EINPROGRESS : -errno;
 }
 
-int sock_bind_source(int fd, const struct addr *source)
+int sock_bind_source(int fd, const struct tcp_addr *source)
 {
 	struct sockaddr_storage ss;
-	socklen_t len = addr_to_sockaddr(source, &ss);
+	socklen_t len = tcp_addr_to_sockaddr(source, &ss);
 
 	if (source->port == 0)
 		(void)!sock_set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
@@ -63,14 +63,14 @@ int sock_bind_device(int fd, const char *device)
 	return 0;
 }
 
-int sock_local(int fd, struct addr *ret)
+int sock_local(int fd, struct tcp_addr *ret)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);
 
 	if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
 		return -errno;
-	addr_from_sockaddr(ret, (const struct sockaddr *)&ss);
+	tcp_addr_from_sockaddr(ret, (const struct sockaddr *)&ss);
 	return 0;
 }
 

@@ -15,18 +15,18 @@ int sock_set(int fd, int level, int name, int value) MUST_CHECK;
 int sock_error(int fd);
 
 /* 0, -EINPROGRESS, or -errno of connect(2). */
-int sock_connect(int fd, const struct addr *to) MUST_CHECK;
+int sock_connect(int fd, const struct tcp_addr *to) MUST_CHECK;
 
 /*
  * Binds to an address without taking a port yet where port is 0: the kernel
  * picks one at connect(2), when it knows the other end, and so can use a port
  * once per destination, ip(7) IP_BIND_ADDRESS_NO_PORT.
  */
-int sock_bind_source(int fd, const struct addr *source) MUST_CHECK;
+int sock_bind_source(int fd, const struct tcp_addr *source) MUST_CHECK;
 
 int sock_bind_device(int fd, const char *device) MUST_CHECK;
 
-int sock_local(int fd, struct addr *ret) MUST_CHECK;
+int sock_local(int fd, struct tcp_addr *ret) MUST_CHECK;
 
 /* Closing will send a reset and throw away what is queued. */
 void sock_set_reset(int fd);

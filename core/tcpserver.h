@@ -4,25 +4,81 @@
  *
  * A server owns worker threads that share nothing.  Each has its own event
  * loop and its own SO_REUSEPORT socket per address; a connection stays on the
- * thread that accepted it.  A handler runs as a task (core/task.h): a call
- * that takes a `deadline` suspends only that task.  A deadline is a time in
- * milliseconds of CLOCK_MONOTONIC; tcp_deadline() makes one.
+ * thread that accepted it.  A handler runs as a task: a function on a stack of
+ * its own, of 64 KiB (keep nothing big on it).  A call that takes a `deadline`
+ * suspends only that task, and lets others of the thread run.  A deadline is a
+ * time in milliseconds of CLOCK_MONOTONIC; tcp_deadline() makes one.
+ *
+ * Calls that take a connection or a deadline belong to the handler's task.  A
+ * handler must not block its thread: tcp_pool_await() is for what may.  No
+ * lock, and no thread-local state of others such as errno, outlasts a call
+ * that suspends.
  *
  * Unless said otherwise a call returns 0 or a count, or -errno: -ETIMEDOUT
- * when the deadline passed, -ECANCELED when the server ends, -ENOMEM.
+ * when the deadline passed, -ECANCELED when the server ends (return then),
+ * -ENOMEM.  Options are structs; a member that is zero means the default, and
+ * a NULL pointer to one means that all are zero.  Strings and arrays in
+ * options are copied unless said otherwise.
  */
 #pragma once
 
-#include "core/addr.h"
-
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
 #include <sys/uio.h>
+
+#define TCPSERVER_CHECKED __attribute__((warn_unused_result))
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
 
 struct tcp_conn;
 struct tcp_listener;
+struct tcp_pool;
 struct tcp_relay;
 struct tcp_server;
+struct tcp_tls;
 
-#define TCPSERVER_NEVER INT64_MAX
+#define TCPSERVER_NEVER INT64_MAX /* a deadline that does not come */
+
+/* --- Addresses ---------------------------------------------------------- */
+
+/* An internet address with a port, a plain value of 24 bytes. */
+struct tcp_addr {
+	sa_family_t family; /* AF_INET, AF_INET6; AF_UNIX: a peer without
+			     * address; AF_UNSPEC: no address */
+	uint16_t port;      /* host byte order */
+	uint32_t scope;     /* interface index of a link-local address or 0 */
+	uint8_t ip[16];     /* IPv4 as ::ffff:a.b.c.d */
+};
+
+/* Enough for the longest text of tcp_addr_format(), with its NUL. */
+#define TCPSERVER_ADDR_STRLEN 72
+
+/*
+ * Reads "IP:PORT", "[IP6]:PORT", or a bare "IP" (IPv6 with or without
+ * brackets), which gets `default_port`; a negative default_port demands a port
+ * in the text.  "[fe80::1%eth0]:80" names an interface.  Names are not
+ * resolved.  -EINVAL.
+ */
+int tcp_addr_parse(struct tcp_addr *ret, const char *text,
+		   int default_port) TCPSERVER_CHECKED;
+
+/* Writes "ip:port" or "[ip6]:port" into out[size]; returns out. */
+char *tcp_addr_format(const struct tcp_addr *a, char *out, size_t size);
+
+/* Fills a socket address for bind(2) or connect(2) and returns its length. */
+socklen_t tcp_addr_to_sockaddr(const struct tcp_addr *a,
+			       struct sockaddr_storage *ret);
+
+/* Takes the address out of a socket address; other families: AF_UNSPEC, but
+ * AF_UNIX, which stays without an address. */
+void tcp_addr_from_sockaddr(struct tcp_addr *ret, const struct sockaddr *sa);
 
 /* --- Server ------------------------------------------------------------- */
 
@@ -54,6 +110,13 @@ struct tcp_server_options {
 	/* Each loop notes its time in counts->tick_ms at least this often,
 	 * however little there is to do; 0: never. */
 	int64_t tick_ms;
+	bool pin; /* each worker to one CPU of those allowed, in turn */
+	unsigned prealloc; /* connections and stacks a worker, made at its
+			    * start with their memory touched */
+	/* After so many were accepted nobody else is, and tcp_server_wait()
+	 * ends the server when they have been served; 0: no such end. */
+	uint64_t max_accepts;
+	size_t max_tls_handshakes; /* at once; 0: no bound.  Beyond it: reset */
 	/* Run in each worker before it accepts and after its last handler. */
 	int (*worker_start)(void *ctx, unsigned worker);
 	void (*worker_stop)(void *ctx, unsigned worker);
@@ -91,10 +154,30 @@ struct tcp_listen_options {
 	 * Asked before anything is read; may be NULL.  >= 0: the connection
 	 * is served, and tcp_conn_tag() tells the number; < 0: it is closed.
 	 */
-	int (*admit)(const struct addr *peer, void *ctx);
+	int (*admit)(const struct tcp_addr *peer, void *ctx);
 	/* Told of a connection that ended without a handler: -ETIMEDOUT for
-	 * a silent one, or why none could be started.  May be NULL. */
+	 * a silent one, a failure of tcp_conn_start_tls(), or why none could
+	 * be started.  May be NULL. */
 	void (*unhandled)(struct tcp_conn *c, int r, void *ctx);
+	/*
+	 * TLS from the first byte on, by a context for servers, of which the
+	 * listener takes a reference; NULL: none.  The handler starts after
+	 * the handshake, which has tls_handshake_ms (0: 10 s) of time.
+	 */
+	struct tcp_tls *tls;
+	int64_t tls_handshake_ms;
+	/*
+	 * A block of so many bytes for each connection, tcp_conn_user().  They
+	 * are pooled: user_init runs when one is made (zeroed), user_reset
+	 * when its connection has ended, user_done before it is freed.  Any
+	 * may be NULL.  user_init returns 0 or -errno: then the connection is
+	 * reset.  They run in the worker and must not suspend.
+	 */
+	size_t user_bytes;
+	int (*user_init)(void *user, void *ctx);
+	void (*user_reset)(void *user, void *ctx);
+	void (*user_done)(void *user, void *ctx);
+	unsigned unix_mode; /* of a UNIX socket's file; 0: by the umask */
 };
 
 struct tcp_server_stats {
@@ -106,8 +189,8 @@ struct tcp_server_stats {
 	uint64_t relays;     /* now */
 };
 
-int tcp_server_new(struct tcp_server **ret, const struct tcp_server_options *o)
-	MUST_CHECK;
+int tcp_server_new(struct tcp_server **ret,
+		   const struct tcp_server_options *o) TCPSERVER_CHECKED;
 
 /* Frees a server that does not run; closes its listeners.  NULL is fine. */
 void tcp_server_free(struct tcp_server *s);
@@ -127,12 +210,40 @@ void tcp_server_free(struct tcp_server *s);
  * -ESHUTDOWN: the server accepts no more.  -errno of socket(2),
  * setsockopt(2), bind(2), listen(2), epoll_ctl(2).
  */
-int tcp_server_listen(struct tcp_server *s, const struct addr *a,
+int tcp_server_listen(struct tcp_server *s, const struct tcp_addr *a,
 		      const struct tcp_listen_options *o, tcp_handler *handler,
-		      void *ctx, struct tcp_listener **ret) MUST_CHECK;
+		      void *ctx, struct tcp_listener **ret) TCPSERVER_CHECKED;
+
+/*
+ * The same for a UNIX stream socket, which all workers share: a path, or
+ * "@name" for one without a file.  A file that nobody listens on any more is
+ * replaced; ours is removed when it is closed, unless it was adopted.
+ * -EADDRINUSE: somebody listens.  -EINVAL: longer than sun_path.
+ */
+int tcp_server_listen_unix(struct tcp_server *s, const char *path,
+			   const struct tcp_listen_options *o,
+			   tcp_handler *handler, void *ctx,
+			   struct tcp_listener **ret) TCPSERVER_CHECKED;
+
+/* The same for a text: tcp_addr_parse()'s with a port, "unix:PATH", "@NAME". */
+int tcp_server_listen_text(struct tcp_server *s, const char *text,
+			   const struct tcp_listen_options *o,
+			   tcp_handler *handler, void *ctx,
+			   struct tcp_listener **ret) TCPSERVER_CHECKED;
+
+/*
+ * Gives new connections of a listener another TLS context, in all workers when
+ * this returns; those that are there keep theirs.  Only for a listener that
+ * was made with one.
+ */
+void tcp_listener_set_tls(struct tcp_listener *l, struct tcp_tls *t);
 
 /* The real address of a listener, with the port that the kernel picked. */
-const struct addr *tcp_listener_addr(const struct tcp_listener *l);
+const struct tcp_addr *tcp_listener_addr(const struct tcp_listener *l);
+
+/* Its handler's `ctx`, and its server. */
+void *tcp_listener_ctx(const struct tcp_listener *l);
+struct tcp_server *tcp_listener_server(const struct tcp_listener *l);
 
 /*
  * Its sockets, adopted ones first; they stay the listener's.  Valid until
@@ -148,20 +259,20 @@ size_t tcp_listener_adopted(const struct tcp_listener *l);
  * accepts on it; one that it has already is closed.  -errno as
  * tcp_server_listen(); -ESHUTDOWN also for a server that does not run.
  */
-int tcp_listener_adopt(struct tcp_listener *l, int fd) MUST_CHECK;
+int tcp_listener_adopt(struct tcp_listener *l, int fd) TCPSERVER_CHECKED;
 
 /*
  * Starts the workers and returns when all are ready; nothing is accepted yet.
  * -errno of a worker; none is left running then.
  */
-int tcp_server_prepare(struct tcp_server *s) MUST_CHECK;
+int tcp_server_prepare(struct tcp_server *s) TCPSERVER_CHECKED;
 
 /*
  * Prepares unless that was done, then listens on what is bound and returns
  * when all workers accept.  -errno of a worker or as tcp_server_listen(); the
  * server has ended then.
  */
-int tcp_server_start(struct tcp_server *s) MUST_CHECK;
+int tcp_server_start(struct tcp_server *s) TCPSERVER_CHECKED;
 
 /*
  * Accepts what is queued in the kernel, leaves the sockets alone from then on
@@ -192,13 +303,29 @@ size_t tcp_server_cut_idle(struct tcp_server *s, int64_t idle_ms);
  */
 size_t tcp_server_shutdown(struct tcp_server *s, int64_t timeout_ms);
 
-/* Ends a tcp_server_shutdown() that waits.  Callable from any thread. */
+/*
+ * Starts unless that was done, and waits until the server has ended: by
+ * max_accepts (all that were accepted are served then), by
+ * tcp_server_halt(), or by a tcp_server_shutdown() of another thread.  -errno
+ * as tcp_server_start().
+ */
+int tcp_server_run(struct tcp_server *s) TCPSERVER_CHECKED;
+
+/*
+ * Lets a tcp_server_shutdown() or tcp_server_run() that waits end at once,
+ * cutting what is there.  Callable from any thread, not from a signal's
+ * handler.
+ */
 void tcp_server_halt(struct tcp_server *s);
 
 void tcp_server_stats(const struct tcp_server *s, struct tcp_server_stats *ret);
 
 /* How many workers it has, with 0 resolved to the number of CPUs. */
 unsigned tcp_server_workers(const struct tcp_server *s);
+
+/* The `ctx` of its options, and when it was started: ms of CLOCK_MONOTONIC. */
+void *tcp_server_ctx(const struct tcp_server *s);
+int64_t tcp_server_started(const struct tcp_server *s);
 
 /* --- Connection --------------------------------------------------------- */
 
@@ -209,14 +336,43 @@ int64_t tcp_deadline(int64_t ms);
 
 /* Reads what is there, at least one byte; 0: the peer has ended. */
 ssize_t tcp_conn_read(struct tcp_conn *c, void *to, size_t len,
-		      int64_t deadline) MUST_CHECK;
+		      int64_t deadline) TCPSERVER_CHECKED;
 
 /* Writes all of it; 0.  How much went out before a failure is unknown. */
 int tcp_conn_write_all(struct tcp_conn *c, const void *from, size_t len,
-		       int64_t deadline) MUST_CHECK;
+		       int64_t deadline) TCPSERVER_CHECKED;
 
-/* Ends our direction (TCP FIN); reading goes on. */
-int tcp_conn_shutdown(struct tcp_conn *c) MUST_CHECK;
+/*
+ * Writes all bytes of `count` (at most 1024) slices, in order.  Changes the
+ * slices.
+ */
+int tcp_conn_writev_all(struct tcp_conn *c, struct iovec *iov, int count,
+			int64_t deadline) TCPSERVER_CHECKED;
+
+/*
+ * Writes `len` bytes of a file from `offset` on, by sendfile(2) where nothing
+ * has to be encrypted here; fewer only where the file ends.  Returns how many.
+ * The file's own position stays.
+ */
+ssize_t tcp_conn_sendfile(struct tcp_conn *c, int fd, off_t offset, size_t len,
+			  int64_t deadline) TCPSERVER_CHECKED;
+
+/*
+ * Moves `len` bytes from one connection to another, by splice(2) where neither
+ * has to be encrypted here; fewer only where `from` ends.  Returns how many.
+ * How many moved before a failure is unknown.
+ */
+ssize_t tcp_conn_splice(struct tcp_conn *to, struct tcp_conn *from, size_t len,
+			int64_t deadline) TCPSERVER_CHECKED;
+
+/* Suspends until the deadline.  0, -ECANCELED or -ENOMEM. */
+int tcp_sleep(int64_t deadline) TCPSERVER_CHECKED;
+
+/*
+ * Ends our direction; reading goes on.  Plain: a TCP FIN.  TLS: close_notify;
+ * this may have to wait for room.
+ */
+int tcp_conn_shutdown(struct tcp_conn *c, int64_t deadline) TCPSERVER_CHECKED;
 
 /*
  * Ends our direction, then reads on and throws away, so that a reset for
@@ -240,15 +396,25 @@ void tcp_conn_watch_reset(struct tcp_conn *c, bool on);
 /* Tells whether the peer is known to be gone, not merely done sending. */
 bool tcp_conn_is_reset(const struct tcp_conn *c);
 
-const struct addr *tcp_conn_peer(const struct tcp_conn *c);
+const struct tcp_addr *tcp_conn_peer(const struct tcp_conn *c);
 
 /* Our own address; -errno of getsockname(2). */
-int tcp_conn_local(const struct tcp_conn *c, struct addr *ret) MUST_CHECK;
+int tcp_conn_local(const struct tcp_conn *c,
+		   struct tcp_addr *ret) TCPSERVER_CHECKED;
 
 /* When it was accepted or dialled, ms of CLOCK_MONOTONIC. */
 int64_t tcp_conn_started(const struct tcp_conn *c);
 
 int tcp_conn_fd(const struct tcp_conn *c);
+
+/* The listener that accepted it; NULL for one that was dialled. */
+struct tcp_listener *tcp_conn_listener(const struct tcp_conn *c);
+
+/* The listener's server; NULL for one that was dialled. */
+struct tcp_server *tcp_conn_server(const struct tcp_conn *c);
+
+/* Its block of the listener's user_bytes; NULL without. */
+void *tcp_conn_user(const struct tcp_conn *c);
 
 /* What `admit` returned for it, up to 65535. */
 unsigned tcp_conn_tag(const struct tcp_conn *c);
@@ -256,15 +422,183 @@ unsigned tcp_conn_tag(const struct tcp_conn *c);
 /* Which worker serves it, from 0. */
 unsigned tcp_conn_worker(const struct tcp_conn *c);
 
+/* --- TLS ---------------------------------------------------------------- */
+
+/* All by OpenSSL 3.  Files are PEM unless said otherwise. */
+
+#define TCPSERVER_TLS_1_2 0x0303
+#define TCPSERVER_TLS_1_3 0x0304
+
+struct tcp_tls_certificate {
+	const char *chain_file; /* the certificate, then those above it */
+	const char *key_file;   /* NULL: in chain_file too */
+	const char *ocsp_file;  /* a response (DER) to staple, or NULL */
+};
+
+enum tcp_tls_verify {
+	TCPSERVER_TLS_VERIFY_DEFAULT, /* server: none, client: required */
+	TCPSERVER_TLS_VERIFY_NONE,
+	TCPSERVER_TLS_VERIFY_OPTIONAL, /* a certificate that comes must hold */
+	TCPSERVER_TLS_VERIFY_REQUIRED,
+};
+
+struct tcp_tls_options {
+	bool client; /* for tcp_conn_start_tls() towards a server */
+	/*
+	 * A server's certificates.  The name that a client asks for (RFC 6066
+	 * §3) chooses among them: exactly, then by a wildcard, else the first.
+	 * Of those with the same name one of each kind of key is used, by what
+	 * the client understands.  A client may have one, to show.
+	 */
+	const struct tcp_tls_certificate *certificates;
+	size_t certificate_count;
+	bool strict_names;          /* refuse a name that no certificate has */
+	int min_version;            /* 0: TCPSERVER_TLS_1_2 */
+	const char *ciphers;        /* of TLS 1.2, as openssl-ciphers(1) */
+	const char *ciphersuites;   /* of TLS 1.3 */
+	const char *groups;         /* of key exchange, "X25519:P-256" */
+	const char *const *alpn;    /* protocols, the preferred one first */
+	size_t alpn_count;          /* a client that offers none of them is
+				     * refused, RFC 7301 §3.2 */
+	enum tcp_tls_verify verify; /* of the peer's certificate */
+	const char *ca_file;        /* who may sign those; NULL: for clients
+				     * the system's */
+	const char *crl_file;       /* what they have revoked, or NULL */
+	bool no_tickets;            /* no resumption of sessions */
+	bool no_ktls;               /* no encryption by the kernel */
+	/* Take an end of the connection without close_notify for an end of
+	 * the data; else it is -ECONNRESET. */
+	bool allow_truncation;
+};
+
+/*
+ * Reads all files and makes a context, which does not change and may serve any
+ * number of listeners and threads.  On failure why[size] gets a sentence that
+ * names the file.  -EINVAL, -ENOMEM, -errno of open(2).
+ */
+int tcp_tls_new(struct tcp_tls **ret, const struct tcp_tls_options *o,
+		char *why, size_t size) TCPSERVER_CHECKED;
+
+/* One more reference, and one less; the last one frees.  NULL is harmless. */
+struct tcp_tls *tcp_tls_ref(struct tcp_tls *t);
+void tcp_tls_unref(struct tcp_tls *t);
+
+/* A key for session tickets, RFC 5077 §4; all of it random. */
+struct tcp_tls_ticket_key {
+	uint8_t name[16], aes[32], hmac[32];
+};
+
+/*
+ * Sets the keys, at most 8: the first encrypts, all decrypt, and a ticket of
+ * an older one is renewed.  Without this a context has a random key of its
+ * own.  Callable from any thread at any time.  -EINVAL.
+ */
+int tcp_tls_set_ticket_keys(struct tcp_tls *t,
+			    const struct tcp_tls_ticket_key *keys,
+			    size_t count) TCPSERVER_CHECKED;
+
+/*
+ * Makes TLS of a connection, also in mid-stream: whatever was read before must
+ * have been all that came (what comes unencrypted after a peer was told to
+ * begin is an attack).  With a context for clients `name` is asked for and
+ * verified, a host name or an IP address; a server passes NULL.  -EPROTO:
+ * tcp_conn_tls_error() says why; -EISCONN: it is TLS already; -EBUSY:
+ * max_tls_handshakes.  A connection on which this failed can only be closed.
+ */
+int tcp_conn_start_tls(struct tcp_conn *c, struct tcp_tls *t, const char *name,
+		       int64_t deadline) TCPSERVER_CHECKED;
+
+struct tcp_tls_info {
+	int version;             /* TCPSERVER_TLS_1_2, TCPSERVER_TLS_1_3 */
+	const char *cipher;      /* as OpenSSL names it */
+	const char *alpn;        /* "" without */
+	const char *server_name; /* asked for, "" without */
+	const char *peer_name;   /* of the verified certificate: its common
+				  * name, else its first alternative name;
+				  * "" without */
+	bool resumed;
+	bool kernel_sends, kernel_receives; /* kernel TLS is on */
+};
+
+/* Texts are valid until the connection is closed.  -ENOTCONN: no TLS. */
+int tcp_conn_tls_info(struct tcp_conn *c,
+		      struct tcp_tls_info *ret) TCPSERVER_CHECKED;
+
+/* Why TLS failed last on a connection, in OpenSSL's words; "" if it did not. */
+const char *tcp_conn_tls_error(const struct tcp_conn *c);
+
+/* --- Blocking work ------------------------------------------------------ */
+
+struct tcp_pool_options {
+	unsigned min_threads; /* that stay when there is nothing to do */
+	unsigned max_threads; /* 0: two per CPU */
+	unsigned shards;      /* queues; 0: one per CPU */
+	size_t queue_max;     /* jobs that wait, in all; 0: 1024 */
+	int64_t idle_ms;      /* a thread without work ends; 0: 10 s */
+	int nice;             /* of the threads, nice(2) */
+	const char *thread_name;
+};
+
+struct tcp_pool_stats {
+	uint64_t submitted, completed, refused, dropped, abandoned;
+	uint64_t spawned; /* threads, since the start */
+	size_t threads, idle_threads, queued;
+};
+
+/* Makes a pool of threads for what may block; its threads take no signals. */
+int tcp_pool_new(struct tcp_pool **ret,
+		 const struct tcp_pool_options *o) TCPSERVER_CHECKED;
+
+/* Stops without waiting for jobs in the queue, then frees.  NULL is fine. */
+void tcp_pool_free(struct tcp_pool *p);
+
+/*
+ * Lets a thread call fn(arg) some time.  Never blocks.  -EAGAIN: the queue is
+ * full; -ESHUTDOWN: the pool was stopped.  Callable from any thread.
+ */
+int tcp_pool_submit(struct tcp_pool *p, void (*fn)(void *arg),
+		    void *arg) TCPSERVER_CHECKED;
+
+/*
+ * The same, but waits for room, at most `timeout_ms` (negative: for ever):
+ * -ETIMEDOUT.  Blocks its thread: not for handlers.
+ */
+int tcp_pool_submit_wait(struct tcp_pool *p, void (*fn)(void *arg), void *arg,
+			 int64_t timeout_ms) TCPSERVER_CHECKED;
+
+/*
+ * From a handler: lets a thread call fn(arg) and suspends until it has.  With
+ * 0 `arg` is the caller's again.  With -ETIMEDOUT or -ECANCELED the job was
+ * abandoned: `arg` is not the caller's any more, and drop(arg) is called when
+ * the job has returned or was taken out of the queue, on any thread.  With any
+ * other failure (as tcp_pool_submit()) nothing was begun, `arg` stays.
+ */
+int tcp_pool_await(struct tcp_pool *p, void (*fn)(void *arg), void *arg,
+		   void (*drop)(void *arg), int64_t deadline) TCPSERVER_CHECKED;
+
+/*
+ * Takes no more jobs.  `finish`: those in the queue are still done, else they
+ * are dropped (whoever awaits one gets -ECANCELED).  Waits at most
+ * `timeout_ms` (0: not at all; negative: for ever) for the threads to end;
+ * -ETIMEDOUT.  May be called again.
+ */
+int tcp_pool_stop(struct tcp_pool *p, bool finish, int64_t timeout_ms);
+
+void tcp_pool_stats(const struct tcp_pool *p, struct tcp_pool_stats *ret);
+
 /* --- Dialling ----------------------------------------------------------- */
 
 struct tcp_dial_options {
-	struct addr source4, source6; /* AF_UNSPEC: the kernel chooses */
-	const char *device;           /* SO_BINDTODEVICE, or NULL */
-	uint32_t mark;                /* SO_MARK; 0: none */
+	struct tcp_addr source4, source6; /* AF_UNSPEC: the kernel chooses */
+	const char *device;               /* SO_BINDTODEVICE, or NULL */
+	uint32_t mark;                    /* SO_MARK; 0: none */
 	bool nodelay, keepalive;
 	int64_t user_timeout_ms; /* 0: the system's */
 	int64_t stagger_ms;      /* RFC 8305 §5; 0: 250 */
+	/* TCP Fast Open towards a sole address: where the kernel has a cookie
+	 * for it, the dial returns at once, and the first write opens the
+	 * connection and may fail in its place. */
+	bool fastopen;
 };
 
 /*
@@ -273,7 +607,8 @@ struct tcp_dial_options {
  * (which may be now), negative: none will come any more.
  */
 struct tcp_dial_more {
-	int (*fn)(void *ctx, struct addr *ret, unsigned max, int64_t deadline);
+	int (*fn)(void *ctx, struct tcp_addr *ret, unsigned max,
+		  int64_t deadline);
 	void *ctx;
 };
 
@@ -283,9 +618,13 @@ struct tcp_dial_more {
  * that `more` (may be NULL) brings.  Returns the failure of the first
  * address when all fail.  tcp_conn_peer() names the one that won.
  */
-int tcp_dial(struct tcp_conn **ret, const struct addr *to, unsigned count,
+int tcp_dial(struct tcp_conn **ret, const struct tcp_addr *to, unsigned count,
 	     const struct tcp_dial_options *o, const struct tcp_dial_more *more,
-	     int64_t deadline) MUST_CHECK;
+	     int64_t deadline) TCPSERVER_CHECKED;
+
+/* Connects to a UNIX stream socket: a path, or "@name". */
+int tcp_dial_unix(struct tcp_conn **ret, const char *path,
+		  int64_t deadline) TCPSERVER_CHECKED;
 
 /* --- Relay -------------------------------------------------------------- */
 
@@ -338,8 +677,8 @@ struct tcp_relay_options {
  * them again and should return.  On failure (-ENOMEM) both stay the caller's.
  */
 int tcp_relay_start(struct tcp_conn *a, struct tcp_conn *b,
-		    const struct tcp_relay_options *o, struct tcp_relay **ret)
-	MUST_CHECK;
+		    const struct tcp_relay_options *o,
+		    struct tcp_relay **ret) TCPSERVER_CHECKED;
 
 /*
  * Stops reading one direction (0: from a) until a time, for bandwidth; 0: goes
@@ -349,3 +688,8 @@ void tcp_relay_pause(struct tcp_relay *r, int direction, int64_t until_ms);
 
 /* Ends it now with resets to both sides. */
 void tcp_relay_kill(struct tcp_relay *r);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif

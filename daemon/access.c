@@ -51,12 +51,12 @@ static void put_number(struct line *l, uint64_t value)
 	put_bytes(l, digits + at, sizeof(digits) - at);
 }
 
-static void put_address(struct line *l, const struct addr *a)
+static void put_address(struct line *l, const struct tcp_addr *a)
 {
-	char text[ADDR_STRLEN];
+	char text[TCPSERVER_ADDR_STRLEN];
 
 	if (a->family != AF_INET) {
-		put(l, addr_format(a, text, sizeof(text)));
+		put(l, tcp_addr_format(a, text, sizeof(text)));
 		return;
 	}
 	for (size_t i = 12; i < 16; i++) {
@@ -67,7 +67,7 @@ static void put_address(struct line *l, const struct addr *a)
 }
 
 static void put_address_field(struct line *l, const char *key,
-			      const struct addr *a)
+			      const struct tcp_addr *a)
 {
 	if (a->family == AF_UNSPEC)
 		return;

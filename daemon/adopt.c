@@ -40,7 +40,7 @@ static void identify_inet(struct adopt_socket *s, const struct sockaddr *sa)
 	socklen_t len = sizeof(s->device); /* no less; socket(7) */
 	int mark = 0;
 
-	addr_from_sockaddr(&s->addr, sa);
+	tcp_addr_from_sockaddr(&s->addr, sa);
 	if (get(s->fd, SOL_SOCKET, SO_PROTOCOL, 0) != IPPROTO_TCP ||
 	    s->addr.port == 0 || is_connected(s->fd))
 		return;
@@ -249,7 +249,8 @@ int adopt_take(struct adopt *a, const struct adopt_want *w, int **ret,
 }
 
 /* An IPv6 socket that also takes IPv4 stands on all addresses of both. */
-static bool covers(const struct addr *a, bool v6only, const struct addr *other)
+static bool covers(const struct tcp_addr *a, bool v6only,
+		   const struct tcp_addr *other)
 {
 	if (!addr_is_any(a))
 		return false;
@@ -316,7 +317,7 @@ char *adopt_format(const struct adopt_socket *s, char *out, size_t size)
 {
 	switch (s->kind) {
 	case ADOPT_TCP:
-		return addr_format(&s->addr, out, size);
+		return tcp_addr_format(&s->addr, out, size);
 	case ADOPT_UNIX:
 		(void)snprintf(out, size, "%s",
 			       s->path[0] ? s->path : "(no path)");

@@ -22,7 +22,7 @@ struct adopt_socket {
 	enum adopt_kind kind;
 	int fd;     /* -1: somebody took it */
 	char *name; /* ours; "unknown" where none was given */
-	struct addr addr;
+	struct tcp_addr addr;
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 1];
 	bool v6only;
 	char device[IFNAMSIZ]; /* "": any */
@@ -38,9 +38,9 @@ struct adopt {
 
 /* What a listener looks for. */
 struct adopt_want {
-	const char *name;   /* its own */
-	struct addr addr;   /* port 0: whichever it was given */
-	const char *device; /* NULL or "": any */
+	const char *name;     /* its own */
+	struct tcp_addr addr; /* port 0: whichever it was given */
+	const char *device;   /* NULL or "": any */
 	uint32_t mark;
 	bool v6only;
 };

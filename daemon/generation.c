@@ -276,14 +276,14 @@ static void tell_ready(const struct generation *g, const char *addresses)
 			      addresses,
 			      c->log.path ? c->log.path : "the journal");
 	if (!c->path) {
-		char text[ADDR_STRLEN];
+		char text[TCPSERVER_ADDR_STRLEN];
 
 		log_line(LOG_LEVEL_NOTICE,
 			 "no configuration: SOCKS5 and HTTP CONNECT for this "
 			 "machine; try: curl -x socks5h://%s "
 			 "https://example.org/",
-			 addr_format(&g->listening.entries[0].addr, text,
-				     sizeof(text)));
+			 tcp_addr_format(&g->listening.entries[0].addr, text,
+					 sizeof(text)));
 	}
 }
 

@@ -50,7 +50,7 @@ static int check_kind(int fd, const char *name, int domain)
 	struct sockaddr_storage ss = { 0 };
 	socklen_t len = sizeof(ss);
 	int type = 0, listening = 0, protocol = 0;
-	struct addr a;
+	struct tcp_addr a;
 
 	if (option(fd, SO_TYPE, &type, sizeof(type)) < 0 ||
 	    option(fd, SO_PROTOCOL, &protocol, sizeof(protocol)) < 0 ||
@@ -64,7 +64,7 @@ static int check_kind(int fd, const char *name, int domain)
 	if ((domain != AF_INET && domain != AF_INET6) ||
 	    protocol != IPPROTO_TCP)
 		return -EINVAL;
-	addr_from_sockaddr(&a, (const struct sockaddr *)&ss);
+	tcp_addr_from_sockaddr(&a, (const struct sockaddr *)&ss);
 	return a.port ? 0 : -EINVAL;
 }
 

@@ -20,7 +20,7 @@
 /* --- Entries ------------------------------------------------------------ */
 
 static bool known(const struct listening *l, const struct conf_endpoint *e,
-		  const struct addr *a)
+		  const struct tcp_addr *a)
 {
 	for (size_t i = 0; i < l->count; i++)
 		if (l->entries[i].endpoint == e &&
@@ -30,7 +30,7 @@ static bool known(const struct listening *l, const struct conf_endpoint *e,
 }
 
 static int add(struct listening *l, const struct conf_listener *listener,
-	       const struct conf_endpoint *e, const struct addr *a)
+	       const struct conf_endpoint *e, const struct tcp_addr *a)
 {
 	if (known(l, e, a))
 		return 0;
@@ -100,7 +100,7 @@ static const char *advice(int r)
 static void complain(const struct conf_listener *listener,
 		     const struct conf_endpoint *e, int r)
 {
-	char text[ADDR_STRLEN + 64];
+	char text[TCPSERVER_ADDR_STRLEN + 64];
 
 	(void)conf_endpoint_format(e, true, text, sizeof(text));
 	log_line(listener->optional ? LOG_LEVEL_NOTICE : LOG_LEVEL_ERROR,
@@ -136,7 +136,7 @@ static int note_endpoint(struct listening *l,
 			 const struct conf_listener *listener,
 			 const struct conf_endpoint *e)
 {
-	struct addr list[INTERFACE_ADDRS_MAX];
+	struct tcp_addr list[INTERFACE_ADDRS_MAX];
 	struct local_addrs *table;
 	int count, r;
 
@@ -213,7 +213,7 @@ static int join(struct listen_entry *e)
 	bool v6 = e->addr.family == AF_INET6;
 	CLEANUP(close_fd) int fd = sock_stream(e->addr.family);
 	struct sockaddr_storage ss;
-	socklen_t len = addr_to_sockaddr(&e->addr, &ss);
+	socklen_t len = tcp_addr_to_sockaddr(&e->addr, &ss);
 	int r;
 
 	if (fd < 0)
@@ -341,13 +341,14 @@ int listening_begin(const struct listening *l)
 size_t listening_retry(struct listening *l)
 {
 	size_t before = l->count;
-	char text[ADDR_STRLEN];
+	char text[TCPSERVER_ADDR_STRLEN];
 
 	(void)open_all(l, NULL, false);
 	for (size_t i = before; i < l->count; i++)
 		log_line(LOG_LEVEL_NOTICE, "listener \"%s\" listens on %s now",
 			 l->entries[i].listener->name,
-			 addr_format(&l->entries[i].addr, text, sizeof(text)));
+			 tcp_addr_format(&l->entries[i].addr, text,
+					 sizeof(text)));
 	return l->count - before;
 }
 
@@ -398,12 +399,14 @@ void listening_format(const struct listening *l, char *out, size_t size)
 	size_t len = 0;
 
 	out[0] = '\0';
-	for (size_t i = 0; i < l->count && len + ADDR_STRLEN + 1 < size; i++) {
-		char text[ADDR_STRLEN];
+	for (size_t i = 0;
+	     i < l->count && len + TCPSERVER_ADDR_STRLEN + 1 < size; i++) {
+		char text[TCPSERVER_ADDR_STRLEN];
 
-		len += (size_t)snprintf(
-			out + len, size - len, "%s%s", i ? " " : "",
-			addr_format(&l->entries[i].addr, text, sizeof(text)));
+		len += (size_t)snprintf(out + len, size - len, "%s%s",
+					i ? " " : "",
+					tcp_addr_format(&l->entries[i].addr,
+							text, sizeof(text)));
 	}
 }
 

@@ -11,7 +11,7 @@
 struct listen_entry {
 	const struct conf_listener *listener;
 	const struct conf_endpoint *endpoint;
-	struct addr addr; /* wanted, then the real one */
+	struct tcp_addr addr; /* wanted, then the real one */
 	bool open;
 	bool joined; /* beside sockets of ours that have other options */
 	struct tcp_listener *opened; /* the server's */

@@ -235,9 +235,9 @@ static int missing_interface(const char *option, const char *name)
 	return -ENODEV;
 }
 
-static int missing_source(const struct addr *a)
+static int missing_source(const struct tcp_addr *a)
 {
-	char text[ADDR_STRLEN];
+	char text[TCPSERVER_ADDR_STRLEN];
 
 	log_line(LOG_LEVEL_ERROR,
 		 "outbound.source: no interface has the address %s ('ip "
@@ -289,7 +289,7 @@ static int name_options(struct setup *s, struct resolver_options *ret)
 {
 	const struct conf_names *n = &s->conf->names;
 
-	s->name_servers = calloc(n->servers.count + 1, sizeof(struct addr));
+	s->name_servers = calloc(n->servers.count + 1, sizeof(struct tcp_addr));
 	if (!s->name_servers)
 		return -ENOMEM;
 	for (size_t i = 0; i < n->servers.count; i++)

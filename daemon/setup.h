@@ -15,7 +15,7 @@ struct setup {
 	unsigned workers;
 	struct published published;
 	struct rules *rules;
-	struct addr *name_servers;
+	struct tcp_addr *name_servers;
 	struct proxy *proxy;
 	struct tcp_server *server;
 	struct proxy_listener *listeners; /* one per conf listener */

@@ -221,7 +221,7 @@ int filters_add(struct filters *f, const char *text, char *why)
 	return r;
 }
 
-static bool match_address(const struct conf_match *m, const struct addr *a)
+static bool match_address(const struct conf_match *m, const struct tcp_addr *a)
 {
 	if (a->family == AF_UNSPEC)
 		return false;

@@ -93,7 +93,7 @@ char *row_id(const struct row *r, char out[ROW_ID_BYTES])
 
 char *row_target(const struct row *r, char out[ROW_TARGET_BYTES])
 {
-	const struct addr *a = &r->session.target;
+	const struct tcp_addr *a = &r->session.target;
 	struct span host = { (const uint8_t *)r->host, r->host_len };
 	char *end = out + ROW_TARGET_BYTES - 8;
 
@@ -102,7 +102,7 @@ char *row_target(const struct row *r, char out[ROW_TARGET_BYTES])
 		end = log_escape_bytes(host, out, end);
 		(void)snprintf(end, 8, ":%u", a->port);
 	} else if (a->family != AF_UNSPEC) {
-		(void)addr_format(a, out, ROW_TARGET_BYTES);
+		(void)tcp_addr_format(a, out, ROW_TARGET_BYTES);
 	}
 	return out;
 }
@@ -166,13 +166,13 @@ static int put_name(json_t *j, const char *key, const char *name)
 	return put_bytes(j, key, name, strlen(name));
 }
 
-static int put_address(json_t *j, const char *key, const struct addr *a)
+static int put_address(json_t *j, const char *key, const struct tcp_addr *a)
 {
-	char text[ADDR_STRLEN];
+	char text[TCPSERVER_ADDR_STRLEN];
 
 	if (a->family == AF_UNSPEC)
 		return 0;
-	return put_text(j, key, addr_format(a, text, sizeof(text)));
+	return put_text(j, key, tcp_addr_format(a, text, sizeof(text)));
 }
 
 static int put_number(json_t *j, const char *key, uint64_t n)

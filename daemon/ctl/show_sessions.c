@@ -47,13 +47,13 @@ static const char *or_dash(const char *text)
 static int put_cells(struct listing *l, const struct row *r)
 {
 	const struct session *s = &r->session;
-	char id[ROW_ID_BYTES], client[ADDR_STRLEN];
+	char id[ROW_ID_BYTES], client[TCPSERVER_ADDR_STRLEN];
 	char listener[ROW_NAME_BYTES * 4], rule[ROW_NAME_BYTES * 4];
 	char target[ROW_TARGET_BYTES], up[HUMAN_BYTES], down[HUMAN_BYTES];
 	char age[HUMAN_BYTES], idle[HUMAN_BYTES];
 	const char *cells[] = {
 		row_id(r, id),
-		addr_format(&s->client, client, sizeof(client)),
+		tcp_addr_format(&s->client, client, sizeof(client)),
 		or_dash(human_text(r->listener, listener, sizeof(listener))),
 		or_dash(row_protocol_word(s->protocol)),
 		or_dash(row_state_word(s->state)),

@@ -22,14 +22,14 @@ static void set_state(struct request *rq, enum session_state state)
 /* --- What we do not connect to ------------------------------------------ */
 
 /* Our own listeners: a tunnel into ourselves would be the first of many. */
-static bool is_own(const struct proxy_worker *w, const struct addr *a)
+static bool is_own(const struct proxy_worker *w, const struct tcp_addr *a)
 {
 	const struct proxy *p = w->proxy;
 	size_t count = atomic_load_explicit(&p->own_count,
 					    memory_order_acquire);
 
 	for (size_t i = 0; i < count; i++) {
-		const struct addr *own = &p->own[i];
+		const struct tcp_addr *own = &p->own[i];
 
 		if (own->port != a->port)
 			continue;
@@ -58,8 +58,8 @@ static struct rule_query query_of(const struct request *rq)
 
 static bool has_source(const struct proxy_worker *w, sa_family_t family)
 {
-	const struct addr *source = family == AF_INET ? &w->dial.source4
-						      : &w->dial.source6;
+	const struct tcp_addr *source = family == AF_INET ? &w->dial.source4
+							  : &w->dial.source6;
 
 	return !w->proxy->options.source_only || source->family != AF_UNSPEC;
 }
@@ -89,7 +89,7 @@ static bool may_connect(struct request *rq, struct rule_query *q,
 /* --- Candidates --------------------------------------------------------- */
 
 struct candidates {
-	struct addr addr[RESOLVE_MAX];
+	struct tcp_addr addr[RESOLVE_MAX];
 	uint16_t rule[RESOLVE_MAX]; /* that allowed it */
 	unsigned count;
 };
@@ -209,7 +209,7 @@ struct rest {
 	struct candidates *all;
 };
 
-static bool is_known(const struct candidates *c, const struct addr *a)
+static bool is_known(const struct candidates *c, const struct tcp_addr *a)
 {
 	for (unsigned i = 0; i < c->count; i++)
 		if (addr_equal(&c->addr[i], a))
@@ -221,7 +221,7 @@ static bool is_known(const struct candidates *c, const struct addr *a)
  * Called while the first family's addresses are tried, and once more when
  * they have failed.
  */
-static int take_rest(void *ctx, struct addr *ret, unsigned max,
+static int take_rest(void *ctx, struct tcp_addr *ret, unsigned max,
 		     int64_t deadline)
 {
 	struct rest *rest = ctx;
@@ -247,7 +247,7 @@ static int take_rest(void *ctx, struct addr *ret, unsigned max,
 	return count ? (int)count : -ENOENT;
 }
 
-static uint16_t rule_of(const struct candidates *c, const struct addr *a)
+static uint16_t rule_of(const struct candidates *c, const struct tcp_addr *a)
 {
 	for (unsigned i = 0; i < c->count; i++)
 		if (addr_equal(&c->addr[i], a))
@@ -259,7 +259,7 @@ static uint16_t rule_of(const struct candidates *c, const struct addr *a)
 static int connected(struct request *rq, const struct candidates *c)
 {
 	struct session *s = rq->session;
-	const struct addr *peer = tcp_conn_peer(rq->server);
+	const struct tcp_addr *peer = tcp_conn_peer(rq->server);
 	int r = tcp_conn_local(rq->server, &rq->bound);
 
 	if (r < 0)

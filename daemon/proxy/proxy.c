@@ -55,7 +55,7 @@ void proxy_free(struct proxy *p)
 	free(p);
 }
 
-void proxy_add_own(struct proxy *p, const struct addr *a)
+void proxy_add_own(struct proxy *p, const struct tcp_addr *a)
 {
 	size_t i = atomic_load(&p->own_count);
 

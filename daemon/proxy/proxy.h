@@ -26,9 +26,9 @@ struct proxy_options {
 	uint32_t generation; /* that these numbers of rules, ... belong to */
 	const struct rules *rules;
 	struct resolver_options names;
-	struct tcp_dial_options dial; /* sources: see the next three */
-	struct addr source4, source6; /* AF_UNSPEC: the kernel's choice */
-	const char *source_interface; /* its addresses are the sources */
+	struct tcp_dial_options dial;     /* sources: see the next three */
+	struct tcp_addr source4, source6; /* AF_UNSPEC: the kernel's choice */
+	const char *source_interface;     /* its addresses are the sources */
 	bool source_only;   /* a family without a source is not connected to */
 	sa_family_t prefer; /* tried first; AF_UNSPEC: as the names say */
 	struct proxy_timeouts timeouts;
@@ -51,7 +51,7 @@ void proxy_worker_stop(void *p, unsigned worker);
  * An address that we listen on: no client is connected to it, whatever the
  * rules say.  Callable while the proxy serves, from one thread.
  */
-void proxy_add_own(struct proxy *p, const struct addr *a);
+void proxy_add_own(struct proxy *p, const struct tcp_addr *a);
 #define PROXY_OWN_MAX 4096
 
 /* A listener's part; ctx of proxy_serve(). */
@@ -65,7 +65,7 @@ struct proxy_listener {
 void proxy_serve(struct tcp_conn *c, void *listener);
 
 /* The `admit` of a listener: the client rules.  Logs whom it denies. */
-int proxy_admit(const struct addr *peer, void *listener);
+int proxy_admit(const struct tcp_addr *peer, void *listener);
 
 /* The `unhandled` of a listener: a client that never said a word. */
 void proxy_unhandled(struct tcp_conn *c, int r, void *listener);

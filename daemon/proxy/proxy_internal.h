@@ -24,7 +24,7 @@ struct proxy {
 	struct proxy_counts *counts;     /* one a worker */
 	struct proxy_counts *own_counts; /* they are ours, or NULL */
 	atomic_size_t own_count;
-	struct addr own[PROXY_OWN_MAX];
+	struct tcp_addr own[PROXY_OWN_MAX];
 	struct proxy_worker worker[];
 };
 
@@ -47,9 +47,9 @@ struct request {
 	const struct proxy_listener *listener;
 	const struct proxy_protocol *protocol;
 	struct session *session;
-	int64_t deadline;   /* of the handshake */
-	struct addr target; /* AF_UNSPEC: `host` is to be resolved */
-	struct addr bound;  /* our end towards it */
+	int64_t deadline;       /* of the handshake */
+	struct tcp_addr target; /* AF_UNSPEC: `host` is to be resolved */
+	struct tcp_addr bound;  /* our end towards it */
 	uint16_t port;
 	uint16_t rule; /* that decided, or SESSION_NONE */
 	enum session_command command;

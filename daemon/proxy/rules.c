@@ -23,13 +23,14 @@ enum answer {
 /* The target of a request in the forms that rules look at. */
 struct sight {
 	const struct rule_query *q;
-	bool known;        /* there is an address */
-	bool guarded;      /* see addr_is_guarded() */
-	struct addr own;   /* as it is connected to */
-	struct addr inner; /* the IPv4 address that it embeds, or the same */
+	bool known;          /* there is an address */
+	bool guarded;        /* see addr_is_guarded() */
+	struct tcp_addr own; /* as it is connected to */
+	struct tcp_addr
+		inner; /* the IPv4 address that it embeds, or the same */
 };
 
-static bool match_addr(const struct rule_match *m, const struct addr *a)
+static bool match_addr(const struct rule_match *m, const struct tcp_addr *a)
 {
 	switch (m->type) {
 	case RULE_MATCH_PREFIX:
@@ -83,7 +84,7 @@ static enum answer deny_takes(const struct rule_match *m, const struct sight *s)
  * made of such addresses.  `private` is none: that an address of a cloud's
  * metadata service lies in a private range does not make it a private host.
  */
-static bool allows_guarded(const struct rule_match *m, const struct addr *a)
+static bool allows_guarded(const struct rule_match *m, const struct tcp_addr *a)
 {
 	switch (m->type) {
 	case RULE_MATCH_PREFIX:
@@ -134,7 +135,7 @@ static enum answer match_to(const struct rule *rule, const struct sight *s)
 	return best;
 }
 
-static bool match_from(const struct rule *rule, const struct addr *client)
+static bool match_from(const struct rule *rule, const struct tcp_addr *client)
 {
 	for (size_t i = 0; i < rule->from_count; i++)
 		if (match_addr(&rule->from[i], client))
@@ -178,7 +179,7 @@ static struct verdict decide(const struct rule_list *list, size_t i)
 static const struct verdict default_deny = { false, SESSION_NONE };
 
 struct verdict rules_client(const struct rules *rules,
-			    const struct addr *client, uint16_t listener)
+			    const struct tcp_addr *client, uint16_t listener)
 {
 	const struct rule_list *list = &rules->clients;
 

@@ -62,12 +62,12 @@ struct verdict {
 
 /* May this address talk to this listener at all? */
 struct verdict rules_client(const struct rules *rules,
-			    const struct addr *client, uint16_t listener);
+			    const struct tcp_addr *client, uint16_t listener);
 
 struct rule_query {
-	struct addr client;
-	struct addr target; /* a candidate; its port is not looked at */
-	struct span host;   /* name that was asked for; empty: an address */
+	struct tcp_addr client;
+	struct tcp_addr target; /* a candidate; its port is not looked at */
+	struct span host;       /* name that was asked for; empty: an address */
 	enum session_command command;
 	uint16_t port;
 	uint16_t listener;

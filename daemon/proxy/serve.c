@@ -21,7 +21,7 @@ static int64_t clock_realtime_us(void)
 
 /* Opens the record of a client that came at `since` (CLOCK_MONOTONIC, ms). */
 static struct session *open_record(const struct proxy_listener *l,
-				   const struct addr *client, unsigned rule,
+				   const struct tcp_addr *client, unsigned rule,
 				   int64_t since)
 {
 	unsigned worker = (unsigned)(proxy_here() - l->proxy->worker);
@@ -260,7 +260,7 @@ void proxy_serve(struct tcp_conn *c, void *ctx)
 		close_record(l->proxy, rq.session, o, -rq.error);
 }
 
-int proxy_admit(const struct addr *peer, void *ctx)
+int proxy_admit(const struct tcp_addr *peer, void *ctx)
 {
 	const struct proxy_listener *l = ctx;
 	struct verdict v = rules_client(l->proxy->options.rules, peer,

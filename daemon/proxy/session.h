@@ -49,9 +49,9 @@ struct session {
 	int64_t ended_ms;    /* CLOCK_MONOTONIC; 0 while it lives */
 	uint64_t bytes_up;   /* from client to target */
 	uint64_t bytes_down; /* from target to client */
-	struct addr client;
-	struct addr target; /* the address connected to; port: requested */
-	struct addr bound;  /* our own address towards the target */
+	struct tcp_addr client;
+	struct tcp_addr target; /* the address connected to; port: requested */
+	struct tcp_addr bound;  /* our own address towards the target */
 	uint32_t worker;
 	uint32_t generation; /* of the configuration that the numbers mean */
 	uint32_t more;       /* slot that holds the tail of `host` */

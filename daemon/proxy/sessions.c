@@ -301,7 +301,7 @@ static bool state_is_used(unsigned state)
 	return state > SESSION_FREE && state < SESSION_MORE;
 }
 
-static void bound_family(struct addr *a)
+static void bound_family(struct tcp_addr *a)
 {
 	if (a->family != AF_INET && a->family != AF_INET6)
 		a->family = AF_UNSPEC;

@@ -134,7 +134,7 @@ int socks5_request_parse(struct socks5_request *ret, struct span in,
 }
 
 size_t socks5_reply_format(uint8_t out[SOCKS5_REPLY_MAX], uint8_t rep,
-			   const struct addr *bound)
+			   const struct tcp_addr *bound)
 {
 	static const uint8_t zero[4];
 	const uint8_t *ip = zero;

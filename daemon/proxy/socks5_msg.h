@@ -55,4 +55,4 @@ int socks5_request_parse(struct socks5_request *ret, struct span in,
  * the connection to the target; NULL or AF_UNSPEC gives 0.0.0.0:0.
  */
 size_t socks5_reply_format(uint8_t out[SOCKS5_REPLY_MAX], uint8_t rep,
-			   const struct addr *bound);
+			   const struct tcp_addr *bound);

@@ -67,10 +67,10 @@ bool host_name_is_valid(struct span name)
  * Reads a literal without zone: bytes other than those of an address go no
  * further, so that the text for addr_parse_ip() holds no NUL and no '%'.
  */
-static int parse_literal(struct addr *ret, struct span text)
+static int parse_literal(struct tcp_addr *ret, struct span text)
 {
 	char copy[LITERAL_SIZE];
-	struct addr a;
+	struct tcp_addr a;
 	bool bracketed;
 	int r;
 
@@ -97,7 +97,7 @@ static int parse_literal(struct addr *ret, struct span text)
 
 int target_set_host(struct target *ret, struct span text, uint16_t port)
 {
-	struct addr a;
+	struct tcp_addr a;
 	size_t len;
 
 	if (!parse_literal(&a, text)) {
@@ -118,7 +118,7 @@ int target_set_host(struct target *ret, struct span text, uint16_t port)
 int target_set_addr(struct target *ret, sa_family_t family, const uint8_t *ip,
 		    uint16_t port)
 {
-	struct addr a;
+	struct tcp_addr a;
 
 	addr_set(&a, family, ip, port);
 	addr_unmap(&a);

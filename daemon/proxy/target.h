@@ -8,7 +8,7 @@
 #include "core/addr.h"
 
 struct target {
-	struct addr addr; /* with the port; AF_UNSPEC: `host` is a name */
+	struct tcp_addr addr; /* with the port; AF_UNSPEC: `host` is a name */
 	struct span host; /* the name, in the parsed bytes; empty: an address */
 	uint16_t port;    /* 1..65535 */
 };

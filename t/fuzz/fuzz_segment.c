@@ -47,7 +47,7 @@ static void read_names(const struct segment *s, const char *table)
 
 static void read_sessions(const struct segment *s, bool lives)
 {
-	char name[SESSION_NAME_BYTES], text[ADDR_STRLEN];
+	char name[SESSION_NAME_BYTES], text[TCPSERVER_ADDR_STRLEN];
 	struct table_slots slots;
 	struct session_walk w;
 	struct session copy;
@@ -61,7 +61,8 @@ static void read_sessions(const struct segment *s, bool lives)
 
 		ASSERT(len < sizeof(name) && name[len] == '\0');
 		ASSERT(copy.user_len <= sizeof(copy.user));
-		read_bytes(addr_format(&copy.client, text, sizeof(text)), 1);
+		read_bytes(tcp_addr_format(&copy.client, text, sizeof(text)),
+			   1);
 		found++;
 	}
 	ASSERT(found == 0 || found < slots.count);

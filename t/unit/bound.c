@@ -9,19 +9,19 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
-struct addr addr_at(const char *text)
+struct tcp_addr addr_at(const char *text)
 {
-	struct addr a;
+	struct tcp_addr a;
 
-	ck_assert_int_eq(addr_parse(&a, text, 0), 0);
+	ck_assert_int_eq(tcp_addr_parse(&a, text, 0), 0);
 	return a;
 }
 
-int sock_bound(struct addr *a, bool share)
+int sock_bound(struct tcp_addr *a, bool share)
 {
 	int fd = socket(a->family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_storage ss;
-	socklen_t len = addr_to_sockaddr(a, &ss);
+	socklen_t len = tcp_addr_to_sockaddr(a, &ss);
 
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(sock_set(fd, SOL_SOCKET, SO_REUSEADDR, 1), 0);

@@ -7,13 +7,13 @@
 #include "core/addr.h"
 
 /* The address that a text says. */
-struct addr addr_at(const char *text);
+struct tcp_addr addr_at(const char *text);
 
 /*
  * A blocking TCP socket bound to *a, which gets its port.  With `share` others
  * may bind beside it.
  */
-int sock_bound(struct addr *a, bool share);
+int sock_bound(struct tcp_addr *a, bool share);
 
 /* As getsockopt(2); fails the test where that fails. */
 int sock_get(int fd, int level, int name);

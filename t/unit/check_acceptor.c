@@ -47,7 +47,7 @@ START_TEST(a_handler_waits_for_the_first_byte)
 {
 	struct tcp_server_options o = { .workers = 1 };
 	struct tcp_listen_options lo = { .first_byte_ms = SOON_MS };
-	struct addr a = served_start(&o, &lo, handle_echo, NULL);
+	struct tcp_addr a = served_start(&o, &lo, handle_echo, NULL);
 	int fd = tcp_connected(&a);
 
 	served_until(active, 1);
@@ -68,7 +68,7 @@ START_TEST(a_client_that_stays_silent_is_closed)
 	struct tcp_listen_options lo = { .first_byte_ms = 40,
 					 .unhandled = note_unhandled };
 	static char context[] = "context";
-	struct addr a = served_start(&o, &lo, handle_echo, context);
+	struct tcp_addr a = served_start(&o, &lo, handle_echo, context);
 	int fd = tcp_connected(&a);
 
 	ck_assert_int_eq(ended_how(fd), 0);
@@ -83,7 +83,7 @@ START_TEST(a_client_that_leaves_without_a_byte_is_handled)
 {
 	struct tcp_server_options o = { .workers = 1 };
 	struct tcp_listen_options lo = { .first_byte_ms = SOON_MS };
-	struct addr a = served_start(&o, &lo, handle_echo, NULL);
+	struct tcp_addr a = served_start(&o, &lo, handle_echo, NULL);
 	int fd = tcp_connected(&a);
 
 	served_until(active, 1);
@@ -98,7 +98,7 @@ START_TEST(a_byte_that_comes_with_the_connection_is_seen)
 {
 	struct tcp_server_options o = { .workers = 1 };
 	struct tcp_listen_options lo = { .first_byte_ms = SOON_MS };
-	struct addr a = served_start(&o, &lo, handle_once, NULL);
+	struct tcp_addr a = served_start(&o, &lo, handle_once, NULL);
 
 	for (int i = 0; i < 50; i++) {
 		int fd = tcp_connected(&a);
@@ -115,7 +115,7 @@ END_TEST
 
 /* --- Admission ---------------------------------------------------------- */
 
-static int admit_some(const struct addr *peer, void *ctx)
+static int admit_some(const struct tcp_addr *peer, void *ctx)
 {
 	_Atomic int *answer = ctx;
 
@@ -135,7 +135,7 @@ START_TEST(a_listener_can_turn_clients_away_unread)
 	struct tcp_server_options o = { .workers = 1 };
 	struct tcp_listen_options lo = { .admit = admit_some };
 	static _Atomic int answer = 7;
-	struct addr a = served_start(&o, &lo, note_tag, &answer);
+	struct tcp_addr a = served_start(&o, &lo, note_tag, &answer);
 	int fd = tcp_connected(&a);
 
 	ask(fd);
@@ -161,7 +161,7 @@ END_TEST
 START_TEST(past_max_connections_the_kernel_queue_waits)
 {
 	struct tcp_server_options o = { .workers = 2, .max_connections = 3 };
-	struct addr a = served_start(&o, &plain, handle_echo, NULL);
+	struct tcp_addr a = served_start(&o, &plain, handle_echo, NULL);
 	int fd[5];
 
 	for (int i = 0; i < 3; i++) {
@@ -196,7 +196,7 @@ END_TEST
 START_TEST(the_limit_can_be_moved_while_it_runs)
 {
 	struct tcp_server_options o = { .workers = 2, .max_connections = 1 };
-	struct addr a = served_start(&o, &plain, handle_echo, NULL);
+	struct tcp_addr a = served_start(&o, &plain, handle_echo, NULL);
 	int fd[5];
 
 	for (int i = 0; i < 5; i++) {
@@ -226,7 +226,7 @@ END_TEST
 START_TEST(past_max_handshakes_clients_are_reset)
 {
 	struct tcp_server_options o = { .workers = 1, .max_handshakes = 3 };
-	struct addr a = served_start(&o, &plain, handle_echo, NULL);
+	struct tcp_addr a = served_start(&o, &plain, handle_echo, NULL);
 	int fd[4];
 
 	for (int i = 0; i < 3; i++) {
@@ -254,7 +254,7 @@ END_TEST
 START_TEST(a_relay_is_no_handshake)
 {
 	struct tcp_server_options o = { .workers = 1, .max_handshakes = 1 };
-	struct addr target, a;
+	struct tcp_addr target, a;
 	int listening = tcp_listening(&target, 8), near[3], far[3];
 
 	a = served_start(&o, &plain, handle_relay, &target);
@@ -298,10 +298,10 @@ static void give_descriptors_back(void)
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &usual), 0);
 }
 
-static void connect_to(int fd, const struct addr *a)
+static void connect_to(int fd, const struct tcp_addr *a)
 {
 	struct sockaddr_storage ss;
-	socklen_t len = addr_to_sockaddr(a, &ss);
+	socklen_t len = tcp_addr_to_sockaddr(a, &ss);
 
 	ck_assert_int_eq(connect(fd, (struct sockaddr *)&ss, len), 0);
 }
@@ -326,7 +326,7 @@ static int64_t clock_ms(void)
 START_TEST(without_descriptors_few_are_reset)
 {
 	struct tcp_server_options o = { .workers = 1 };
-	struct addr a = served_start(&o, &plain, handle_once, NULL);
+	struct tcp_addr a = served_start(&o, &plain, handle_once, NULL);
 	int held = tcp_connected(&a), fd[40];
 	int64_t cpu, began;
 
@@ -359,7 +359,7 @@ END_TEST
 START_TEST(a_shutdown_works_without_descriptors)
 {
 	struct tcp_server_options o = { .workers = 2 };
-	struct addr a = served_start(&o, &plain, handle_once, NULL);
+	struct tcp_addr a = served_start(&o, &plain, handle_once, NULL);
 	int fd[5];
 
 	for (size_t i = 0; i < ARRAY_SIZE(fd); i++)
@@ -380,7 +380,7 @@ END_TEST
 START_TEST(a_thousand_short_connections_leave_nothing)
 {
 	struct tcp_server_options o = { .workers = 2 };
-	struct addr a = served_start(&o, &plain, handle_once, NULL);
+	struct tcp_addr a = served_start(&o, &plain, handle_once, NULL);
 
 	for (int i = 0; i < 1000; i++) {
 		int fd = tcp_connected(&a);

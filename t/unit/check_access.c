@@ -24,11 +24,11 @@ static const struct access_names names = {
 	.rule_count = ARRAY_SIZE(rules),
 };
 
-static struct addr address(const char *text)
+static struct tcp_addr address(const char *text)
 {
-	struct addr a;
+	struct tcp_addr a;
 
-	ck_assert_int_eq(addr_parse(&a, text, -1), 0);
+	ck_assert_int_eq(tcp_addr_parse(&a, text, -1), 0);
 	return a;
 }
 
@@ -94,7 +94,7 @@ START_TEST(a_target_by_address_is_told_once)
 	s.host_len = s.user_len = 0;
 	s.client = address("[2001:db8::7]:1");
 	s.target = address("[2001:db8::1]:443");
-	s.bound = (struct addr){ 0 };
+	s.bound = (struct tcp_addr){ 0 };
 	s.outcome = OUTCOME_REFUSED;
 	s.error = ECONNREFUSED;
 	s.bytes_up = s.bytes_down = 0;

@@ -11,17 +11,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct addr parsed(const char *text, int default_port)
+static struct tcp_addr parsed(const char *text, int default_port)
 {
-	struct addr a;
+	struct tcp_addr a;
 
-	ck_assert_msg(addr_parse(&a, text, default_port) == 0, "%s", text);
+	ck_assert_msg(tcp_addr_parse(&a, text, default_port) == 0, "%s", text);
 	return a;
 }
 
-static struct addr ip(const char *text)
+static struct tcp_addr ip(const char *text)
 {
-	struct addr a;
+	struct tcp_addr a;
 
 	ck_assert_msg(addr_parse_ip(&a, text) == 0, "%s", text);
 	return a;
@@ -29,17 +29,17 @@ static struct addr ip(const char *text)
 
 static void reads_as(const char *text, int default_port, const char *expect)
 {
-	struct addr a = parsed(text, default_port);
-	char out[ADDR_STRLEN];
+	struct tcp_addr a = parsed(text, default_port);
+	char out[TCPSERVER_ADDR_STRLEN];
 
-	ck_assert_str_eq(addr_format(&a, out, sizeof(out)), expect);
+	ck_assert_str_eq(tcp_addr_format(&a, out, sizeof(out)), expect);
 }
 
 static void is_refused(const char *text, int default_port)
 {
-	struct addr a;
+	struct tcp_addr a;
 
-	ck_assert_msg(addr_parse(&a, text, default_port) == -EINVAL, "%s",
+	ck_assert_msg(tcp_addr_parse(&a, text, default_port) == -EINVAL, "%s",
 		      text);
 }
 
@@ -124,17 +124,17 @@ START_TEST(text_of_any_length_is_harmless)
 	char text[300];
 
 	for (size_t len = 1; len < sizeof(text); len++) {
-		struct addr a;
+		struct tcp_addr a;
 
 		memset(text, '1', len);
 		text[len] = '\0';
-		ck_assert_int_eq(addr_parse(&a, text, 1), -EINVAL);
+		ck_assert_int_eq(tcp_addr_parse(&a, text, 1), -EINVAL);
 		ck_assert_int_eq(addr_parse_ip(&a, text), -EINVAL);
 		memset(text, ':', len);
 		ck_assert_int_eq(addr_parse_ip(&a, text),
 				 len == 2 ? 0 : -EINVAL);
 		memset(text, '[', len);
-		ck_assert_int_eq(addr_parse(&a, text, 1), -EINVAL);
+		ck_assert_int_eq(tcp_addr_parse(&a, text, 1), -EINVAL);
 	}
 }
 END_TEST
@@ -142,13 +142,14 @@ END_TEST
 START_TEST(a_zone_is_an_interface_by_name_or_number)
 {
 	unsigned lo = if_nametoindex("lo");
-	struct addr a;
-	char out[ADDR_STRLEN];
+	struct tcp_addr a;
+	char out[TCPSERVER_ADDR_STRLEN];
 
 	ck_assert_uint_ne(lo, 0);
 	a = parsed("[fe80::1%lo]:80", -1);
 	ck_assert_uint_eq(a.scope, lo);
-	ck_assert_str_eq(addr_format(&a, out, sizeof(out)), "[fe80::1%lo]:80");
+	ck_assert_str_eq(tcp_addr_format(&a, out, sizeof(out)),
+			 "[fe80::1%lo]:80");
 	a = ip("fe80::1%54321");
 	ck_assert_uint_eq(a.scope, 54321);
 	ck_assert_str_eq(addr_format_ip(&a, out, sizeof(out)), "fe80::1%54321");
@@ -176,8 +177,8 @@ END_TEST
 
 START_TEST(mapped_addresses_become_what_the_kernel_talks_to)
 {
-	struct addr a = parsed("[::ffff:192.0.2.1]:80", -1);
-	struct addr v4 = parsed("192.0.2.1:80", -1);
+	struct tcp_addr a = parsed("[::ffff:192.0.2.1]:80", -1);
+	struct tcp_addr v4 = parsed("192.0.2.1:80", -1);
 
 	ck_assert(!addr_equal(&a, &v4));
 	addr_unmap(&a);
@@ -201,15 +202,15 @@ START_TEST(socket_addresses_keep_everything)
 					     "[::ffff:10.0.0.1]:2" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-		struct addr a = parsed(texts[i], -1), back;
+		struct tcp_addr a = parsed(texts[i], -1), back;
 		struct sockaddr_storage ss;
-		socklen_t len = addr_to_sockaddr(&a, &ss);
+		socklen_t len = tcp_addr_to_sockaddr(&a, &ss);
 
 		ck_assert_uint_eq(len, a.family == AF_INET
 					       ? sizeof(struct sockaddr_in)
 					       : sizeof(struct sockaddr_in6));
 		ck_assert_int_eq(ss.ss_family, a.family);
-		addr_from_sockaddr(&back, (struct sockaddr *)&ss);
+		tcp_addr_from_sockaddr(&back, (struct sockaddr *)&ss);
 		ck_assert(addr_equal(&a, &back));
 	}
 }
@@ -218,12 +219,12 @@ END_TEST
 START_TEST(other_socket_addresses_are_no_address)
 {
 	struct sockaddr sa = { .sa_family = AF_UNIX };
-	struct addr a = parsed("192.0.2.1:80", -1);
-	char out[ADDR_STRLEN];
+	struct tcp_addr a = parsed("192.0.2.1:80", -1);
+	char out[TCPSERVER_ADDR_STRLEN];
 
-	addr_from_sockaddr(&a, &sa);
+	tcp_addr_from_sockaddr(&a, &sa);
 	ck_assert_int_eq(a.family, AF_UNSPEC);
-	ck_assert_str_eq(addr_format(&a, out, sizeof(out)), "-");
+	ck_assert_str_eq(tcp_addr_format(&a, out, sizeof(out)), "-");
 	ck_assert_str_eq(addr_format_ip(&a, out, sizeof(out)), "-");
 	ck_assert(!addr_is_any(&a));
 	ck_assert(!addr_is_loopback(&a));
@@ -232,7 +233,7 @@ END_TEST
 
 START_TEST(wire_bytes_are_in_network_order)
 {
-	struct addr a = parsed("192.0.2.1:80", -1);
+	struct tcp_addr a = parsed("192.0.2.1:80", -1);
 	size_t len;
 
 	ck_assert_mem_eq(addr_bytes(&a, &len), "\xc0\x00\x02\x01", 4);
@@ -246,15 +247,15 @@ END_TEST
 
 START_TEST(the_longest_text_fits)
 {
-	char out[ADDR_STRLEN], small[8];
-	struct addr a = ip("2001:db80:1111:2222:3333:4444:5555:6666");
+	char out[TCPSERVER_ADDR_STRLEN], small[8];
+	struct tcp_addr a = ip("2001:db80:1111:2222:3333:4444:5555:6666");
 
 	a.port = 65535;
 	a.scope = UINT32_MAX;
 	ck_assert_str_eq(
-		addr_format(&a, out, sizeof(out)),
+		tcp_addr_format(&a, out, sizeof(out)),
 		"[2001:db80:1111:2222:3333:4444:5555:6666%4294967295]:65535");
-	ck_assert_uint_lt(strlen(addr_format(&a, small, sizeof(small))),
+	ck_assert_uint_lt(strlen(tcp_addr_format(&a, small, sizeof(small))),
 			  sizeof(small));
 	ck_assert_uint_lt(strlen(addr_format_ip(&a, small, sizeof(small))),
 			  sizeof(small));
@@ -264,7 +265,7 @@ END_TEST
 
 START_TEST(equal_means_family_address_scope_and_port)
 {
-	struct addr a = parsed("192.0.2.1:80", -1), b = a;
+	struct tcp_addr a = parsed("192.0.2.1:80", -1), b = a;
 
 	ck_assert(addr_equal(&a, &b) && addr_same_ip(&a, &b));
 	b.port = 81;
@@ -281,14 +282,14 @@ END_TEST
 
 static bool any(const char *text)
 {
-	struct addr a = ip(text);
+	struct tcp_addr a = ip(text);
 
 	return addr_is_any(&a);
 }
 
 static bool loopback(const char *text)
 {
-	struct addr a = ip(text);
+	struct tcp_addr a = ip(text);
 
 	return addr_is_loopback(&a);
 }

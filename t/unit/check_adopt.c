@@ -34,13 +34,13 @@ static int set(int fd, int level, int name, int value)
 static int make_socket(const struct made *m)
 {
 	struct sockaddr_storage ss;
-	struct addr at;
+	struct tcp_addr at;
 	socklen_t len;
 	int fd;
 
 	ck_assert_int_eq(addr_parse_ip(&at, m->ip), 0);
 	at.port = m->port;
-	len = addr_to_sockaddr(&at, &ss);
+	len = tcp_addr_to_sockaddr(&at, &ss);
 	fd = socket(at.family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(set(fd, SOL_SOCKET, SO_REUSEADDR, 1), 0);
@@ -147,7 +147,7 @@ static void end(void)
 START_TEST(a_listening_socket_is_known_by_its_address)
 {
 	uint16_t port = pass_listening("lan", 0);
-	char text[ADDR_STRLEN];
+	char text[TCPSERVER_ADDR_STRLEN];
 
 	begin();
 	ck_assert_int_eq(a.list[0].kind, ADOPT_TCP);
@@ -530,7 +530,7 @@ END_TEST
 
 START_TEST(each_kind_can_be_named)
 {
-	char text[ADDR_STRLEN + 40], wanted_text[40];
+	char text[TCPSERVER_ADDR_STRLEN + 40], wanted_text[40];
 	uint16_t port = pass_listening("lan", 0);
 
 	(void)pass("segment", segment(MFD_ALLOW_SEALING));

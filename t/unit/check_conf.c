@@ -114,7 +114,7 @@ static const char *addresses(const struct conf *c)
 
 	text[0] = '\0';
 	for (size_t i = 0; i < c->listeners[0].address.count; i++) {
-		char one[ADDR_STRLEN];
+		char one[TCPSERVER_ADDR_STRLEN];
 
 		conf_endpoint_format(&c->listeners[0].address.at[i], true, one,
 				     sizeof(one));

@@ -149,7 +149,7 @@ static void shut(void)
 {
 	open_pair(0);
 	conn_send(this_end, 0, 10);
-	ck_assert_int_eq(tcp_conn_shutdown(this_end), 0);
+	ck_assert_int_eq(tcp_conn_shutdown(this_end, TCPSERVER_NEVER), 0);
 	conn_expect(far_end, 0, 10);
 	conn_expect_end(far_end);
 	conn_expect_end(far_end); /* and so for ever */
@@ -170,7 +170,7 @@ static void linger(void)
 	conn_send(this_end, 0, 5000); /* which nobody reads */
 	nap(1);
 	conn_send(far_end, 0, 100); /* the last reply */
-	ck_assert_int_eq(tcp_conn_shutdown(this_end), 0);
+	ck_assert_int_eq(tcp_conn_shutdown(this_end, TCPSERVER_NEVER), 0);
 	tcp_conn_linger(far_end, 1 << 20, deadline_in(SOON_MS));
 	tcp_conn_close(TAKE_PTR(far_end));
 	conn_expect(this_end, 0, 100);
@@ -238,7 +238,7 @@ static void leave(void)
 	ck_assert_int_eq(task_start(sleep_and_watch, NULL, NULL), 0);
 	nap(2);
 	conn_send(this_end, 0, 10); /* neither bytes nor an end are a reset */
-	ck_assert_int_eq(tcp_conn_shutdown(this_end), 0);
+	ck_assert_int_eq(tcp_conn_shutdown(this_end, TCPSERVER_NEVER), 0);
 	nap(2);
 	ck_assert_int_eq(slept, 1);
 	tcp_conn_set_reset(this_end);
@@ -278,7 +278,7 @@ END_TEST
 
 static void facts(void)
 {
-	struct addr local, peer, ours;
+	struct tcp_addr local, peer, ours;
 	int64_t now = deadline_in(0);
 
 	open_pair(0);
@@ -302,7 +302,7 @@ END_TEST
 
 static void bad_descriptor(void)
 {
-	struct addr nobody = { .family = AF_UNSPEC };
+	struct tcp_addr nobody = { .family = AF_UNSPEC };
 	struct tcp_conn *c;
 
 	ck_assert_int_eq(conn_new(&c, 1000000, &nobody), -EBADF);

@@ -12,7 +12,7 @@
 
 START_TEST(it_serves_this_machine_on_both_families)
 {
-	char text[ADDR_STRLEN];
+	char text[TCPSERVER_ADDR_STRLEN];
 	struct conf *c = NULL;
 
 	ck_assert_int_eq(conf_default(&c), 0);

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 static struct tcp_dial_options options;
-static struct addr to[20];
+static struct tcp_addr to[20];
 static int silent[2][2] = { { -1, -1 }, { -1, -1 } }; /* keep them silent */
 static int listening;
 
@@ -65,7 +65,7 @@ static void one(void)
 {
 	struct tcp_conn *c = dial(1, 0);
 	int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct addr local;
+	struct tcp_addr local;
 	struct tcp_conn *far;
 
 	ck_assert_int_ge(fd, 0);
@@ -184,7 +184,7 @@ END_TEST
 
 static void first_wins(void)
 {
-	struct addr other;
+	struct tcp_addr other;
 	int fd = tcp_listening(&other, 16);
 
 	to[1] = other;
@@ -209,7 +209,7 @@ static void all_fail(void)
 	for (unsigned i = 0; i < 3; i++)
 		to[i] = tcp_refusing();
 	/* The first one says something else: no stream goes to a group. */
-	ck_assert_int_eq(addr_parse(&to[0], "224.0.0.1:80", -1), 0);
+	ck_assert_int_eq(tcp_addr_parse(&to[0], "224.0.0.1:80", -1), 0);
 	r = dial_in_vain(1, SOON_MS);
 	ck_assert_int_ne(r, -ECONNREFUSED);
 	ck_assert_int_eq(dial_in_vain(3, SOON_MS), r);
@@ -228,7 +228,7 @@ END_TEST
 
 static void many(void)
 {
-	struct addr last = to[0];
+	struct tcp_addr last = to[0];
 
 	for (unsigned i = 0; i < ARRAY_SIZE(to); i++)
 		to[i] = tcp_refusing();
@@ -250,7 +250,7 @@ END_TEST
 static unsigned asked;
 
 /* Brings to[19] when it is asked for the third time. */
-static int bring_third(void *ctx, struct addr *ret, unsigned max,
+static int bring_third(void *ctx, struct tcp_addr *ret, unsigned max,
 		       int64_t deadline)
 {
 	ck_assert_ptr_eq(ctx, &asked);
@@ -265,22 +265,22 @@ static int bring_third(void *ctx, struct addr *ret, unsigned max,
 	return 1;
 }
 
-static int bring_none(void *ctx UNUSED, struct addr *ret UNUSED,
+static int bring_none(void *ctx UNUSED, struct tcp_addr *ret UNUSED,
 		      unsigned max UNUSED, int64_t deadline UNUSED)
 {
 	asked++;
 	return -ENOENT;
 }
 
-static int bring_late(void *ctx UNUSED, struct addr *ret, unsigned max UNUSED,
-		      int64_t deadline UNUSED)
+static int bring_late(void *ctx UNUSED, struct tcp_addr *ret,
+		      unsigned max UNUSED, int64_t deadline UNUSED)
 {
 	ck_assert_int_eq(task_sleep(deadline_in(20)), 0);
 	*ret = to[19];
 	return asked++ == 0 ? 1 : -ENOENT;
 }
 
-static int dial_more(int (*fn)(void *, struct addr *, unsigned, int64_t))
+static int dial_more(int (*fn)(void *, struct tcp_addr *, unsigned, int64_t))
 {
 	struct tcp_dial_more more = { .fn = fn, .ctx = &asked };
 	struct tcp_conn *c;
@@ -381,7 +381,7 @@ static int get(struct tcp_conn *c, int level, int name)
 static void with_options(void)
 {
 	struct tcp_conn *c;
-	struct addr local;
+	struct tcp_addr local;
 
 	options.nodelay = options.keepalive = true;
 	options.user_timeout_ms = 12345;

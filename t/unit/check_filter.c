@@ -22,10 +22,11 @@ static void setup(void)
 	row.session.protocol = PROTOCOL_HTTP;
 	row.session.bytes_up = 1024;
 	row.session.bytes_down = 2048;
-	ck_assert_int_eq(addr_parse(&row.session.client, "10.1.2.3:5000", -1),
-			 0);
 	ck_assert_int_eq(
-		addr_parse(&row.session.target, "[2001:db8::5]:443", -1), 0);
+		tcp_addr_parse(&row.session.client, "10.1.2.3:5000", -1), 0);
+	ck_assert_int_eq(
+		tcp_addr_parse(&row.session.target, "[2001:db8::5]:443", -1),
+		0);
 }
 
 static bool passes(const char *text)

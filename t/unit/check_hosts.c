@@ -30,7 +30,7 @@ static void done(void)
 static const char *found_in(const struct hosts *h, const char *name)
 {
 	static char text[2048];
-	const struct addr *a[HOSTS_NAME_MAX];
+	const struct tcp_addr *a[HOSTS_NAME_MAX];
 	size_t len = 0;
 
 	text[0] = '\0';
@@ -40,7 +40,7 @@ static const char *found_in(const struct hosts *h, const char *name)
 					ARRAY_SIZE(a));
 
 		for (unsigned i = 0; i < n; i++) {
-			char ip[ADDR_STRLEN];
+			char ip[TCPSERVER_ADDR_STRLEN];
 
 			len += (size_t)snprintf(
 				text + len, sizeof(text) - len, "%s%s",
@@ -98,7 +98,7 @@ START_TEST(a_name_keeps_a_bounded_number_of_addresses)
 {
 	char text[16384];
 	size_t len = 0;
-	const struct addr *a[256];
+	const struct tcp_addr *a[256];
 
 	for (int i = 0; i < 200; i++)
 		len += (size_t)snprintf(text + len, sizeof(text) - len,

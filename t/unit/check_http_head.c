@@ -115,7 +115,7 @@ END_TEST
 
 START_TEST(literals_are_addresses)
 {
-	char out[ADDR_STRLEN];
+	char out[TCPSERVER_ADDR_STRLEN];
 	struct http_head h;
 	enum outcome fault;
 
@@ -124,14 +124,14 @@ START_TEST(literals_are_addresses)
 				       "\r\n\r\n"),
 			       &fault),
 			 0);
-	ck_assert_str_eq(addr_format(&h.target.addr, out, sizeof(out)),
+	ck_assert_str_eq(tcp_addr_format(&h.target.addr, out, sizeof(out)),
 			 "[2001:db8::1]:80");
 	ck_assert_int_gt(parse(&h,
 			       span_of("CONNECT [::ffff:10.0.0.1]:1 HTTP/1.0"
 				       "\r\n\r\n"),
 			       &fault),
 			 0);
-	ck_assert_str_eq(addr_format(&h.target.addr, out, sizeof(out)),
+	ck_assert_str_eq(tcp_addr_format(&h.target.addr, out, sizeof(out)),
 			 "10.0.0.1:1");
 	ck_assert_uint_eq(h.target.host.len, 0);
 }

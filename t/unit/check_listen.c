@@ -54,13 +54,13 @@ static void teardown(void)
 static int opened(const char *ip, uint16_t port, bool v6only, bool share)
 {
 	struct sockaddr_storage ss;
-	struct addr a;
+	struct tcp_addr a;
 	socklen_t len;
 	int fd;
 
 	ck_assert_int_eq(addr_parse_ip(&a, ip), 0);
 	a.port = port;
-	len = addr_to_sockaddr(&a, &ss);
+	len = tcp_addr_to_sockaddr(&a, &ss);
 	fd = sock_stream(a.family);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(sock_set(fd, SOL_SOCKET, SO_REUSEADDR, 1), 0);
@@ -75,7 +75,7 @@ static int opened(const char *ip, uint16_t port, bool v6only, bool share)
 
 static uint16_t port_of(int fd)
 {
-	struct addr a;
+	struct tcp_addr a;
 
 	ck_assert_int_eq(sock_local(fd, &a), 0);
 	return a.port;
@@ -123,7 +123,7 @@ static char *listener(const char *name, const char *address, const char *more)
 
 static char *at_port(const char *ip, uint16_t port)
 {
-	static char text[ADDR_STRLEN];
+	static char text[TCPSERVER_ADDR_STRLEN];
 
 	(void)snprintf(text, sizeof(text), "%s:%u", ip, port);
 	return text;
@@ -133,7 +133,7 @@ static char *at_port(const char *ip, uint16_t port)
 
 START_TEST(without_anything_passed_on_all_is_new)
 {
-	char text[ADDR_STRLEN * 2], *end;
+	char text[TCPSERVER_ADDR_STRLEN * 2], *end;
 
 	make(listener("lan", "127.0.0.1:0", ""));
 	ck_assert_int_eq(listening_open(&l, &s, NULL), 0);

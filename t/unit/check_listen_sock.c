@@ -23,7 +23,7 @@ static void adopt(const int *fd, size_t count)
 
 START_TEST(adopted_sockets_come_first_and_others_join_them)
 {
-	struct addr a = addr_at("127.0.0.1:0");
+	struct tcp_addr a = addr_at("127.0.0.1:0");
 	int fd[2] = { sock_bound(&a, true), sock_bound(&a, true) };
 	const int *got;
 
@@ -37,7 +37,7 @@ START_TEST(adopted_sockets_come_first_and_others_join_them)
 	ck_assert_int_eq(got[0], fd[0]);
 	ck_assert_int_eq(got[1], fd[1]);
 	for (int i = 0; i < 4; i++) {
-		struct addr is;
+		struct tcp_addr is;
 
 		ck_assert_int_eq(sock_local(got[i], &is), 0);
 		ck_assert(addr_equal(&is, &a));
@@ -53,7 +53,7 @@ END_TEST
 
 START_TEST(beside_an_adopted_one_that_does_not_share_none_is_opened)
 {
-	struct addr a = addr_at("127.0.0.1:0");
+	struct tcp_addr a = addr_at("127.0.0.1:0");
 	int fd = sock_bound(&a, false);
 
 	ck_assert_int_eq(listen(fd, 5), 0);
@@ -66,7 +66,7 @@ END_TEST
 
 START_TEST(where_none_may_join_what_is_adopted_is_shared)
 {
-	struct addr a = addr_at("127.0.0.1:0");
+	struct tcp_addr a = addr_at("127.0.0.1:0");
 	/* One that does not share, in the way as another user's would be. */
 	int fd = sock_bound(&a, true), other = sock_bound(&a, true);
 
@@ -84,7 +84,7 @@ END_TEST
 
 START_TEST(more_adopted_than_workers_are_all_kept)
 {
-	struct addr a = addr_at("127.0.0.1:0");
+	struct tcp_addr a = addr_at("127.0.0.1:0");
 	int fd[3] = { sock_bound(&a, true), sock_bound(&a, true),
 		      sock_bound(&a, true) };
 
@@ -97,7 +97,7 @@ END_TEST
 
 static void wrong(int fd, const char *text)
 {
-	struct addr a = addr_at(text), good_at = addr_at("127.0.0.1:0");
+	struct tcp_addr a = addr_at(text), good_at = addr_at("127.0.0.1:0");
 	int fds[2] = { sock_bound(&good_at, true), fd };
 
 	if (a.port == 0)
@@ -109,8 +109,8 @@ static void wrong(int fd, const char *text)
 
 START_TEST(what_is_no_socket_of_that_address_is_refused_and_closed)
 {
-	struct addr a = addr_at("127.0.0.1:0"), b = addr_at("127.0.0.2:0");
-	struct addr c = addr_at("127.0.0.1:0");
+	struct tcp_addr a = addr_at("127.0.0.1:0"), b = addr_at("127.0.0.2:0");
+	struct tcp_addr c = addr_at("127.0.0.1:0");
 	int pair[2];
 
 	wrong(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "127.0.0.1:0");
@@ -129,7 +129,7 @@ END_TEST
 
 START_TEST(an_adopted_socket_gets_its_options_anew_when_it_listens)
 {
-	struct addr a = addr_at("127.0.0.1:0");
+	struct tcp_addr a = addr_at("127.0.0.1:0");
 	int fd = sock_bound(&a, true);
 
 	ck_assert_int_eq(listen(fd, 5), 0);
@@ -179,7 +179,7 @@ START_TEST(what_is_wanted_no_more_goes_back_to_the_systems_default)
 		{ IPPROTO_TCP, TCP_FASTOPEN, 20 },
 		{ IPPROTO_TCP, TCP_DEFER_ACCEPT, 21 },
 	};
-	struct addr a = addr_at("127.0.0.1:0");
+	struct tcp_addr a = addr_at("127.0.0.1:0");
 	int fd = sock_bound(&a, true);
 	int fresh = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -203,7 +203,7 @@ END_TEST
 
 START_TEST(one_more_socket_is_taken_into_a_listener)
 {
-	struct addr a, b = addr_at("127.0.0.1:0");
+	struct tcp_addr a, b = addr_at("127.0.0.1:0");
 	int fd, again;
 	const int *got;
 

@@ -35,12 +35,12 @@ START_TEST(port_zero_becomes_a_real_port_of_all_sockets)
 	for (unsigned i = 0; i < 4; i++) {
 		struct sockaddr_storage ss;
 		socklen_t len = sizeof(ss);
-		struct addr a;
+		struct tcp_addr a;
 
 		ck_assert_int_eq(getsockname(listener->fd[i],
 					     (struct sockaddr *)&ss, &len),
 				 0);
-		addr_from_sockaddr(&a, (struct sockaddr *)&ss);
+		tcp_addr_from_sockaddr(&a, (struct sockaddr *)&ss);
 		ck_assert(addr_equal(&a, tcp_listener_addr(listener)));
 		ck_assert_int_eq(
 			sock_get(listener->fd[i], SOL_SOCKET, SO_REUSEPORT), 1);
@@ -61,7 +61,7 @@ END_TEST
 
 START_TEST(a_port_in_use_is_refused_though_its_owner_would_share)
 {
-	struct addr a;
+	struct tcp_addr a;
 
 	open_at("127.0.0.1:0", 2);
 	a = listener->addr;
@@ -77,7 +77,7 @@ END_TEST
 
 START_TEST(a_port_is_free_again_after_the_end)
 {
-	struct addr a;
+	struct tcp_addr a;
 	int far, near;
 
 	open_at("127.0.0.1:0", 1);
@@ -112,7 +112,7 @@ END_TEST
 START_TEST(of_two_that_are_bound_one_listens)
 {
 	struct tcp_listener *other;
-	struct addr a;
+	struct tcp_addr a;
 	int near, far;
 
 	bind_at("127.0.0.1:0", 2);
@@ -143,7 +143,7 @@ END_TEST
 
 START_TEST(an_address_that_is_not_ours_is_refused)
 {
-	struct addr a = addr_at("203.0.113.77:0");
+	struct tcp_addr a = addr_at("203.0.113.77:0");
 
 	ck_assert_int_eq(open_in_vain(&a), -EADDRNOTAVAIL);
 	a.port = 1;
@@ -161,7 +161,7 @@ END_TEST
 
 START_TEST(a_device_that_does_not_exist_is_refused)
 {
-	struct addr a = addr_at("127.0.0.1:0");
+	struct tcp_addr a = addr_at("127.0.0.1:0");
 
 	listener_options.device = "no-such-if";
 	ck_assert_int_eq(open_in_vain(&a), -ENODEV);
@@ -173,7 +173,7 @@ END_TEST
 START_TEST(with_v6only_both_families_have_a_port_each)
 {
 	struct tcp_listener *six;
-	struct addr a;
+	struct tcp_addr a;
 
 	listener_options.v6only = true;
 	open_at("0.0.0.0:0", 2);
@@ -188,7 +188,7 @@ END_TEST
 
 START_TEST(without_v6only_one_takes_both)
 {
-	struct addr a;
+	struct tcp_addr a;
 	int near, far;
 
 	open_at("[::]:0", 1);

@@ -30,7 +30,7 @@ static void read_once(void)
 
 static bool has(const char *text)
 {
-	struct addr a;
+	struct tcp_addr a;
 
 	ck_assert_int_eq(addr_parse_ip(&a, text), 0);
 	return local_addrs_has(table, &a);
@@ -38,7 +38,7 @@ static bool has(const char *text)
 
 START_TEST(the_loopback_interface_has_its_address)
 {
-	struct addr a, all[8];
+	struct tcp_addr a, all[8];
 	int count;
 
 	read_once();
@@ -71,7 +71,7 @@ END_TEST
 
 START_TEST(an_interface_that_does_not_exist_is_an_error)
 {
-	struct addr a;
+	struct tcp_addr a;
 
 	read_once();
 	ck_assert_int_eq(local_addrs_of(table, "no-such-if", AF_INET, &a),
@@ -112,7 +112,7 @@ static void ip(const char *arguments)
 
 static void change_and_look(void)
 {
-	struct addr a, all[4];
+	struct tcp_addr a, all[4];
 
 	ck_assert_int_eq(local_addrs_new(&table, loop_self()), 0);
 	local_addrs_on_change(table, note_change, &changes);

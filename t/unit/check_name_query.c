@@ -90,7 +90,7 @@ END_TEST
 
 START_TEST(the_second_server_steps_in)
 {
-	struct addr servers[2] = { server, server };
+	struct tcp_addr servers[2] = { server, server };
 
 	servers[0].port = 1;
 	options.servers = servers;

@@ -17,9 +17,9 @@ static struct prefix prefix(const char *text)
 	return p;
 }
 
-static struct addr ip(const char *text)
+static struct tcp_addr ip(const char *text)
 {
-	struct addr a;
+	struct tcp_addr a;
 
 	ck_assert_msg(addr_parse_ip(&a, text) == 0, "%s", text);
 	return a;
@@ -28,7 +28,7 @@ static struct addr ip(const char *text)
 static bool matches(const char *text, const char *address)
 {
 	struct prefix p = prefix(text);
-	struct addr a = ip(address);
+	struct tcp_addr a = ip(address);
 
 	return prefix_match(&p, &a);
 }
@@ -121,11 +121,11 @@ END_TEST
 
 START_TEST(a_prefix_matches_at_every_length_to_the_bit)
 {
-	struct addr a = ip("2001:db8:1234:5678:9abc:def0:1234:5678");
+	struct tcp_addr a = ip("2001:db8:1234:5678:9abc:def0:1234:5678");
 
 	for (unsigned bits = 0; bits <= 128; bits++) {
 		struct prefix p = { .bits = (uint8_t)bits };
-		struct addr other = a;
+		struct tcp_addr other = a;
 
 		for (unsigned i = 0; i < bits; i++)
 			p.ip[i / 8] |= a.ip[i / 8] & (0x80 >> i % 8);
@@ -172,7 +172,7 @@ END_TEST
 
 START_TEST(no_prefix_matches_no_address)
 {
-	struct addr none = { .family = AF_UNSPEC };
+	struct tcp_addr none = { .family = AF_UNSPEC };
 	struct prefix v4 = prefix("0.0.0.0/0"), v6 = prefix("::/0");
 
 	ck_assert(!prefix_match(&v4, &none));
@@ -197,7 +197,7 @@ END_TEST
 
 static void unwraps_to(const char *from, const char *to)
 {
-	struct addr a = ip(from), expect = ip(to);
+	struct tcp_addr a = ip(from), expect = ip(to);
 
 	a.port = expect.port = 80;
 	ck_assert_msg(addr_unwrap(&a), "%s", from);
@@ -234,7 +234,7 @@ START_TEST(what_embeds_nothing_stays)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-		struct addr a = ip(texts[i]), before = a;
+		struct tcp_addr a = ip(texts[i]), before = a;
 
 		ck_assert_msg(!addr_unwrap(&a), "%s", texts[i]);
 		ck_assert(addr_equal(&a, &before));

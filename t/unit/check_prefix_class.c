@@ -10,9 +10,9 @@
 
 #define CLASS_BIT(c) (1u << ADDR_CLASS_##c)
 
-static struct addr ip(const char *text)
+static struct tcp_addr ip(const char *text)
 {
-	struct addr a;
+	struct tcp_addr a;
 
 	ck_assert_msg(addr_parse_ip(&a, text) == 0, "%s", text);
 	return a;
@@ -21,7 +21,7 @@ static struct addr ip(const char *text)
 /* Demands that an address is in these classes and no other, "any" aside. */
 static void is_in(const char *text, unsigned classes)
 {
-	struct addr a = ip(text);
+	struct tcp_addr a = ip(text);
 
 	ck_assert(addr_class_match(ADDR_CLASS_ANY, &a));
 	for (unsigned c = 1; c < ADDR_CLASS_COUNT; c++)
@@ -132,7 +132,7 @@ END_TEST
 
 START_TEST(no_address_is_in_any_only)
 {
-	struct addr none = { .family = AF_UNSPEC };
+	struct tcp_addr none = { .family = AF_UNSPEC };
 
 	for (unsigned c = 0; c < ADDR_CLASS_COUNT; c++)
 		ck_assert(addr_class_match(c, &none) == (c == ADDR_CLASS_ANY));
@@ -141,7 +141,7 @@ END_TEST
 
 static void guarded(const char *text, bool expect)
 {
-	struct addr a = ip(text);
+	struct tcp_addr a = ip(text);
 
 	ck_assert_msg(addr_is_guarded(&a) == expect, "%s", text);
 }

@@ -33,7 +33,7 @@ static struct proxy *proxy;
 static struct proxy_listener listener;
 static struct session *slots;
 static struct proxy_counts *counts;
-static struct addr server;
+static struct tcp_addr server;
 static int target = -1; /* listens */
 static uint16_t target_port;
 
@@ -121,7 +121,7 @@ static void teardown(void)
 static int connect_client(void)
 {
 	struct sockaddr_storage ss;
-	socklen_t len = addr_to_sockaddr(&server, &ss);
+	socklen_t len = tcp_addr_to_sockaddr(&server, &ss);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	ck_assert_int_ge(fd, 0);

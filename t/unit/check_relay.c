@@ -32,9 +32,9 @@ static void run(int mode, void (*body)(void))
 /* Ends both directions in order and checks what was counted. */
 static void finish(struct tunnel *t, uint64_t up, uint64_t down)
 {
-	ck_assert_int_eq(tcp_conn_shutdown(t->client), 0);
+	ck_assert_int_eq(tcp_conn_shutdown(t->client, TCPSERVER_NEVER), 0);
 	conn_expect_end(t->target);
-	ck_assert_int_eq(tcp_conn_shutdown(t->target), 0);
+	ck_assert_int_eq(tcp_conn_shutdown(t->target, TCPSERVER_NEVER), 0);
 	conn_expect_end(t->client);
 	tunnel_expect(t, TCPSERVER_END_CLOSED);
 	ck_assert_int_eq(t->error, 0);
@@ -144,9 +144,9 @@ static void ended_before_start(void)
 
 	tunnel_connect(&t, 0);
 	conn_send(t.client, 0, 500);
-	ck_assert_int_eq(tcp_conn_shutdown(t.client), 0);
+	ck_assert_int_eq(tcp_conn_shutdown(t.client, TCPSERVER_NEVER), 0);
 	conn_send(t.target, 0, 500);
-	ck_assert_int_eq(tcp_conn_shutdown(t.target), 0);
+	ck_assert_int_eq(tcp_conn_shutdown(t.target, TCPSERVER_NEVER), 0);
 	nap(2);
 	tunnel_start(&t, &options);
 	conn_expect(t.target, 0, 500);
@@ -171,7 +171,7 @@ static void half_close_by(struct tunnel *t, struct tcp_conn *first,
 	struct sender answer = { .to = second, .len = 1u << 20 };
 
 	conn_send(first, 0, 10);
-	ck_assert_int_eq(tcp_conn_shutdown(first), 0);
+	ck_assert_int_eq(tcp_conn_shutdown(first, TCPSERVER_NEVER), 0);
 	conn_expect(second, 0, 10);
 	conn_expect_end(second);
 	/* It has all the time it wants for its answer. */
@@ -180,7 +180,7 @@ static void half_close_by(struct tunnel *t, struct tcp_conn *first,
 	sender_start(&answer);
 	conn_expect(first, 0, answer.len);
 	sender_finish(&answer);
-	ck_assert_int_eq(tcp_conn_shutdown(second), 0);
+	ck_assert_int_eq(tcp_conn_shutdown(second, TCPSERVER_NEVER), 0);
 	conn_expect_end(first);
 	tunnel_expect(t, TCPSERVER_END_CLOSED);
 }

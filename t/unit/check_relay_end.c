@@ -91,7 +91,7 @@ static void reset_after_half_close(void)
 	struct tunnel t;
 
 	tunnel_open(&t, &options, 0);
-	ck_assert_int_eq(tcp_conn_shutdown(t.client), 0);
+	ck_assert_int_eq(tcp_conn_shutdown(t.client, TCPSERVER_NEVER), 0);
 	conn_expect_end(t.target);
 	conn_send(t.target, 0, 100);
 	conn_expect(t.client, 0, 100);

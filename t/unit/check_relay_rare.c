@@ -94,14 +94,14 @@ static void end_and_fail(void)
 	tunnel_open(&a, &copying, 8192);
 	conn_send(a.target, 0, 30000);
 	nap(20);
-	ck_assert_int_eq(tcp_conn_shutdown(a.target), 0);
+	ck_assert_int_eq(tcp_conn_shutdown(a.target, TCPSERVER_NEVER), 0);
 	nap(20);
 	conn_send(a.client, 0, 1000);
 	nap(20);
 	tunnel_drop(&a.target, true);
 	nap(20);
 	conn_send(a.client, 0, 1000);
-	ck_assert_int_eq(tcp_conn_shutdown(a.client), 0);
+	ck_assert_int_eq(tcp_conn_shutdown(a.client, TCPSERVER_NEVER), 0);
 	nap(50);
 	ck_assert_uint_eq(read_all(a.client, &last), 30000);
 	finish_tunnel(&a);
@@ -118,7 +118,7 @@ END_TEST
 static void reset_after_end(void)
 {
 	tunnel_open(&a, &copying, 0);
-	ck_assert_int_eq(tcp_conn_shutdown(a.client), 0);
+	ck_assert_int_eq(tcp_conn_shutdown(a.client, TCPSERVER_NEVER), 0);
 	conn_expect_end(a.target);
 	tunnel_drop(&a.client, true);
 	tunnel_expect(&a, TCPSERVER_END_BROKEN_A);

@@ -91,7 +91,7 @@ static void half_closed(void)
 	nap(60); /* counts from the end of the first direction only */
 	ck_assert_ptr_nonnull(t.relay);
 	began = deadline_in(0);
-	ck_assert_int_eq(tcp_conn_shutdown(t.client), 0);
+	ck_assert_int_eq(tcp_conn_shutdown(t.client, TCPSERVER_NEVER), 0);
 	conn_expect_end(t.target);
 	tunnel_expect(&t, TCPSERVER_END_HALF_CLOSED);
 	ck_assert_int_ge(deadline_in(0) - began, 40);
@@ -111,14 +111,14 @@ static void half_closed_download(void)
 	struct tunnel t;
 
 	tunnel_open(&t, &o, 0);
-	ck_assert_int_eq(tcp_conn_shutdown(t.client), 0);
+	ck_assert_int_eq(tcp_conn_shutdown(t.client, TCPSERVER_NEVER), 0);
 	conn_expect_end(t.target);
 	for (size_t i = 0; i < 8; i++) {
 		nap(25);
 		conn_send(t.target, i, 10);
 		conn_expect(t.client, i, 10);
 	}
-	ck_assert_int_eq(tcp_conn_shutdown(t.target), 0);
+	ck_assert_int_eq(tcp_conn_shutdown(t.target, TCPSERVER_NEVER), 0);
 	conn_expect_end(t.client);
 	tunnel_expect(&t, TCPSERVER_END_CLOSED);
 	tunnel_close(&t);
@@ -136,11 +136,11 @@ static void half_closed_unbounded(void)
 	struct tunnel t;
 
 	tunnel_open(&t, &o, 0);
-	ck_assert_int_eq(tcp_conn_shutdown(t.client), 0);
+	ck_assert_int_eq(tcp_conn_shutdown(t.client, TCPSERVER_NEVER), 0);
 	conn_expect_end(t.target);
 	nap(80);
 	ck_assert_ptr_nonnull(t.relay);
-	ck_assert_int_eq(tcp_conn_shutdown(t.target), 0);
+	ck_assert_int_eq(tcp_conn_shutdown(t.target, TCPSERVER_NEVER), 0);
 	tunnel_expect(&t, TCPSERVER_END_CLOSED);
 	tunnel_close(&t);
 }

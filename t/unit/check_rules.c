@@ -21,11 +21,11 @@ struct brief {
 	uint32_t commands;
 };
 
-static struct addr address(const char *text)
+static struct tcp_addr address(const char *text)
 {
-	struct addr a;
+	struct tcp_addr a;
 
-	ck_assert_int_eq(addr_parse(&a, text, 0), 0);
+	ck_assert_int_eq(tcp_addr_parse(&a, text, 0), 0);
 	return a;
 }
 
@@ -150,7 +150,7 @@ static int ask_early(const struct rules *rules, const char *host)
 START_TEST(the_last_word_is_deny)
 {
 	struct rules *r = COMPILE_CLIENTS({ .allow = true });
-	struct addr c = address("192.0.2.77");
+	struct tcp_addr c = address("192.0.2.77");
 
 	ck_assert_int_eq(ask_for(r, "", "198.51.100.1"), 0);
 	ck_assert_int_eq(ask_early(r, "a"), 0);
@@ -204,13 +204,13 @@ START_TEST(clients_are_matched_by_address_and_listener)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct addr c = address(rows[i].client);
+		struct tcp_addr c = address(rows[i].client);
 		struct verdict v = rules_client(r, &c, rows[i].listener);
 
 		ck_assert_msg((v.allow ? v.rule : -(int)v.rule) == rows[i].want,
 			      "%s on %u", rows[i].client, rows[i].listener);
 	}
-	ck_assert(!rules_client(r, &(struct addr){ 0 }, 2).allow);
+	ck_assert(!rules_client(r, &(struct tcp_addr){ 0 }, 2).allow);
 	rules_free(r);
 }
 END_TEST

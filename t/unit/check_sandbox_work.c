@@ -104,16 +104,16 @@ END_TEST
 
 /* --- Moving bytes ------------------------------------------------------- */
 
-static int listen_on(struct addr *ret)
+static int listen_on(struct tcp_addr *ret)
 {
 	static const uint8_t ip[4] = { 127, 0, 0, 1 };
 	struct sockaddr_storage ss;
-	struct addr a;
+	struct tcp_addr a;
 	socklen_t len;
 	int fd = sock_stream(AF_INET);
 
 	addr_set(&a, AF_INET, ip, 0);
-	len = addr_to_sockaddr(&a, &ss);
+	len = tcp_addr_to_sockaddr(&a, &ss);
 	NEED(fd >= 0 && bind(fd, (struct sockaddr *)&ss, len) == 0);
 	NEED(listen(fd, 16) == 0 && sock_local(fd, ret) == 0);
 	return fd;
@@ -148,7 +148,7 @@ static void splice_through(int from, int to)
 /* From a client by a proxy's two sockets to a server, as a tunnel goes. */
 static void relay_bytes(void)
 {
-	struct addr there, source;
+	struct tcp_addr there, source;
 	char got[8];
 	int listener, near, far[2], server;
 
@@ -194,7 +194,7 @@ static void pass_descriptors(void)
 			    .msg_control = control.bytes,
 			    .msg_controllen = sizeof(control.bytes) };
 	struct cmsghdr *head = CMSG_FIRSTHDR(&m);
-	struct addr a;
+	struct tcp_addr a;
 	char byte;
 	int pair[2], fd, yes = 1;
 
@@ -228,7 +228,7 @@ static void look_up(void)
 				      .tries = 1,
 				      .timeout_ms = 5000,
 				      .max_pending = 10 };
-	struct addr server = dns_server_addr();
+	struct tcp_addr server = dns_server_addr();
 	struct resolve_answer answer;
 	struct resolver *r;
 
@@ -310,7 +310,7 @@ END_TEST
 
 static void ask_for_addresses(void)
 {
-	struct addr list[8];
+	struct tcp_addr list[8];
 	struct local_addrs *t;
 	char name[IF_NAMESIZE];
 	unsigned lo = if_nametoindex("lo");

@@ -22,7 +22,7 @@ static atomic_uint started, stopped;
 START_TEST(a_connection_is_served_and_counted)
 {
 	struct tcp_server_options o = { .workers = 1 };
-	struct addr a = served_start(&o, &plain, handle_echo, NULL);
+	struct tcp_addr a = served_start(&o, &plain, handle_echo, NULL);
 	int fd = tcp_connected(&a);
 	struct tcp_server_stats s;
 
@@ -57,7 +57,7 @@ static void handle_counting(struct tcp_conn *c, void *ctx)
 START_TEST(connections_are_spread_over_all_workers)
 {
 	struct tcp_server_options o = { .workers = 4 };
-	struct addr a = served_start(&o, &plain, handle_counting, NULL);
+	struct tcp_addr a = served_start(&o, &plain, handle_counting, NULL);
 	int fd[200];
 	unsigned sum = 0;
 
@@ -97,7 +97,7 @@ END_TEST
 START_TEST(a_listener_can_be_added_while_it_runs)
 {
 	struct tcp_server_options o = { .workers = 2 };
-	struct addr a = served_start(&o, &plain, handle_echo, NULL), b;
+	struct tcp_addr a = served_start(&o, &plain, handle_echo, NULL), b;
 	struct tcp_listener *l;
 	int fd[2];
 
@@ -132,7 +132,8 @@ START_TEST(each_listener_has_its_own_context)
 {
 	static char one = '1', two = '2';
 	struct tcp_server_options o = { .workers = 1 };
-	struct addr a = served_start(&o, &plain, handle_as_told, &one), b = a;
+	struct tcp_addr a = served_start(&o, &plain, handle_as_told, &one),
+			b = a;
 	struct tcp_listener *l;
 	char got[2];
 	int fd;
@@ -155,7 +156,7 @@ END_TEST
 START_TEST(a_relay_leaves_its_handler_and_is_counted)
 {
 	struct tcp_server_options o = { .workers = 1 };
-	struct addr target, a;
+	struct tcp_addr target, a;
 	int listening = tcp_listening(&target, 4), fd, far;
 	char byte = 'x';
 
@@ -242,11 +243,11 @@ static pthread_t shutdown_start(int64_t *timeout_ms)
 	return thread;
 }
 
-static bool refused(const struct addr *a)
+static bool refused(const struct tcp_addr *a)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_storage ss;
-	socklen_t len = addr_to_sockaddr(a, &ss);
+	socklen_t len = tcp_addr_to_sockaddr(a, &ss);
 	bool result = connect(fd, (struct sockaddr *)&ss, len) < 0 &&
 		      errno == ECONNREFUSED;
 
@@ -255,7 +256,7 @@ static bool refused(const struct addr *a)
 }
 
 /* Until it listens no more and has forgotten those who asked meanwhile. */
-static void await_refusal(const struct addr *a)
+static void await_refusal(const struct tcp_addr *a)
 {
 	while (!refused(a))
 		(void)usleep(5000);
@@ -265,7 +266,7 @@ static void await_refusal(const struct addr *a)
 START_TEST(a_shutdown_without_sessions_is_at_once)
 {
 	struct tcp_server_options o = { .workers = 2 };
-	struct addr a = served_start(&o, &plain, handle_echo, NULL);
+	struct tcp_addr a = served_start(&o, &plain, handle_echo, NULL);
 
 	ck_assert_uint_eq(tcp_server_shutdown(served, -1), 0);
 	ck_assert(refused(&a));
@@ -277,7 +278,7 @@ END_TEST
 START_TEST(a_shutdown_lets_sessions_finish_but_takes_no_new_ones)
 {
 	struct tcp_server_options o = { .workers = 2 };
-	struct addr a = served_start(&o, &plain, handle_echo, NULL);
+	struct tcp_addr a = served_start(&o, &plain, handle_echo, NULL);
 	int64_t never = -1;
 	int fd = tcp_connected(&a);
 	pthread_t thread;
@@ -297,9 +298,9 @@ START_TEST(after_its_time_a_shutdown_cuts_handlers_relays_and_silence)
 {
 	struct tcp_server_options o = { .workers = 2 };
 	struct tcp_listen_options waiting = { .first_byte_ms = 100000 };
-	struct addr target;
+	struct tcp_addr target;
 	int listening = tcp_listening(&target, 4), fd[3], far;
-	struct addr a = served_start(&o, &plain, handle_echo, NULL), b = a;
+	struct tcp_addr a = served_start(&o, &plain, handle_echo, NULL), b = a;
 	struct tcp_listener *l;
 
 	fd[0] = tcp_connected(&a);
@@ -330,9 +331,9 @@ END_TEST
 START_TEST(only_relays_that_were_idle_for_so_long_are_cut)
 {
 	struct tcp_server_options o = { .workers = 2 };
-	struct addr target;
+	struct tcp_addr target;
 	int listening = tcp_listening(&target, 8), fd[6], far[6];
-	struct addr a = served_start(&o, &plain, handle_relay, &target);
+	struct tcp_addr a = served_start(&o, &plain, handle_relay, &target);
 	char byte = 'x';
 
 	for (uint64_t i = 0; i < 6; i++) {
@@ -368,7 +369,7 @@ END_TEST
 START_TEST(a_halt_ends_a_shutdown_that_waits)
 {
 	struct tcp_server_options o = { .workers = 2 };
-	struct addr a = served_start(&o, &plain, handle_echo, NULL);
+	struct tcp_addr a = served_start(&o, &plain, handle_echo, NULL);
 	int64_t never = -1;
 	int fd = tcp_connected(&a);
 	pthread_t thread;
@@ -395,7 +396,7 @@ static void handle_thoroughly(struct tcp_conn *c, void *ctx)
 START_TEST(a_second_halt_while_handlers_unwind_is_harmless)
 {
 	struct tcp_server_options o = { .workers = 1 };
-	struct addr a = served_start(&o, &plain, handle_thoroughly, NULL);
+	struct tcp_addr a = served_start(&o, &plain, handle_thoroughly, NULL);
 	int64_t never = -1;
 	int fd = tcp_connected(&a);
 	pthread_t thread;
@@ -415,7 +416,7 @@ END_TEST
 START_TEST(a_halt_before_the_shutdown_makes_it_at_once)
 {
 	struct tcp_server_options o = { .workers = 1 };
-	struct addr a = served_start(&o, &plain, handle_echo, NULL);
+	struct tcp_addr a = served_start(&o, &plain, handle_echo, NULL);
 	int fd = tcp_connected(&a);
 
 	ask(fd);
@@ -439,7 +440,7 @@ static void handle_slowly(struct tcp_conn *c, void *ctx)
 START_TEST(what_is_queued_in_the_kernel_is_served_before_the_end)
 {
 	struct tcp_server_options o = { .workers = 1 };
-	struct addr a = served_start(&o, &plain, handle_slowly, NULL);
+	struct tcp_addr a = served_start(&o, &plain, handle_slowly, NULL);
 	int fd[20];
 
 	for (int i = 0; i < 20; i++) {

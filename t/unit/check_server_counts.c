@@ -22,7 +22,7 @@ START_TEST(counts_are_kept_where_they_are_wanted)
 {
 	static struct tcp_worker_counts counts[2];
 	struct tcp_server_options o = { .workers = 2, .counts = counts };
-	struct addr a = served_start(&o, &plain, handle_echo, NULL);
+	struct tcp_addr a = served_start(&o, &plain, handle_echo, NULL);
 	struct tcp_server_stats s;
 	int fd[40];
 
@@ -105,7 +105,7 @@ START_TEST(a_loop_that_hangs_does_not_tick)
 	struct tcp_server_options o = { .workers = 1,
 					.counts = counts,
 					.tick_ms = 5 };
-	struct addr a = served_start(&o, &plain, handle_until_told, &told);
+	struct tcp_addr a = served_start(&o, &plain, handle_until_told, &told);
 	int fd = tcp_connected(&a);
 	int64_t last;
 

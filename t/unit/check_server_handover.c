@@ -23,7 +23,7 @@
 static struct {
 	int fd[64];
 	size_t count;
-	struct addr addr;
+	struct tcp_addr addr;
 } held;
 
 static int copy(int fd)

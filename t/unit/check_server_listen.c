@@ -41,11 +41,11 @@ static void handle_blocking(struct tcp_conn *c, void *ctx)
 	handle_counting(c, ctx);
 }
 
-static bool refused(const struct addr *a)
+static bool refused(const struct tcp_addr *a)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_storage ss;
-	socklen_t len = addr_to_sockaddr(a, &ss);
+	socklen_t len = tcp_addr_to_sockaddr(a, &ss);
 	bool result = connect(fd, (struct sockaddr *)&ss, len) < 0 &&
 		      errno == ECONNREFUSED;
 
@@ -53,7 +53,7 @@ static bool refused(const struct addr *a)
 	return result;
 }
 
-static void ask_many(const struct addr *a, unsigned count)
+static void ask_many(const struct tcp_addr *a, unsigned count)
 {
 	int fd[200];
 
@@ -85,7 +85,7 @@ START_TEST(nobody_is_let_in_before_the_start)
 {
 	struct tcp_server_options o = { .workers = 2,
 					.worker_start = count_start };
-	struct addr a = addr_at("127.0.0.1:0");
+	struct tcp_addr a = addr_at("127.0.0.1:0");
 	struct tcp_listener *l;
 	const int *fd;
 
@@ -110,7 +110,7 @@ END_TEST
 START_TEST(what_was_only_prepared_can_be_ended)
 {
 	struct tcp_server_options o = { .workers = 2 };
-	struct addr a = addr_at("127.0.0.1:0");
+	struct tcp_addr a = addr_at("127.0.0.1:0");
 	struct tcp_listener *l;
 	unsigned before = fds_open();
 
@@ -129,7 +129,7 @@ END_TEST
 START_TEST(two_listeners_of_one_server_collide_before_the_start)
 {
 	struct tcp_server_options o = { .workers = 2 };
-	struct addr a = addr_at("127.0.0.1:0"), any = addr_at("0.0.0.0:0");
+	struct tcp_addr a = addr_at("127.0.0.1:0"), any = addr_at("0.0.0.0:0");
 	struct tcp_listener *l;
 	unsigned before;
 
@@ -155,7 +155,7 @@ END_TEST
 START_TEST(who_listens_first_has_the_port_and_all_connections)
 {
 	struct tcp_server_options o = { .workers = 2 };
-	struct addr a = addr_at("127.0.0.1:0");
+	struct tcp_addr a = addr_at("127.0.0.1:0");
 	struct tcp_server *other;
 	struct tcp_listener *l;
 	unsigned before = fds_open();
@@ -180,7 +180,8 @@ END_TEST
 /* --- Sockets from elsewhere --------------------------------------------- */
 
 /* Options for `count` listening sockets of one port, which is in *a. */
-static struct tcp_listen_options group(struct addr *a, size_t count, bool share)
+static struct tcp_listen_options group(struct tcp_addr *a, size_t count,
+				       bool share)
 {
 	static int fd[8];
 
@@ -196,9 +197,9 @@ static struct tcp_listen_options group(struct addr *a, size_t count, bool share)
 START_TEST(four_sockets_are_served_by_one_worker)
 {
 	struct tcp_server_options o = { .workers = 1 };
-	struct addr a;
+	struct tcp_addr a;
 	struct tcp_listen_options lo = group(&a, 4, true);
-	struct addr is = served_start(&o, &lo, handle_counting, NULL);
+	struct tcp_addr is = served_start(&o, &lo, handle_counting, NULL);
 
 	ck_assert(addr_equal(&a, &is));
 	ask_many(&a, 80);
@@ -210,7 +211,7 @@ END_TEST
 START_TEST(one_socket_is_shared_by_four_workers)
 {
 	struct tcp_server_options o = { .workers = 4 };
-	struct addr a;
+	struct tcp_addr a;
 	struct tcp_listen_options lo = group(&a, 1, false);
 
 	(void)served_start(&o, &lo, handle_blocking, NULL);
@@ -224,7 +225,7 @@ START_TEST(a_listener_alone_is_shared_by_all_workers)
 {
 	struct tcp_server_options o = { .workers = 4 };
 	struct tcp_listen_options lo = { .alone = true };
-	struct addr a = served_start(&o, &lo, handle_blocking, NULL);
+	struct tcp_addr a = served_start(&o, &lo, handle_blocking, NULL);
 
 	ask_many(&a, 40);
 	ck_assert_uint_ge(workers_seen(40), 2);
@@ -235,7 +236,7 @@ END_TEST
 START_TEST(two_sockets_are_joined_by_two_more_for_four_workers)
 {
 	struct tcp_server_options o = { .workers = 4 };
-	struct addr a;
+	struct tcp_addr a;
 	struct tcp_listen_options lo = group(&a, 2, true);
 
 	(void)served_start(&o, &lo, handle_counting, NULL);
@@ -248,7 +249,7 @@ END_TEST
 START_TEST(what_was_queued_at_an_adopted_socket_is_served)
 {
 	struct tcp_server_options o = { .workers = 2 };
-	struct addr a;
+	struct tcp_addr a;
 	struct tcp_listen_options lo = group(&a, 3, true);
 	int fd[40];
 
@@ -266,7 +267,7 @@ END_TEST
 START_TEST(a_failure_closes_what_was_to_be_adopted)
 {
 	struct tcp_server_options o = { .workers = 2 };
-	struct addr a, wrong;
+	struct tcp_addr a, wrong;
 	struct tcp_listener *l;
 	unsigned before = fds_open();
 	struct tcp_listen_options lo = group(&a, 3, true);
@@ -286,7 +287,7 @@ START_TEST(a_limit_is_kept_on_a_shared_socket_and_nobody_forgotten)
 {
 	struct tcp_server_options o = { .workers = 4, .max_connections = 2 };
 	struct tcp_listen_options lo = { .alone = true };
-	struct addr a = served_start(&o, &lo, handle_once, NULL);
+	struct tcp_addr a = served_start(&o, &lo, handle_once, NULL);
 	struct tcp_server_stats s;
 	int fd[12];
 
@@ -313,7 +314,8 @@ END_TEST
 START_TEST(a_running_listener_takes_one_more_socket)
 {
 	struct tcp_server_options o = { .workers = 2 };
-	struct addr a = served_start(&o, &plain, handle_counting, NULL), b = a;
+	struct tcp_addr a = served_start(&o, &plain, handle_counting, NULL),
+			b = a;
 	struct tcp_listener *l;
 	const int *got;
 	int fd, again;
@@ -345,7 +347,7 @@ END_TEST
 START_TEST(a_shared_listener_shares_one_more)
 {
 	struct tcp_server_options o = { .workers = 4 };
-	struct addr a = addr_at("127.0.0.1:0");
+	struct tcp_addr a = addr_at("127.0.0.1:0");
 	int fd[2] = { sock_bound(&a, true), sock_bound(&a, true) };
 	struct tcp_listen_options lo = { .adopted = fd,
 					 .adopted_count = 1,
@@ -380,7 +382,7 @@ static int64_t cpu_ms(void)
 static void leave_behind(unsigned workers, bool share)
 {
 	struct tcp_server_options o = { .workers = workers };
-	struct addr a;
+	struct tcp_addr a;
 	struct tcp_listen_options lo = group(&a, 1, share);
 	int kept = fcntl(lo.adopted[0], F_DUPFD_CLOEXEC, 0), fd[2], near;
 	struct tcp_server_stats s;
@@ -425,7 +427,7 @@ END_TEST
 START_TEST(after_that_nothing_can_be_listened_on)
 {
 	struct tcp_server_options o = { .workers = 2 };
-	struct addr a = served_start(&o, &plain, handle_echo, NULL), b = a;
+	struct tcp_addr a = served_start(&o, &plain, handle_echo, NULL), b = a;
 	struct tcp_listener *l;
 	const int *got;
 	int fd = tcp_connected(&a), more;
@@ -457,7 +459,7 @@ END_TEST
 START_TEST(a_server_that_is_stopped_before_its_start_never_accepts)
 {
 	struct tcp_server_options o = { .workers = 2 };
-	struct addr a = addr_at("127.0.0.1:0");
+	struct tcp_addr a = addr_at("127.0.0.1:0");
 	struct tcp_listener *l;
 	unsigned before = fds_open();
 
@@ -487,7 +489,7 @@ static void *take_wake_up(void *arg)
 START_TEST(a_wake_up_that_another_process_took_is_made_good)
 {
 	struct tcp_server_options o = { .workers = 2 };
-	struct addr a;
+	struct tcp_addr a;
 	struct tcp_listen_options lo = group(&a, 1, false);
 	int kept = fcntl(lo.adopted[0], F_DUPFD_CLOEXEC, 0), fd;
 	int epoll = epoll_create1(EPOLL_CLOEXEC);

@@ -190,14 +190,15 @@ START_TEST(records_of_arbitrary_bytes_do_no_harm)
 		}
 		session_walk_init(&w, slots, slot_count, 2, round % 2);
 		while (session_walk_next(&w, &copy)) {
-			char host[SESSION_NAME_BYTES], text[ADDR_STRLEN];
+			char host[SESSION_NAME_BYTES],
+				text[TCPSERVER_ADDR_STRLEN];
 			size_t len = session_host(&copy, slots, slot_count,
 						  host, sizeof(host));
 
 			ck_assert_uint_lt(len, sizeof(host));
 			ck_assert_int_eq(host[len], 0);
-			(void)addr_format(&copy.client, text, sizeof(text));
-			(void)addr_format(&copy.target, text, sizeof(text));
+			(void)tcp_addr_format(&copy.client, text, sizeof(text));
+			(void)tcp_addr_format(&copy.target, text, sizeof(text));
 		}
 	}
 }

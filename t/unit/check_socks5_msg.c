@@ -54,14 +54,15 @@ static enum outcome fault_of(struct span in)
 
 static bool asks_for(struct span in, size_t len, const char *want)
 {
-	char out[ADDR_STRLEN];
+	char out[TCPSERVER_ADDR_STRLEN];
 	struct socks5_request got;
 	enum outcome fault;
 
 	return parse(&got, in, &fault) == (int)len &&
 	       got.command == COMMAND_CONNECT && !got.target.host.len &&
 	       got.target.port == got.target.addr.port &&
-	       !strcmp(addr_format(&got.target.addr, out, sizeof(out)), want);
+	       !strcmp(tcp_addr_format(&got.target.addr, out, sizeof(out)),
+		       want);
 }
 
 START_TEST(greetings_are_read_at_every_split)
@@ -220,17 +221,17 @@ START_TEST(replies_are_written)
 	static const uint8_t v6[] = { 5, 0, 0, 4, 0x20, 1,   0xd, 0xb8,
 				      0, 0, 0, 0, 0,    0,   0,   0,
 				      0, 0, 0, 1, 0xff, 0xff };
-	struct addr a = { .family = AF_UNSPEC, .port = 5 };
+	struct tcp_addr a = { .family = AF_UNSPEC, .port = 5 };
 	uint8_t out[SOCKS5_REPLY_MAX];
 
 	ck_assert_uint_eq(socks5_reply_format(out, 1, NULL), sizeof(none));
 	ck_assert_mem_eq(out, none, sizeof(none));
 	ck_assert_uint_eq(socks5_reply_format(out, 1, &a), sizeof(none));
 	ck_assert_mem_eq(out, none, sizeof(none));
-	ck_assert_int_eq(addr_parse(&a, "10.1.2.3:8080", -1), 0);
+	ck_assert_int_eq(tcp_addr_parse(&a, "10.1.2.3:8080", -1), 0);
 	ck_assert_uint_eq(socks5_reply_format(out, 0, &a), sizeof(v4));
 	ck_assert_mem_eq(out, v4, sizeof(v4));
-	ck_assert_int_eq(addr_parse(&a, "[2001:db8::1]:65535", -1), 0);
+	ck_assert_int_eq(tcp_addr_parse(&a, "[2001:db8::1]:65535", -1), 0);
 	ck_assert_uint_eq(socks5_reply_format(out, 0, &a), sizeof(v6));
 	ck_assert_mem_eq(out, v6, sizeof(v6));
 	socks5_choice_format(out, SOCKS5_METHOD_UNACCEPTABLE);

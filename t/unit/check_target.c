@@ -25,12 +25,12 @@ static bool is_name(const char *text, const char *want)
 
 static bool is_addr(const char *text, const char *want)
 {
-	char out[ADDR_STRLEN];
+	char out[TCPSERVER_ADDR_STRLEN];
 	struct target t;
 
 	return target_set_host(&t, span_of(text), 80) == 0 && t.port == 80 &&
 	       !t.host.len &&
-	       !strcmp(addr_format(&t.addr, out, sizeof(out)), want);
+	       !strcmp(tcp_addr_format(&t.addr, out, sizeof(out)), want);
 }
 
 static bool is_refused(const char *text)

@@ -39,7 +39,7 @@ static struct {
 	unsigned asked_count, tcp_count, port_count;
 	bool port_seen[65536];
 	int udp, tcp, stop, peer; /* -1: no peer over TCP */
-	struct addr addr;
+	struct tcp_addr addr;
 	struct delayed {
 		struct message reply;
 		struct sockaddr_in to;
@@ -410,16 +410,16 @@ static bool bind_both(void)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);
-	struct addr any;
+	struct tcp_addr any;
 
 	server.udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	server.tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	must(server.udp >= 0 && server.tcp >= 0);
-	must(addr_parse(&any, "127.0.0.1:0", -1) == 0);
-	len = addr_to_sockaddr(&any, &ss);
+	must(tcp_addr_parse(&any, "127.0.0.1:0", -1) == 0);
+	len = tcp_addr_to_sockaddr(&any, &ss);
 	must(bind(server.udp, (struct sockaddr *)&ss, len) == 0);
 	must(getsockname(server.udp, (struct sockaddr *)&ss, &len) == 0);
-	addr_from_sockaddr(&server.addr, (struct sockaddr *)&ss);
+	tcp_addr_from_sockaddr(&server.addr, (struct sockaddr *)&ss);
 	if (bind(server.tcp, (struct sockaddr *)&ss, len) == 0 &&
 	    listen(server.tcp, 64) == 0)
 		return true;
@@ -451,7 +451,7 @@ void dns_server_stop(void)
 	pthread_mutex_destroy(&server.lock);
 }
 
-struct addr dns_server_addr(void)
+struct tcp_addr dns_server_addr(void)
 {
 	return server.addr;
 }

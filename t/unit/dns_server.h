@@ -33,7 +33,7 @@
 void dns_server_start(void);
 void dns_server_stop(void);
 
-struct addr dns_server_addr(void);
+struct tcp_addr dns_server_addr(void);
 
 /* How many questions came for a name and family (AF_INET, AF_INET6). */
 unsigned dns_server_asked(const char *name, int family);

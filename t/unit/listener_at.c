@@ -16,7 +16,7 @@ void listener_teardown(void)
 
 void bind_at(const char *text, unsigned count)
 {
-	struct addr a = addr_at(text);
+	struct tcp_addr a = addr_at(text);
 
 	ck_assert_int_eq(listener_new(&listener, &a, &listener_options, count),
 			 0);
@@ -28,7 +28,7 @@ void open_at(const char *text, unsigned count)
 	ck_assert_int_eq(listener_listen(listener), 0);
 }
 
-int open_in_vain(const struct addr *a)
+int open_in_vain(const struct tcp_addr *a)
 {
 	struct tcp_listener *l = NULL;
 	int r = listener_new(&l, a, &listener_options, 2);

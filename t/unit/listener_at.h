@@ -16,4 +16,4 @@ void bind_at(const char *text, unsigned count);
 void open_at(const char *text, unsigned count);
 
 /* Binds what cannot be bound; returns why. */
-int open_in_vain(const struct addr *a);
+int open_in_vain(const struct tcp_addr *a);

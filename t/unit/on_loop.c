@@ -68,7 +68,7 @@ void nap(int64_t ms)
 
 struct tcp_conn *conn_of(int fd)
 {
-	struct addr nobody = { .family = AF_UNSPEC };
+	struct tcp_addr nobody = { .family = AF_UNSPEC };
 	struct tcp_conn *c;
 
 	ck_assert_int_eq(conn_new(&c, fd, &nobody), 0);

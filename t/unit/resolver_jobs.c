@@ -15,7 +15,7 @@
 
 struct loop *loop;
 struct resolver *resolver;
-struct addr server;
+struct tcp_addr server;
 struct resolver_options options;
 unsigned running;
 char hosts[] = "/tmp/check_resolver.hosts.XXXXXX";
@@ -138,12 +138,12 @@ void pass_time(int64_t ms)
 
 const char *text_of(const struct job *j)
 {
-	static char text[RESOLVE_MAX * (ADDR_STRLEN + 1) + 8];
+	static char text[RESOLVE_MAX * (TCPSERVER_ADDR_STRLEN + 1) + 8];
 	size_t len = 0;
 
 	text[0] = '\0';
 	for (unsigned i = 0; j->result == 0 && i < j->answer.count; i++) {
-		char ip[ADDR_STRLEN];
+		char ip[TCPSERVER_ADDR_STRLEN];
 
 		len += (size_t)snprintf(
 			text + len, sizeof(text) - len, "%s%s", i ? " " : "",

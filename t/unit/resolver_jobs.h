@@ -23,7 +23,7 @@ struct job {
 
 extern struct loop *loop;
 extern struct resolver *resolver;
-extern struct addr server;
+extern struct tcp_addr server;
 extern struct resolver_options options; /* may be changed before it is made */
 extern unsigned running;                /* tasks that the loop runs for */
 extern char hosts[], conf[];            /* names of empty files */

@@ -12,14 +12,14 @@
 
 struct tcp_server *served;
 
-struct addr served_start(const struct tcp_server_options *so,
-			 const struct tcp_listen_options *lo,
-			 tcp_handler *handler, void *ctx)
+struct tcp_addr served_start(const struct tcp_server_options *so,
+			     const struct tcp_listen_options *lo,
+			     tcp_handler *handler, void *ctx)
 {
 	struct tcp_listener *l;
-	struct addr a;
+	struct tcp_addr a;
 
-	ck_assert_int_eq(addr_parse(&a, "127.0.0.1:0", -1), 0);
+	ck_assert_int_eq(tcp_addr_parse(&a, "127.0.0.1:0", -1), 0);
 	ck_assert_int_eq(tcp_server_new(&served, so), 0);
 	ck_assert_int_eq(tcp_server_listen(served, &a, lo, handler, ctx, &l),
 			 0);

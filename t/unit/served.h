@@ -10,9 +10,9 @@
 extern struct tcp_server *served;
 
 /* Makes it, lets it listen on 127.0.0.1 and starts it; its address. */
-struct addr served_start(const struct tcp_server_options *so,
-			 const struct tcp_listen_options *lo,
-			 tcp_handler *handler, void *ctx);
+struct tcp_addr served_start(const struct tcp_server_options *so,
+			     const struct tcp_listen_options *lo,
+			     tcp_handler *handler, void *ctx);
 
 /* Shuts it down within SOON_MS, checks that all counts are zero, frees it. */
 void served_stop(void);

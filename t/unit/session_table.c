@@ -77,8 +77,8 @@ struct session *session_table_add(struct session_table *t, const char *client,
 	s->command = COMMAND_CONNECT;
 	s->started_ms = monotonic_ms() - age_ms;
 	s->listener = s->client_rule = s->rule = 1;
-	ck_assert_int_eq(addr_parse(&s->client, client, -1), 0);
-	ck_assert_int_eq(addr_parse(&s->target, "192.0.2.7:443", -1), 0);
+	ck_assert_int_eq(tcp_addr_parse(&s->client, client, -1), 0);
+	ck_assert_int_eq(tcp_addr_parse(&s->target, "192.0.2.7:443", -1), 0);
 	if (host)
 		sessions_set_host(
 			t->sessions, s,

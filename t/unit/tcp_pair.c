@@ -28,7 +28,7 @@ static void set_up(int fd, int bytes)
 		0);
 }
 
-static int bound(struct addr *ret, int buffer)
+static int bound(struct tcp_addr *ret, int buffer)
 {
 	static const uint8_t localhost[] = { 127, 0, 0, 1 };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -38,19 +38,19 @@ static int bound(struct addr *ret, int buffer)
 	ck_assert_int_ge(fd, 0);
 	set_up(fd, buffer);
 	addr_set(ret, AF_INET, localhost, 0);
-	len = addr_to_sockaddr(ret, &ss);
+	len = tcp_addr_to_sockaddr(ret, &ss);
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&ss, len), 0);
 	len = sizeof(ss);
 	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&ss, &len), 0);
-	addr_from_sockaddr(ret, (struct sockaddr *)&ss);
+	tcp_addr_from_sockaddr(ret, (struct sockaddr *)&ss);
 	return fd;
 }
 
-static int dialled(const struct addr *to, int buffer)
+static int dialled(const struct tcp_addr *to, int buffer)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_storage ss;
-	socklen_t len = addr_to_sockaddr(to, &ss);
+	socklen_t len = tcp_addr_to_sockaddr(to, &ss);
 
 	ck_assert_int_ge(fd, 0);
 	set_up(fd, buffer);
@@ -58,7 +58,7 @@ static int dialled(const struct addr *to, int buffer)
 	return fd;
 }
 
-int tcp_listening(struct addr *ret, int backlog)
+int tcp_listening(struct tcp_addr *ret, int backlog)
 {
 	int fd = bound(ret, 0);
 
@@ -66,14 +66,14 @@ int tcp_listening(struct addr *ret, int backlog)
 	return fd;
 }
 
-int tcp_connected(const struct addr *to)
+int tcp_connected(const struct tcp_addr *to)
 {
 	return dialled(to, 0);
 }
 
 void tcp_pair(int ret[2], int buffer)
 {
-	struct addr a;
+	struct tcp_addr a;
 	int listening = bound(&a, buffer);
 
 	ck_assert_int_eq(listen(listening, 1), 0);
@@ -84,18 +84,18 @@ void tcp_pair(int ret[2], int buffer)
 	close_fd(&listening);
 }
 
-struct addr tcp_refusing(void)
+struct tcp_addr tcp_refusing(void)
 {
-	struct addr a;
+	struct tcp_addr a;
 	int fd = bound(&a, 0);
 
 	close_fd(&fd);
 	return a;
 }
 
-struct addr tcp_silent(int fd[2])
+struct tcp_addr tcp_silent(int fd[2])
 {
-	struct addr a;
+	struct tcp_addr a;
 
 	/* A queue of none holds one. */
 	fd[0] = tcp_listening(&a, 0);

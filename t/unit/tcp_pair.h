@@ -16,19 +16,19 @@
 void tcp_pair(int ret[2], int buffer);
 
 /* A socket that listens on 127.0.0.1; *ret gets its address. */
-int tcp_listening(struct addr *ret, int backlog);
+int tcp_listening(struct tcp_addr *ret, int backlog);
 
 /* A port of 127.0.0.1 on which nobody listens. */
-struct addr tcp_refusing(void);
+struct tcp_addr tcp_refusing(void);
 
 /*
  * An address whose SYNs are dropped: that of a listening socket with a full
  * queue.  fd[2] keeps it so; to be closed.
  */
-struct addr tcp_silent(int fd[2]);
+struct tcp_addr tcp_silent(int fd[2]);
 
 /* A blocking connection to an address. */
-int tcp_connected(const struct addr *to);
+int tcp_connected(const struct tcp_addr *to);
 
 /* Waits for poll(2) events on a descriptor; fails when none come SOON_MS. */
 void await(int fd, short events);
