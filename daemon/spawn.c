@@ -102,13 +102,10 @@ static int set_environment(const struct spawn *s)
 }
 
 /* First all out of the way, then each to its place, open over the exec. */
-static int place_descriptors(const struct spawn *s)
+static int move_descriptors(const struct spawn *s, int *moved)
 {
 	int first_free = FIRST_FD + (int)s->count + 1;
-	int *moved = calloc(s->count + 1, sizeof(*moved));
 
-	if (!moved)
-		return -ENOMEM;
 	for (size_t i = 0; i <= s->count; i++) {
 		moved[i] = fcntl(i < s->count ? s->fds[i] : s->control,
 				 F_DUPFD_CLOEXEC, first_free);
@@ -119,6 +116,15 @@ static int place_descriptors(const struct spawn *s)
 		if (dup2(moved[i], FIRST_FD + (int)i) < 0)
 			return -errno;
 	return 0;
+}
+
+static int place_descriptors(const struct spawn *s)
+{
+	int *moved = calloc(s->count + 1, sizeof(*moved));
+	int r = moved ? move_descriptors(s, moved) : -ENOMEM;
+
+	free(moved);
+	return r;
 }
 
 /* All descriptors are there three times for a moment. */

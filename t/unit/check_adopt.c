@@ -472,9 +472,13 @@ END_TEST
 
 START_TEST(a_path_may_fill_its_field)
 {
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	/* valgrind looks for an end behind the field. */
+	struct {
+		struct sockaddr_un a;
+		char end;
+	} sun = { .a.sun_family = AF_UNIX };
 	char dir[] = "/tmp/check_adopt.XXXXXX";
-	char path[sizeof(sun.sun_path) + 1];
+	char path[sizeof(sun.a.sun_path) + 1];
 	int fd = unbound(AF_UNIX, SOCK_STREAM);
 
 	ck_assert_ptr_nonnull(mkdtemp(dir));
@@ -482,8 +486,8 @@ START_TEST(a_path_may_fill_its_field)
 	path[sizeof(path) - 1] = '\0';
 	memcpy(path, dir, strlen(dir));
 	path[strlen(dir)] = '/';
-	memcpy(sun.sun_path, path, sizeof(sun.sun_path));
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	memcpy(sun.a.sun_path, path, sizeof(sun.a.sun_path));
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sun.a, sizeof(sun.a)), 0);
 	ck_assert_int_eq(listen(fd, 1), 0);
 	(void)pass("control", fd);
 	begin();
