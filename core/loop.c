@@ -7,12 +7,12 @@
  */
 #include "core/loop.h"
 
+#include "core/clock.h"
 #include "core/task_internal.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <time.h>
 
 #define BATCH 128
 
@@ -35,14 +35,6 @@ struct loop {
 
 static _Thread_local struct loop *self;
 
-static int64_t clock_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 static void bell_ring(struct loop *l)
 {
 	uint64_t one = 1;
@@ -51,14 +43,12 @@ static void bell_ring(struct loop *l)
 	(void)!write(l->bell.fd, &one, sizeof(one));
 }
 
-static void mail_read(struct watch *w)
+void loop_read_mail(struct loop *l)
 {
-	struct loop *l = container_of(w, struct loop, bell);
 	struct mail *newest, *oldest = NULL;
 	uint64_t count;
 
-	w->ready = 0;
-	(void)!read(w->fd, &count, sizeof(count));
+	(void)!read(l->bell.fd, &count, sizeof(count));
 	newest = atomic_exchange_explicit(&l->mail, NULL, memory_order_acquire);
 	while (newest) {
 		struct mail *next = newest->next;
@@ -75,6 +65,12 @@ static void mail_read(struct watch *w)
 	}
 }
 
+static void rung(struct watch *w)
+{
+	w->ready = 0;
+	loop_read_mail(container_of(w, struct loop, bell));
+}
+
 int loop_new(struct loop **ret)
 {
 	struct loop *l = calloc(1, sizeof(*l));
@@ -85,7 +81,7 @@ int loop_new(struct loop **ret)
 	l->bell.fd = -1;
 	l->queued.tail = &l->queued.head;
 	l->running.tail = &l->running.head;
-	l->bell.notify = mail_read;
+	l->bell.notify = rung;
 	l->now = clock_ms();
 	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (l->epoll_fd < 0)

@@ -11,7 +11,6 @@
 #include <sys/epoll.h>
 
 struct loop;
-struct task;
 
 /* Creates a loop; -errno of epoll_create1(2), eventfd(2), or -ENOMEM. */
 int loop_new(struct loop **ret) MUST_CHECK;
@@ -98,3 +97,4 @@ struct mail {
 
 /* Hands a message to another thread's loop.  Callable from any thread. */
 void loop_post(struct loop *l, struct mail *m);
+void loop_read_mail(struct loop *l); /* runs what came; for who ends a loop */

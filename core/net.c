@@ -3,6 +3,8 @@
  */
 #include "core/net.h"
 
+#include "core/reply.h"
+
 #include <stdlib.h>
 
 static _Thread_local struct net *self;
@@ -21,6 +23,7 @@ int net_init(struct net *n, struct loop *l, const struct net_options *o)
 	list_init(&n->silent);
 	list_init(&n->relays);
 	list_init(&n->moved);
+	list_init(&n->tls_waiting);
 	buffers_init(&n->buffers, o->buffer_bytes);
 	pipes_init(&n->pipes, o->pipes);
 	n->scratch = malloc(NET_SCRATCH_BYTES);
@@ -34,6 +37,9 @@ void net_done(struct net *n)
 {
 	if (!n->loop)
 		return;
+	if (n->port)
+		reply_port_close(n->port);
+	reply_port_put(TAKE_PTR(n->port));
 	ASSERT(n->conn_count == 0 && list_empty(&n->relays));
 	ASSERT(n->buffers.used == 0);
 	timer_stop(n->loop, &n->tell);
@@ -46,4 +52,12 @@ void net_done(struct net *n)
 struct net *net_self(void)
 {
 	return self;
+}
+
+int net_port(struct net *n, struct reply_port **ret)
+{
+	int r = n->port ? 0 : reply_port_new(&n->port, n->loop);
+
+	*ret = n->port;
+	return r;
 }

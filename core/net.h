@@ -17,6 +17,8 @@ struct net_options {
 	struct tcp_worker_counts *counts; /* outlives it; NULL: the thread's */
 };
 
+struct reply_port;
+
 struct net {
 	struct loop *loop;
 	struct buffers buffers;
@@ -29,6 +31,11 @@ struct net {
 	unsigned worker;
 	size_t conn_count;
 	struct tcp_worker_counts *counts;
+	/* How threads of pools answer; NULL until a task awaits one. */
+	struct reply_port *port;
+	size_t tls_max, tls_now; /* handshakes at once, 0: no bound; now */
+	struct list tls_waiting; /* those whose next step has its turn yet */
+	struct work tls_turn;
 	uint8_t *scratch; /* NET_SCRATCH_BYTES, for one call at a time */
 };
 
@@ -41,6 +48,9 @@ void net_done(struct net *n);
 
 /* This thread's net. */
 struct net *net_self(void);
+
+/* Where other threads answer; the net keeps the reference.  -ENOMEM. */
+int net_port(struct net *n, struct reply_port **ret) MUST_CHECK;
 
 /* A count that one thread writes and any may read, in other processes too. */
 static inline void count_add(uint64_t *count, int64_t by)
