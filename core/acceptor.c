@@ -3,10 +3,10 @@
  */
 #include "core/acceptor.h"
 
+#include "core/arrival.h"
 #include "core/listen_sock.h"
 #include "core/server_internal.h"
 #include "core/sock.h"
-#include "core/task.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -17,84 +17,6 @@
 #define LIMIT_WAIT_MS 100 /* another worker may have made the room */
 #define LOST_LOOK_MS  1000
 #define LEAVE_MORE    64u /* that come while what is queued is taken */
-
-/* --- From accept to handler --------------------------------------------- */
-
-static void handle(void *arg)
-{
-	struct tcp_conn *c = arg;
-	struct tcp_listener *l = c->listener;
-	struct worker *w = container_of(net_self(), struct worker, net);
-
-	count_add(&w->counts->tasks, 1);
-	conn_own_by_task(c);
-	c->handled = &c;
-	l->handler(c, l->ctx);
-	if (c) /* no relay took it */
-		tcp_conn_close(c);
-	count_add(&w->counts->tasks, -1);
-}
-
-static void unhandled(struct tcp_conn *c, int r)
-{
-	struct tcp_listener *l = c->silent ? c->owner.listener : c->listener;
-
-	if (l->options.unhandled)
-		l->options.unhandled(c, r, l->ctx);
-	tcp_conn_close(c);
-}
-
-static void start_handler(struct tcp_conn *c)
-{
-	int r = task_start(handle, c, NULL);
-
-	if (r < 0) {
-		tcp_conn_set_reset(c);
-		unhandled(c, r);
-	}
-}
-
-static void first_byte(struct watch *w)
-{
-	struct tcp_conn *c = container_of(w, struct tcp_conn, watch);
-
-	if (!(w->ready & CONN_READABLE))
-		return;
-	conn_end_silence(c);
-	start_handler(c);
-}
-
-static void stayed_silent(struct timer *t)
-{
-	unhandled(container_of(t, struct tcp_conn, silence), -ETIMEDOUT);
-}
-
-static void begin(struct acceptor *a, int fd, const struct tcp_addr *peer,
-		  uint16_t tag)
-{
-	struct tcp_listener *l = a->listener;
-	struct tcp_conn *c;
-
-	if (conn_new(&c, fd, peer) < 0) {
-		server_release(a->worker->server);
-		count_add(&a->worker->counts->rejected, 1);
-		return;
-	}
-	c->listener = l;
-	c->tag = tag;
-	c->accepted = c->handshaking = true;
-	count_add(&a->worker->counts->accepted, 1);
-	count_add(&a->worker->counts->active, 1);
-	count_add(&a->worker->counts->handshakes, 1);
-	if (l->options.first_byte_ms <= 0) {
-		start_handler(c);
-		return;
-	}
-	c->owner.listener = l;
-	if (conn_await_first_byte(c, c->started_ms + l->options.first_byte_ms,
-				  first_byte, stayed_silent) < 0)
-		unhandled(c, -ENOMEM);
-}
 
 /* --- When there is no room ---------------------------------------------- */
 
@@ -216,14 +138,14 @@ static int accept_one(struct acceptor *a)
 	if (fd < 0) {
 		int r = -errno;
 
-		server_release(a->worker->server);
+		server_unadmit(a->worker->server);
 		return r;
 	}
 	a->back_off_ms = 0;
 	if (a->worker->spare < 0) /* another thread was quicker, then */
 		a->worker->spare = open_spare();
 	if (too_many_handshakes(a)) {
-		server_release(a->worker->server);
+		server_unadmit(a->worker->server);
 		reject(a, fd);
 		return 0;
 	}
@@ -231,11 +153,11 @@ static int accept_one(struct acceptor *a)
 	addr_unmap(&peer);
 	tag = admit(a->listener, &peer);
 	if (tag < 0) {
-		server_release(a->worker->server);
+		server_unadmit(a->worker->server);
 		close_fd(&fd);
 		return 0;
 	}
-	begin(a, fd, &peer, (uint16_t)tag);
+	arrival_begin(a->worker, a->listener, fd, &peer, (uint16_t)tag);
 	return 0;
 }
 
@@ -329,6 +251,8 @@ static void accept_queued(struct acceptor *a)
 {
 	unsigned left = listen_sock_queued(a->watch.fd);
 
+	if (a->listener->un) /* which does not tell */
+		left = SOMAXCONN;
 	for (left += min_size(left, SOMAXCONN) + LEAVE_MORE; left > 0; left--) {
 		int r;
 

@@ -148,7 +148,8 @@ char *addr_format_ip(const struct tcp_addr *a, char *out, size_t size)
 		else if (a->scope)
 			(void)snprintf(out + len, size - len, "%%%u", a->scope);
 	} else {
-		(void)snprintf(out, size, "-");
+		(void)snprintf(out, size, "%s",
+			       a->family == AF_UNIX ? "unix" : "-");
 	}
 	return out;
 }
@@ -163,7 +164,7 @@ char *tcp_addr_format(const struct tcp_addr *a, char *out, size_t size)
 	else if (a->family == AF_INET)
 		(void)snprintf(out, size, "%s:%u", ip, a->port);
 	else
-		(void)snprintf(out, size, "-");
+		(void)snprintf(out, size, "%s", ip);
 	return out;
 }
 
@@ -199,7 +200,10 @@ void tcp_addr_from_sockaddr(struct tcp_addr *ret, const struct sockaddr *sa)
 			 ntohs(in6->sin6_port));
 		ret->scope = in6->sin6_scope_id;
 	} else {
-		*ret = (struct tcp_addr){ .family = AF_UNSPEC };
+		bool is_unix = sa->sa_family == AF_UNIX;
+
+		*ret = (struct tcp_addr){ .family = is_unix ? AF_UNIX
+							    : AF_UNSPEC };
 	}
 }
 
@@ -228,7 +232,8 @@ bool addr_is_any(const struct tcp_addr *a)
 	size_t len;
 	const uint8_t *ip = addr_bytes(a, &len);
 
-	return a->family != AF_UNSPEC && memcmp(ip, zero, len) == 0;
+	return (a->family == AF_INET || a->family == AF_INET6) &&
+	       memcmp(ip, zero, len) == 0;
 }
 
 bool addr_is_loopback(const struct tcp_addr *a)

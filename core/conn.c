@@ -3,63 +3,20 @@
  * relays that may not.
  *
  * A connection is one allocation: the allocator's own cache per thread is as
- * fast as a pool of ours and lets the sanitizers see a use after free.
+ * fast as a pool of ours and lets the sanitizers see a use after free.  Only
+ * those with a block of the user's come from a pool (user_pool.h).
  */
 #include "core/conn.h"
 
+#include "core/listener.h"
 #include "core/sock.h"
 #include "core/task.h"
+#include "core/user_pool.h"
 
 #include <stdlib.h>
 
-static ssize_t plain_read(struct tcp_conn *c, void *to, size_t len)
-{
-	ssize_t n = recv(c->watch.fd, to, len, MSG_DONTWAIT);
-
-	return n < 0 ? -errno : n;
-}
-
-static ssize_t plain_peek(struct tcp_conn *c, void *to, size_t len)
-{
-	ssize_t n = recv(c->watch.fd, to, len, MSG_DONTWAIT | MSG_PEEK);
-
-	return n < 0 ? -errno : n;
-}
-
-/* With MSG_TRUNC nothing is copied, tcp(7). */
-static void plain_take(struct tcp_conn *c, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = recv(c->watch.fd, net_self()->scratch, len,
-				 MSG_DONTWAIT | MSG_TRUNC);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return; /* failed meanwhile: a read will tell */
-		len -= (size_t)n;
-	}
-}
-
-static ssize_t plain_write(struct tcp_conn *c, const void *from, size_t len)
-{
-	ssize_t n = send(c->watch.fd, from, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-
-	return n < 0 ? -errno : n;
-}
-
-static int plain_shut(struct tcp_conn *c)
-{
-	return shutdown(c->watch.fd, SHUT_WR) < 0 ? -errno : 0;
-}
-
-const struct conn_ops conn_plain_ops = {
-	.read = plain_read,
-	.write = plain_write,
-	.peek = plain_peek,
-	.take = plain_take,
-	.shut = plain_shut,
-};
+/* Thousands of them lie idle. */
+_Static_assert(sizeof(struct tcp_conn) <= 104, "a connection has grown");
 
 static void wake_task(struct watch *w)
 {
@@ -75,29 +32,40 @@ void conn_own_by_task(struct tcp_conn *c)
 	c->watch.notify = wake_task;
 }
 
-int conn_new(struct tcp_conn **ret, int fd, const struct tcp_addr *peer)
+int conn_init_in(struct tcp_conn *c, int fd, const struct tcp_addr *peer)
 {
 	struct net *n = net_self();
-	struct tcp_conn *c = calloc(1, sizeof(*c));
+	int r;
+
+	*c = (struct tcp_conn){ .watch = { .fd = fd, .notify = wake_task },
+				.ops = &conn_plain_ops,
+				.started_ms = loop_now(n->loop),
+				.peer = *peer,
+				.splice_in = true,
+				.splice_out = true };
+	r = watch_add(n->loop, &c->watch, WATCH_STREAM);
+	if (r < 0) {
+		close_fd(&fd);
+		return r;
+	}
+	n->conn_count++;
+	return 0;
+}
+
+int conn_new(struct tcp_conn **ret, int fd, const struct tcp_addr *peer)
+{
+	struct tcp_conn *c = malloc(sizeof(*c));
 	int r;
 
 	if (!c) {
 		close_fd(&fd);
 		return -ENOMEM;
 	}
-	c->watch.fd = fd;
-	c->watch.notify = wake_task;
-	c->ops = &conn_plain_ops;
-	c->splice_in = c->splice_out = true;
-	c->peer = *peer;
-	c->started_ms = loop_now(n->loop);
-	r = watch_add(n->loop, &c->watch, WATCH_STREAM);
+	r = conn_init_in(c, fd, peer);
 	if (r < 0) {
-		close_fd(&fd);
 		free(c);
 		return r;
 	}
-	n->conn_count++;
 	*ret = c;
 	return 0;
 }
@@ -151,6 +119,8 @@ void tcp_conn_close(struct tcp_conn *c)
 	conn_end_silence(c);
 	if (c->handled)
 		*c->handled = NULL;
+	if (c->ops->done)
+		c->ops->done(c);
 	if (c->reset)
 		sock_set_reset(c->watch.fd);
 	watch_forget(n->loop, &c->watch);
@@ -161,7 +131,10 @@ void tcp_conn_close(struct tcp_conn *c)
 		if (n->room)
 			n->room(n);
 	}
-	free(c);
+	if (c->pooled)
+		listener_conn_free(c);
+	else
+		free(c);
 }
 
 void tcp_conn_set_reset(struct tcp_conn *c)
@@ -180,6 +153,17 @@ void conn_give(struct tcp_conn *c, struct tcp_relay *r,
 	c->watch.notify = notify;
 }
 
+/*
+ * What a write of TLS waits for comes in by a read, which takes its event
+ * away: the write is worth another try.
+ */
+static ssize_t was_read(struct tcp_conn *c, ssize_t n)
+{
+	if (c->write_wants_in)
+		c->write_wants_in = false;
+	return n;
+}
+
 ssize_t conn_read_now(struct tcp_conn *c, void *to, size_t len)
 {
 	ssize_t n;
@@ -187,11 +171,17 @@ ssize_t conn_read_now(struct tcp_conn *c, void *to, size_t len)
 	do {
 		n = c->ops->read(c, to, len);
 	} while (n == -EINTR);
-	if (n == -EAGAIN)
-		c->watch.ready &= ~(uint32_t)(EPOLLIN | EPOLLPRI | EPOLLERR);
-	else if (n > 0 && (size_t)n < len && !(c->watch.ready & CONN_STICKY))
-		c->watch.ready &= ~(uint32_t)EPOLLIN;
-	return n;
+	return was_read(c, n);
+}
+
+ssize_t conn_peek_now(struct tcp_conn *c, void *to, size_t len)
+{
+	ssize_t n;
+
+	do {
+		n = c->ops->peek(c, to, len);
+	} while (n == -EINTR);
+	return was_read(c, n);
 }
 
 ssize_t conn_write_now(struct tcp_conn *c, const void *from, size_t len)
@@ -201,8 +191,6 @@ ssize_t conn_write_now(struct tcp_conn *c, const void *from, size_t len)
 	do {
 		n = c->ops->write(c, from, len);
 	} while (n == -EINTR);
-	if (n == -EAGAIN || (n >= 0 && (size_t)n < len))
-		c->watch.ready &= ~(uint32_t)EPOLLOUT;
 	return n;
 }
 
@@ -218,19 +206,28 @@ int conn_wait(struct tcp_conn *c, uint32_t bits, int64_t deadline)
 	return r;
 }
 
+int conn_yield(int64_t deadline)
+{
+	int r = task_yield(deadline);
+
+	if (r == 0 && loop_now(net_self()->loop) >= deadline)
+		return -ETIMEDOUT;
+	return r;
+}
+
 ssize_t tcp_conn_read(struct tcp_conn *c, void *to, size_t len,
 		      int64_t deadline)
 {
 	for (;;) {
 		int r;
 
-		if (c->watch.ready & CONN_READABLE) {
+		if (conn_can_read(c)) {
 			ssize_t n = conn_read_now(c, to, len);
 
 			if (n != -EAGAIN)
 				return n;
 		}
-		r = conn_wait(c, CONN_READABLE, deadline);
+		r = conn_wait(c, conn_read_bits(c), deadline);
 		if (r < 0)
 			return r;
 	}
@@ -252,7 +249,7 @@ int tcp_conn_write_all(struct tcp_conn *c, const void *from, size_t len,
 			len -= (size_t)n;
 			continue;
 		}
-		r = conn_wait(c, EPOLLOUT, deadline);
+		r = conn_wait(c, conn_write_bits(c), deadline);
 		if (r < 0)
 			return r;
 	}
@@ -330,6 +327,27 @@ int tcp_conn_fd(const struct tcp_conn *c)
 	return c->watch.fd;
 }
 
+struct tcp_listener *tcp_conn_listener(const struct tcp_conn *c)
+{
+	return c->silent ? c->owner.listener : c->listener;
+}
+
+struct tcp_server *tcp_conn_server(const struct tcp_conn *c)
+{
+	const struct tcp_listener *l = tcp_conn_listener(c);
+
+	return l ? l->server : NULL;
+}
+
+void *tcp_conn_user(const struct tcp_conn *c)
+{
+	const struct tcp_listener *l = tcp_conn_listener(c);
+
+	if (!c->pooled || !l->options.user_bytes)
+		return NULL;
+	return (char *)c + CONN_USER_OFFSET;
+}
+
 unsigned tcp_conn_tag(const struct tcp_conn *c)
 {
 	return c->tag;
@@ -343,4 +361,9 @@ unsigned tcp_conn_worker(const struct tcp_conn *c UNUSED)
 int64_t tcp_deadline(int64_t ms)
 {
 	return deadline_in(ms);
+}
+
+int tcp_sleep(int64_t deadline)
+{
+	return task_sleep(deadline);
 }

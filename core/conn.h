@@ -5,55 +5,10 @@
  */
 #pragma once
 
+#include "core/conn_ops.h"
 #include "core/net.h"
-#include "core/tcpserver.h"
 
-/* What a byte stream must be able to do for a handler or a relay. */
-struct conn_ops {
-	/* As recv(2) and send(2), but -errno. */
-	ssize_t (*read)(struct tcp_conn *c, void *to, size_t len);
-	ssize_t (*write)(struct tcp_conn *c, const void *from, size_t len);
-	/* Reads without taking; takes, without reading, what was read so. */
-	ssize_t (*peek)(struct tcp_conn *c, void *to, size_t len);
-	void (*take)(struct tcp_conn *c, size_t len);
-	/* Ends our direction; -EAGAIN: once more when it can be written to. */
-	int (*shut)(struct tcp_conn *c);
-	/* Before the descriptor is closed; NULL: nothing to do. */
-	void (*done)(struct tcp_conn *c);
-};
-
-struct tcp_conn {
-	struct watch watch;
-	const struct conn_ops *ops;
-	union {
-		struct tcp_listener *listener; /* until its handler runs */
-		struct task *task;             /* waits for `want` */
-		struct tcp_relay *relay;       /* watch.notify says so */
-	} owner;
-	union {
-		struct {                      /* while silent */
-			struct timer silence; /* until the first byte */
-			struct list link;     /* in net.silent */
-		};
-		struct {
-			struct tcp_conn **handled;     /* the handler's hold */
-			struct tls_conn *tls;          /* NULL: plain */
-			struct tcp_listener *listener; /* NULL: dialled */
-			uint32_t want;
-		};
-	};
-	int64_t started_ms;
-	struct tcp_addr peer;
-	uint16_t tag;    /* what `admit` said */
-	bool silent : 1; /* nothing came yet */
-	bool accepted : 1, handshaking : 1, reset : 1;
-	bool splice_in : 1, splice_out : 1; /* the bytes are the socket's */
-	/* TLS: bytes may be there without an event; and what a direction
-	 * waits for is the other one's event. */
-	bool pending : 1, read_wants_out : 1, write_wants_in : 1;
-};
-
-extern const struct conn_ops conn_plain_ops;
+/* --- Readiness ---------------------------------------------------------- */
 
 #define CONN_READABLE (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)
 #define CONN_STICKY   (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)
@@ -81,23 +36,50 @@ static inline bool conn_can_write(const struct tcp_conn *c)
 }
 
 /*
+ * Keep watch.ready true after recv(2), send(2) of `len` bytes came to `n`.  A
+ * short read counts as drained only while nothing but EPOLLIN was seen: the
+ * end of a stream, an error or an urgent mark come with no edge of their own.
+ */
+static inline void conn_note_recv(struct tcp_conn *c, ssize_t n, size_t len)
+{
+	if (n == -EAGAIN)
+		c->watch.ready &= ~(uint32_t)(EPOLLIN | EPOLLPRI | EPOLLERR);
+	else if (n > 0 && (size_t)n < len && !(c->watch.ready & CONN_STICKY))
+		c->watch.ready &= ~(uint32_t)EPOLLIN;
+}
+
+static inline void conn_note_send(struct tcp_conn *c, ssize_t n, size_t len)
+{
+	if (n == -EAGAIN || (n >= 0 && (size_t)n < len))
+		c->watch.ready &= ~(uint32_t)EPOLLOUT;
+}
+
+/* --- Reading, writing, waiting ------------------------------------------ */
+
+/* Reads, looks at what may be read, or writes, all without waiting. */
+ssize_t conn_read_now(struct tcp_conn *c, void *to, size_t len) MUST_CHECK;
+ssize_t conn_peek_now(struct tcp_conn *c, void *to, size_t len) MUST_CHECK;
+ssize_t conn_write_now(struct tcp_conn *c, const void *from, size_t len)
+	MUST_CHECK;
+
+/* Suspends until one of the EPOLL* bits comes.  As task_wait(). */
+int conn_wait(struct tcp_conn *c, uint32_t bits, int64_t deadline) MUST_CHECK;
+
+/* Lets others run who are ready.  0, -ECANCELED, -ETIMEDOUT. */
+int conn_yield(int64_t deadline) MUST_CHECK;
+
+/* --- Life --------------------------------------------------------------- */
+
+/*
  * Makes a connection of a descriptor and registers it; takes the descriptor,
  * also on failure.  -ENOMEM, -errno of epoll_ctl(2).
  */
 int conn_new(struct tcp_conn **ret, int fd, const struct tcp_addr *peer)
 	MUST_CHECK;
 
-/*
- * Reads or writes without waiting, and keeps watch.ready true: a short read
- * counts as drained only while nothing but EPOLLIN was seen, since the end of
- * a stream, an error or an urgent mark come with no edge of their own.
- */
-ssize_t conn_read_now(struct tcp_conn *c, void *to, size_t len) MUST_CHECK;
-ssize_t conn_write_now(struct tcp_conn *c, const void *from, size_t len)
+/* The same in memory of the caller's, which stays his if this fails. */
+int conn_init_in(struct tcp_conn *c, int fd, const struct tcp_addr *peer)
 	MUST_CHECK;
-
-/* Suspends until one of the EPOLL* bits is there.  As task_wait(). */
-int conn_wait(struct tcp_conn *c, uint32_t bits, int64_t deadline) MUST_CHECK;
 
 /* The relay takes the connection from its handler. */
 void conn_give(struct tcp_conn *c, struct tcp_relay *r,

@@ -20,6 +20,7 @@ struct race {
 	const struct tcp_dial_options *options;
 	const struct tcp_dial_more *more; /* NULL: no more will come */
 	unsigned count, next, open;
+	bool fast; /* by TCP Fast Open */
 	int error; /* of the attempt that failed first */
 	int64_t next_at;
 	struct tcp_conn *attempt[DIAL_MAX];
@@ -49,22 +50,35 @@ static int set_options(int fd, sa_family_t family,
 	return r;
 }
 
+/* A kernel that cannot do that, or may not, connects as usual. */
+static void set_fast(int fd)
+{
+	(void)!sock_set(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1);
+}
+
 static int attempt_open(struct tcp_conn **ret, const struct tcp_addr *to,
-			const struct tcp_dial_options *o)
+			const struct tcp_dial_options *o, bool fast)
 {
 	int fd = sock_stream(to->family);
+	bool under_way;
 	int r;
 
 	if (fd < 0)
 		return fd;
 	r = set_options(fd, to->family, o);
+	if (r == 0 && fast)
+		set_fast(fd);
 	if (r == 0)
 		r = sock_connect(fd, to);
-	if (r < 0 && r != -EINPROGRESS) {
+	under_way = r == -EINPROGRESS;
+	if (r < 0 && !under_way) {
 		close_fd(&fd);
 		return r;
 	}
-	return conn_new(ret, fd, to);
+	r = conn_new(ret, fd, to);
+	if (r == 0 && fast && !under_way)
+		conn_open_by_write(*ret);
+	return r;
 }
 
 static void note_failure(struct race *race, int r)
@@ -77,7 +91,8 @@ static void start_next(struct race *race, int64_t now)
 {
 	unsigned i = race->next++;
 	int64_t stagger = race->options->stagger_ms;
-	int r = attempt_open(&race->attempt[i], &race->to[i], race->options);
+	int r = attempt_open(&race->attempt[i], &race->to[i], race->options,
+			     race->fast);
 
 	if (r < 0) {
 		note_failure(race, r);
@@ -95,7 +110,7 @@ static int look(struct race *race, int64_t now)
 		struct tcp_conn *c = race->attempt[i];
 		int r = 0;
 
-		if (!c || !(c->watch.ready & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
+		if (!c || !conn_can_write(c))
 			continue;
 		if (c->watch.ready & (EPOLLERR | EPOLLHUP))
 			r = sock_error(c->watch.fd);
@@ -182,8 +197,10 @@ int tcp_dial(struct tcp_conn **ret, const struct tcp_addr *to, unsigned count,
 	     const struct tcp_dial_options *o, const struct tcp_dial_more *more,
 	     int64_t deadline)
 {
-	struct race race = { .options = o,
+	static const struct tcp_dial_options usual;
+	struct race race = { .options = o ? o : &usual,
 			     .more = more,
+			     .fast = o && o->fastopen && count == 1 && !more,
 			     .count = (unsigned)min_size(count, DIAL_MAX),
 			     .next_at = loop_now(net_self()->loop) };
 	int winner;

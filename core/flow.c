@@ -13,8 +13,7 @@
 
 #include <fcntl.h>
 
-#define BULK_BYTES  (32u << 10) /* a wake-up, to begin splicing */
-#define QUIET_BYTES (8u << 10)  /* to end it */
+#define QUIET_BYTES (8u << 10) /* a wake-up: splicing ends */
 
 static ssize_t splice_now(int from, int to, size_t len)
 {
@@ -57,8 +56,7 @@ static ssize_t pipe_deliver(struct flow *f, struct tcp_conn *to)
 {
 	ssize_t n = splice_now(f->pipe->out, to->watch.fd, f->pipe->stuck);
 
-	if (n == -EAGAIN || (n >= 0 && (size_t)n < f->pipe->stuck))
-		to->watch.ready &= ~(uint32_t)EPOLLOUT;
+	conn_note_send(to, n, f->pipe->stuck);
 	if (n > 0)
 		f->pipe->stuck -= (size_t)n;
 	return n;
@@ -80,7 +78,7 @@ static enum flow_step deliver(struct flow *f, struct tcp_conn *to, int *error)
 {
 	ssize_t n;
 
-	if (!(to->watch.ready & (EPOLLOUT | EPOLLHUP | EPOLLERR)))
+	if (!conn_can_write(to))
 		return FLOW_WAIT;
 	n = f->pipe ? pipe_deliver(f, to) : buffer_deliver(f, to);
 	if (n == -EAGAIN) {
@@ -129,13 +127,9 @@ static enum flow_step copy_without_room(struct flow *f, struct tcp_conn *from,
 	uint8_t *scratch = net_self()->scratch;
 	ssize_t n, m;
 
-	do {
-		n = from->ops->peek(from, scratch, NET_SCRATCH_BYTES);
-	} while (n == -EINTR);
-	if (n == -EAGAIN) {
-		from->watch.ready &= ~(uint32_t)(EPOLLIN | EPOLLPRI | EPOLLERR);
+	n = conn_peek_now(from, scratch, min_size(NET_SCRATCH_BYTES, f->most));
+	if (n == -EAGAIN)
 		return FLOW_WAIT;
-	}
 	if (n <= 0)
 		return source_end(f, n, error);
 	m = conn_write_now(to, scratch, (size_t)n);
@@ -159,7 +153,8 @@ static enum flow_step copy(struct flow *f, struct tcp_conn *from,
 	/* What is read must have a place, should the receiver not take it. */
 	if (!buffers_have(&net->buffers, NET_SCRATCH_BYTES))
 		return copy_without_room(f, from, to, error);
-	n = conn_read_now(from, net->scratch, NET_SCRATCH_BYTES);
+	n = conn_read_now(from, net->scratch,
+			  min_size(NET_SCRATCH_BYTES, f->most));
 	if (n == -EAGAIN)
 		return FLOW_WAIT;
 	if (n <= 0)
@@ -213,6 +208,15 @@ static struct pipe *pipe_borrow(struct net *net)
 	return pipe_get(&net->pipes);
 }
 
+/*
+ * Whether it only cannot be spliced: a control record of kernel TLS.  A read
+ * takes that, or tells what is wrong.
+ */
+static bool is_for_read(ssize_t n)
+{
+	return n == -EINVAL || n == -EBADMSG || n == -EIO;
+}
+
 static enum flow_step bulk(struct flow *f, struct tcp_conn *from,
 			   struct tcp_conn *to, int *error)
 {
@@ -222,17 +226,19 @@ static enum flow_step bulk(struct flow *f, struct tcp_conn *from,
 	f->pipe = pipe_borrow(net);
 	if (!f->pipe)
 		return copy(f, from, to, error);
-	n = splice_now(from->watch.fd, f->pipe->in, f->pipe->size);
+	n = splice_now(from->watch.fd, f->pipe->in,
+		       min_size(f->pipe->size, f->most));
 	if (n <= 0) {
 		drop_pipe(f);
 		if (n == -EAGAIN) {
 			from->watch.ready &= ~(uint32_t)(EPOLLIN | EPOLLERR);
 			return FLOW_WAIT;
 		}
-		/* At an urgent mark splice(2) says 0 once a FIN has come. */
-		if (n < 0)
+		if (n < 0 && !is_for_read(n))
 			return source_end(f, n, error);
-		from->watch.ready |= EPOLLPRI;
+		/* At an urgent mark splice(2) says 0 once a FIN has come. */
+		if (n == 0)
+			from->watch.ready |= EPOLLPRI;
 		return copy(f, from, to, error);
 	}
 	f->pipe->stuck = (size_t)n;
@@ -260,10 +266,10 @@ enum flow_step flow_step(struct flow *f, struct tcp_conn *from,
 		return deliver(f, to, error);
 	if (f->end != FLOW_OPEN)
 		return FLOW_AT_END;
-	if (!(from->watch.ready & CONN_READABLE))
+	if (!conn_can_read(from))
 		return FLOW_WAIT;
 	/* A receiver that is full is not read for; one that failed is told. */
-	if (!(to->watch.ready & (EPOLLOUT | EPOLLHUP | EPOLLERR)))
+	if (!conn_can_write(to))
 		return FLOW_WAIT;
 	if (f->paused_until) {
 		if (loop_now(net_self()->loop) < f->paused_until)
@@ -271,7 +277,7 @@ enum flow_step flow_step(struct flow *f, struct tcp_conn *from,
 		f->paused_until = 0;
 	}
 	if (f->splicing && from->splice_in && to->splice_out &&
-	    !(from->watch.ready & EPOLLPRI))
+	    !from->pending && !(from->watch.ready & EPOLLPRI))
 		return bulk(f, from, to, error);
 	return copy(f, from, to, error);
 }
@@ -281,7 +287,7 @@ void flow_measure(struct flow *f, uint64_t moved)
 	if (f->mode != TCPSERVER_RELAY_ADAPTIVE || moved == 0)
 		return;
 	f->average = (uint32_t)((3 * (uint64_t)f->average + moved) / 4);
-	if (f->average >= BULK_BYTES)
+	if (f->average >= FLOW_BULK)
 		f->splicing = true;
 	else if (f->average < QUIET_BYTES)
 		f->splicing = false;

@@ -6,6 +6,10 @@
 
 #include "core/conn.h"
 
+#define FLOW_STEPS     4 /* of a direction, before others have a turn */
+#define FLOW_UNBOUNDED UINT32_MAX
+#define FLOW_BULK      (32u << 10) /* from so many bytes on splicing pays */
+
 enum flow_end {
 	FLOW_OPEN,
 	FLOW_ENDED,  /* the source has ended in order */
@@ -19,6 +23,7 @@ struct flow {
 	int64_t paused_until;  /* not read before; 0: not paused */
 	uint32_t average;      /* bytes per wake-up, over about four */
 	uint32_t unsent;       /* in the receiver's send queue, at the end */
+	uint32_t most;         /* that a step may take from the source */
 	enum flow_end end : 8;
 	bool closed;   /* nothing will be delivered any more */
 	bool splicing; /* this direction is bulk */
@@ -37,7 +42,8 @@ enum flow_step {
 
 /*
  * Moves at most one scratch area or pipe from `from` to `to`.  *error gets
- * the errno behind a failure.
+ * the errno behind a failure.  After FLOW_WAIT flow_waits_for_room() tells
+ * whose event is awaited.
  */
 enum flow_step flow_step(struct flow *f, struct tcp_conn *from,
 			 struct tcp_conn *to, int *error) MUST_CHECK;
@@ -51,4 +57,11 @@ void flow_close(struct flow *f);
 static inline bool flow_stuck(const struct flow *f)
 {
 	return f->buffer || f->pipe;
+}
+
+/* Whether it is the receiver that keeps the direction waiting. */
+static inline bool flow_waits_for_room(const struct flow *f,
+				       const struct tcp_conn *to)
+{
+	return flow_stuck(f) || !conn_can_write(to);
 }

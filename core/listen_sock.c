@@ -161,7 +161,7 @@ static bool is_idle_tcp(int fd, struct tcp_info *ret)
  * The open file description is shared with other processes, so its flags are
  * touched only where they do not fit.
  */
-static int set_flags(int fd)
+int listen_sock_set_flags(int fd)
 {
 	int flags = fcntl(fd, F_GETFL), on = 1;
 
@@ -187,7 +187,7 @@ int listen_sock_check(int fd, const struct tcp_addr *a)
 	if (!addr_same_ip(&is, a) || is.port == 0 ||
 	    (a->port != 0 && a->port != is.port))
 		return -EINVAL;
-	return set_flags(fd);
+	return listen_sock_set_flags(fd);
 }
 
 /* What a fresh socket has, as far as it can be set again. */

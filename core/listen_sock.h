@@ -28,6 +28,9 @@ int listen_sock_probe(const struct tcp_addr *a,
  */
 int listen_sock_check(int fd, const struct tcp_addr *a) MUST_CHECK;
 
+/* Makes it non-blocking and close-on-exec. */
+int listen_sock_set_flags(int fd) MUST_CHECK;
+
 /* Sets all inheritable options, what is not wanted to the system's default. */
 int listen_sock_set_again(int fd, sa_family_t family,
 			  const struct tcp_listen_options *o) MUST_CHECK;

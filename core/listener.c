@@ -10,6 +10,7 @@
 #include "core/listener.h"
 
 #include "core/listen_sock.h"
+#include "core/listen_unix.h"
 #include "core/sock.h"
 
 #include <stdlib.h>
@@ -17,7 +18,7 @@
 
 /* --- Making ------------------------------------------------------------- */
 
-static void close_adopted(const struct tcp_listen_options *o)
+void listener_close_adopted(const struct tcp_listen_options *o)
 {
 	for (size_t i = 0; i < o->adopted_count; i++) {
 		int fd = o->adopted[i];
@@ -26,37 +27,61 @@ static void close_adopted(const struct tcp_listen_options *o)
 	}
 }
 
-/* With its room for sockets filled by those that are adopted. */
-static struct tcp_listener *make(const struct tcp_addr *a,
-				 const struct tcp_listen_options *o, size_t cap)
+static int make_slots(struct tcp_listener *l, struct tcp_tls *tls,
+		      unsigned workers)
+{
+	l->slot = aligned_alloc(_Alignof(struct listener_slot),
+				workers * sizeof(l->slot[0]));
+	if (!l->slot)
+		return -ENOMEM;
+	for (; l->slots < workers; l->slots++) {
+		struct listener_slot *slot = &l->slot[l->slots];
+
+		slot->tls = tls ? tcp_tls_ref(tls) : NULL;
+		user_pool_init(&slot->pool, l);
+	}
+	l->secure = tls;
+	return 0;
+}
+
+/* With room for `cap` sockets, filled by those that are adopted. */
+static struct tcp_listener *make(const struct tcp_listen_options *o, size_t cap,
+				 unsigned workers)
 {
 	struct tcp_listener *l = calloc(1, sizeof(*l));
 
-	if (!l) {
-		close_adopted(o);
-		return NULL;
-	}
-	l->addr = *a;
+	if (!l)
+		goto failed;
 	l->options = *o;
 	l->options.adopted = NULL;
 	l->options.adopted_count = 0;
+	l->options.tls = NULL;
 	l->options.device = l->device = o->device ? strdup(o->device) : NULL;
 	l->fd = calloc(cap, sizeof(l->fd[0]));
-	if (!l->fd || (o->device && !l->device)) {
-		close_adopted(o);
-		listener_free(l);
-		return NULL;
-	}
+	if (!l->fd || (o->device && !l->device) ||
+	    make_slots(l, o->tls, workers) < 0)
+		goto failed;
 	for (size_t i = 0; i < o->adopted_count; i++)
 		l->fd[i] = o->adopted[i];
 	l->count = l->adopted = o->adopted_count;
 	return l;
+failed:
+	listener_close_adopted(o);
+	listener_free(l);
+	return NULL;
+}
+
+/* Takes a socket from elsewhere into use, or says why not. */
+static int check(const struct tcp_listener *l, int fd)
+{
+	return l->un ? listen_unix_check(l->un, fd)
+		     : listen_sock_check(fd, &l->addr);
 }
 
 static int check_adopted(struct tcp_listener *l)
 {
 	for (size_t i = 0; i < l->adopted; i++) {
-		int r = listen_sock_check(l->fd[i], &l->addr);
+		int r = check(l, l->fd[i]);
 
 		/* The port of the first is the port of all. */
 		if (r == 0)
@@ -107,15 +132,52 @@ static int open_missing(struct tcp_listener *l, size_t count)
 int listener_new(struct tcp_listener **ret, const struct tcp_addr *a,
 		 const struct tcp_listen_options *o, unsigned workers)
 {
-	struct tcp_listener *l = make(a, o,
-				      max_size(o->adopted_count, workers));
+	struct tcp_listener *l = make(o, max_size(o->adopted_count, workers),
+				      workers);
 	int r;
 
 	if (!l)
 		return -ENOMEM;
+	l->addr = *a;
 	r = check_adopted(l);
 	if (r == 0)
 		r = open_missing(l, wanted(l, workers));
+	if (r < 0) {
+		listener_free(l);
+		return r;
+	}
+	l->shared = l->count < workers;
+	*ret = l;
+	return 0;
+}
+
+static int open_unix(struct tcp_listener *l, const char *name)
+{
+	int r;
+
+	l->un = malloc(sizeof(*l->un));
+	if (!l->un)
+		return -ENOMEM;
+	r = listen_unix_init(l->un, name);
+	if (r < 0 || l->adopted)
+		return r < 0 ? r : check_adopted(l);
+	r = listen_unix_open(l->un, l->options.unix_mode);
+	if (r >= 0)
+		l->fd[l->count++] = r;
+	return r;
+}
+
+int listener_new_unix(struct tcp_listener **ret, const char *name,
+		      const struct tcp_listen_options *o, unsigned workers)
+{
+	struct tcp_listener *l = make(o, max_size(o->adopted_count, 1),
+				      workers);
+	int r;
+
+	if (!l)
+		return -ENOMEM;
+	l->addr.family = AF_UNIX;
+	r = open_unix(l, name);
 	if (r < 0) {
 		listener_free(l);
 		return r;
@@ -133,6 +195,8 @@ static int listen_on(const struct tcp_listener *l, int fd, bool adopted,
 	const struct tcp_listen_options *o = &l->options;
 	int r = 0;
 
+	if (l->un)
+		return listen_unix_listen(l->un, fd, o->backlog);
 	if (adopted)
 		r = listen_sock_set_again(fd, l->addr.family, o);
 	return r < 0 ? r : listen_sock_listen(fd, o->backlog, first);
@@ -179,7 +243,7 @@ static bool has(const struct tcp_listener *l, int fd)
 int listener_add(struct tcp_listener *l, int fd)
 {
 	CLEANUP(close_fd) int taken = fd;
-	int r = listen_sock_check(fd, &l->addr);
+	int r = check(l, fd);
 	int *grown;
 
 	if (r < 0)
@@ -216,10 +280,19 @@ bool listener_overlaps(const struct tcp_listener *l,
 	if (l->count == 0 || other->count == 0 ||
 	    l->addr.port != other->addr.port)
 		return false;
+	if (l->un || other->un)
+		return l->un && other->un &&
+		       listen_unix_overlaps(l->un, other->un);
 	if (l->device && other->device && strcmp(l->device, other->device))
 		return false;
 	return addr_same_ip(&l->addr, &other->addr) ||
 	       covers(l, &other->addr) || covers(other, &l->addr);
+}
+
+void listener_remove_file(struct tcp_listener *l)
+{
+	if (l->un)
+		listen_unix_remove(l->un);
 }
 
 void listener_close(struct tcp_listener *l, int fd)
@@ -230,6 +303,8 @@ void listener_close(struct tcp_listener *l, int fd)
 		i++;
 	if (i == l->count)
 		return;
+	if (l->count == 1)
+		listener_remove_file(l);
 	close_fd(&l->fd[i]);
 	l->count--;
 	if (i < l->adopted)
@@ -240,6 +315,7 @@ void listener_close(struct tcp_listener *l, int fd)
 
 void listener_close_all(struct tcp_listener *l)
 {
+	listener_remove_file(l);
 	for (size_t i = 0; i < l->count; i++)
 		close_fd(&l->fd[i]);
 	l->count = l->adopted = 0;
@@ -251,6 +327,10 @@ void listener_free(struct tcp_listener *l)
 		return;
 	list_remove(&l->link);
 	listener_close_all(l);
+	for (unsigned i = 0; i < l->slots; i++)
+		tcp_tls_unref(l->slot[i].tls);
+	free(l->slot);
+	free(l->un);
 	free(l->fd);
 	free(l->device);
 	free(l);
@@ -261,13 +341,12 @@ const struct tcp_addr *tcp_listener_addr(const struct tcp_listener *l)
 	return &l->addr;
 }
 
-size_t tcp_listener_sockets(const struct tcp_listener *l, const int **ret)
+void *tcp_listener_ctx(const struct tcp_listener *l)
 {
-	*ret = l->fd;
-	return l->count;
+	return l->ctx;
 }
 
-size_t tcp_listener_adopted(const struct tcp_listener *l)
+struct tcp_server *tcp_listener_server(const struct tcp_listener *l)
 {
-	return l->adopted;
+	return l->server;
 }

@@ -3,17 +3,19 @@
  * buffer: a few hundred bytes that are told of events.
  *
  * How a tunnel ends:
- * - Both directions end in order: both sockets are closed.
- * - One does: the end is passed on as a write shutdown once all is delivered
- *   (half-close), and `half_closed` bounds the time without progress.
+ * - One direction ends in order: the end is passed on as a write shutdown once
+ *   all is delivered (half-close), and `half_closed` bounds the time without
+ *   progress.
+ * - Both do: both sockets are closed.  TLS says its end before that, and may
+ *   have to wait for room.
  * - A side fails: what was taken from it is delivered first - buffer or pipe,
  *   then the other socket's own send queue - and then the other side gets a
  *   reset, so that it sees a truncation as such.  A failed write does not end
  *   reading: what the failed side sent before is still in its socket.
  * - A time is up, or it is killed: both sides get a reset.
  *
- * A turn moves at most STEPS a direction and then queues behind whatever else
- * is ready: pumping a fast tunnel dry makes the slow ones wait.
+ * A turn moves at most FLOW_STEPS a direction and then queues behind whatever
+ * else is ready: pumping a fast tunnel dry makes the slow ones wait.
  */
 #include "core/relay.h"
 
@@ -21,7 +23,6 @@
 
 #include <stdlib.h>
 
-#define STEPS       4
 #define DRAIN_FIRST 5    /* ms between looks at a send queue, doubling */
 #define DRAIN_LAST  1000 /* to this */
 #define TELL_EVERY  1000 /* ms */
@@ -38,6 +39,7 @@ struct tcp_relay {
 	uint16_t drain_ms; /* not 0: draining side[!broken] */
 	int8_t broken;     /* the side that failed first, or -1 */
 	bool half_closed;
+	bool shutting[2]; /* the end of [i] waits for room in side[!i] */
 	const struct tcp_relay_events *events;
 	void *ctx;
 };
@@ -218,22 +220,46 @@ static bool drain(struct tcp_relay *r)
 	return true;
 }
 
+/*
+ * Tells side !i that no more will come.  Where it has no room for that, a
+ * later turn calls again.  Returns false when the relay is gone.
+ */
+static bool say_end(struct tcp_relay *r, int i)
+{
+	struct tcp_conn *to = r->side[!i];
+	bool last = r->flow[!i].closed && !r->shutting[!i];
+
+	/* Fails only where the side is gone: then its own event says so. */
+	if (!last || !to->ops->close_is_end)
+		r->shutting[i] = to->ops->shut(to) == -EAGAIN;
+	if (!last || r->shutting[i])
+		return true;
+	finish(r, TCPSERVER_END_CLOSED);
+	return false;
+}
+
 /* All of direction i is delivered.  Returns false when the relay is gone. */
 static bool pass_end_on(struct tcp_relay *r, int i)
 {
 	r->flow[i].closed = true;
-	if (r->flow[i].end == FLOW_BROKEN || r->broken == i)
+	if (r->broken >= 0)
 		return drain(r);
-	if (r->flow[!i].closed) {
-		/* The other direction ended before, or its reader failed. */
-		if (r->broken >= 0)
-			return drain(r);
-		finish(r, TCPSERVER_END_CLOSED);
+	if (!say_end(r, i))
 		return false;
-	}
-	/* Fails only where the side is gone: then its own event says so. */
-	(void)!r->side[!i]->ops->shut(r->side[!i]);
 	half_close(r);
+	return true;
+}
+
+/* Ends that had no room before.  Returns false when the relay is gone. */
+static bool say_ends_again(struct tcp_relay *r)
+{
+	for (int i = 0; i < 2; i++) {
+		if (!r->shutting[i] || r->broken >= 0 ||
+		    !conn_can_write(r->side[!i]))
+			continue;
+		if (!say_end(r, i))
+			return false;
+	}
 	return true;
 }
 
@@ -269,7 +295,7 @@ static bool run_flow(struct tcp_relay *r, int i, bool *more)
 	struct flow *f = &r->flow[i];
 	int error = 0;
 
-	for (int step = 0; step < STEPS; step++) {
+	for (int step = 0; step < FLOW_STEPS; step++) {
 		bool alive = true;
 
 		switch (flow_step(f, r->side[i], r->side[!i], &error)) {
@@ -346,9 +372,13 @@ static bool lost_side(struct tcp_relay *r, int i)
 static void relay_turn(struct tcp_relay *r)
 {
 	uint64_t before[2] = { r->flow[0].bytes, r->flow[1].bytes };
+	/* Its writer has had its try before the reader of the same side. */
+	bool writer_waited = r->side[1]->write_wants_in;
 	bool more = false;
 
 	if (lost_side(r, 0) || lost_side(r, 1))
+		return;
+	if ((r->shutting[0] || r->shutting[1]) && !say_ends_again(r))
 		return;
 	for (int i = 0; i < 2; i++)
 		if (!run_flow(r, i, &more))
@@ -360,7 +390,7 @@ static void relay_turn(struct tcp_relay *r)
 		if (moved)
 			note_progress(r);
 	}
-	if (more)
+	if (more || (writer_waited && !r->side[1]->write_wants_in))
 		work_queue(net_self()->loop, &r->turn);
 }
 
@@ -403,6 +433,7 @@ static struct tcp_relay *relay_new(const struct tcp_relay_options *o)
 	r->ctx = o->ctx;
 	for (int i = 0; i < 2; i++) {
 		r->flow[i].mode = (uint8_t)o->mode;
+		r->flow[i].most = FLOW_UNBOUNDED;
 		r->flow[i].splicing = o->mode == TCPSERVER_RELAY_SPLICE;
 	}
 	return r;

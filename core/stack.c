@@ -25,7 +25,9 @@
 #define MADV_GUARD_INSTALL 102
 #endif
 
-#define GUARD_BYTES (64u << 10) /* no frame can step over it unseen */
+#define SMALLEST_PAGE 4096u
+#define BEGIN_BYTES   (8u << 10)  /* touched by every task */
+#define GUARD_BYTES   (64u << 10) /* no frame can step over it unseen */
 
 static int guard(struct stacks *pool, char *at)
 {
@@ -93,9 +95,31 @@ void stack_put(struct stacks *pool, struct stack *s)
 	pool->warm_count++;
 }
 
+static void touch(const struct stack *s)
+{
+	volatile char *top = s->base + STACK_BYTES;
+
+	for (size_t at = 1; at <= BEGIN_BYTES; at += SMALLEST_PAGE)
+		*(top - at) = 0;
+}
+
+int stacks_reserve(struct stacks *pool, size_t count)
+{
+	pool->reserved = count;
+	while (pool->warm_count < count) {
+		struct stack *s = stack_new(pool);
+
+		if (!s)
+			return -ENOMEM;
+		touch(s);
+		stack_put(pool, s);
+	}
+	return 0;
+}
+
 void stacks_trim(struct stacks *pool)
 {
-	while (pool->warm_count > STACKS_WARM) {
+	while (pool->warm_count > stacks_kept(pool)) {
 		struct stack *s = stack_get(pool);
 
 		(void)madvise(s->base, STACK_BYTES, MADV_DONTNEED);

@@ -31,6 +31,7 @@ struct stacks {
 	struct stack *warm; /* idle, pages in place */
 	struct stack *cold; /* idle, no pages */
 	size_t warm_count;
+	size_t reserved;  /* so many stay warm, if more than STACKS_WARM */
 	bool plain_guard; /* the kernel lacks MADV_GUARD_INSTALL */
 };
 
@@ -38,7 +39,19 @@ struct stacks {
 struct stack *stack_get(struct stacks *pool);
 void stack_put(struct stacks *pool, struct stack *s);
 
-/* Gives back the pages of all idle stacks but STACKS_WARM. */
+/*
+ * Makes stacks until `count` are idle, with the memory that a task begins on;
+ * they keep it.  -ENOMEM: fewer were made.
+ */
+int stacks_reserve(struct stacks *pool, size_t count) MUST_CHECK;
+
+/* How many idle stacks keep their pages. */
+static inline size_t stacks_kept(const struct stacks *pool)
+{
+	return pool->reserved > STACKS_WARM ? pool->reserved : STACKS_WARM;
+}
+
+/* Gives back the pages of all idle stacks but stacks_kept(). */
 void stacks_trim(struct stacks *pool);
 
 /* Unmaps all idle stacks. */

@@ -160,7 +160,8 @@ static void task_free(struct task *t)
 	list_remove(&t->all);
 	stack_put(&here.stacks, s);
 	here.count--;
-	if (here.stacks.warm_count > STACKS_WARM && !timer_armed(&here.trim)) {
+	if (here.stacks.warm_count > stacks_kept(&here.stacks) &&
+	    !timer_armed(&here.trim)) {
 		here.trim.fire = trim;
 		/* No memory: the next task that ends asks again. */
 		(void)!timer_set(loop_self(), &here.trim, deadline_in(1000));
@@ -281,6 +282,11 @@ struct task *task_self(void)
 size_t task_count(void)
 {
 	return here.count;
+}
+
+int tasks_reserve(unsigned count)
+{
+	return stacks_reserve(&here.stacks, count);
 }
 
 void tasks_cancel(void)

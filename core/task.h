@@ -53,3 +53,9 @@ int task_yield(int64_t deadline) MUST_CHECK;
 
 /* How many tasks live on this thread. */
 size_t task_count(void);
+
+/*
+ * Makes stacks for `count` tasks of this thread, with the memory that a task
+ * begins on.  -ENOMEM: there are fewer; tasks start all the same.
+ */
+int tasks_reserve(unsigned count) MUST_CHECK;

@@ -12,7 +12,7 @@
  * Calls that take a connection or a deadline belong to the handler's task.  A
  * handler must not block its thread: tcp_pool_await() is for what may.  No
  * lock, and no thread-local state of others such as errno, outlasts a call
- * that suspends.
+ * that suspends.  Workers block all signals, so that SIGPIPE ends nobody.
  *
  * Unless said otherwise a call returns 0 or a count, or -errno: -ETIMEDOUT
  * when the deadline passed, -ECANCELED when the server ends (return then),
@@ -111,9 +111,10 @@ struct tcp_server_options {
 	 * however little there is to do; 0: never. */
 	int64_t tick_ms;
 	bool pin; /* each worker to one CPU of those allowed, in turn */
-	unsigned prealloc; /* connections and stacks a worker, made at its
-			    * start with their memory touched */
-	/* After so many were accepted nobody else is, and tcp_server_wait()
+	/* Made by each worker at its start, with the memory touched: so many
+	 * stacks, and connections for each of its listeners. */
+	unsigned prealloc;
+	/* After so many were accepted nobody else is, and tcp_server_run()
 	 * ends the server when they have been served; 0: no such end. */
 	uint64_t max_accepts;
 	size_t max_tls_handshakes; /* at once; 0: no bound.  Beyond it: reset */
@@ -155,14 +156,18 @@ struct tcp_listen_options {
 	 * is served, and tcp_conn_tag() tells the number; < 0: it is closed.
 	 */
 	int (*admit)(const struct tcp_addr *peer, void *ctx);
-	/* Told of a connection that ended without a handler: -ETIMEDOUT for
-	 * a silent one, a failure of tcp_conn_start_tls(), or why none could
-	 * be started.  May be NULL. */
+	/*
+	 * Told, instead of the handler, of a connection that ends without
+	 * one, just before it is closed: -ETIMEDOUT for a silent one,
+	 * -ECANCELED at the end of the server, a failure of user_init or of
+	 * tcp_conn_start_tls(), or why no task could be started.  May be NULL.
+	 */
 	void (*unhandled)(struct tcp_conn *c, int r, void *ctx);
 	/*
 	 * TLS from the first byte on, by a context for servers, of which the
 	 * listener takes a reference; NULL: none.  The handler starts after
-	 * the handshake, which has tls_handshake_ms (0: 10 s) of time.
+	 * the handshake, which has tls_handshake_ms (0: 10 s) of time; who is
+	 * silent until then costs no task.
 	 */
 	struct tcp_tls *tls;
 	int64_t tls_handshake_ms;
@@ -192,7 +197,16 @@ struct tcp_server_stats {
 int tcp_server_new(struct tcp_server **ret,
 		   const struct tcp_server_options *o) TCPSERVER_CHECKED;
 
-/* Frees a server that does not run; closes its listeners.  NULL is fine. */
+/*
+ * Frees a server that does not run; closes its listeners.  NULL is fine.
+ *
+ * Until then any thread but a worker's may call what takes a server or a
+ * listener, also while the server ends; once it has ended these calls do
+ * nothing, or say -ESHUTDOWN.  Handlers and hooks, which run in workers, may
+ * call only those that answer at once: tcp_server_halt(), _stats(), _ctx(),
+ * _workers(), _started(), _set_max_connections(), tcp_listener_addr(), _ctx(),
+ * _server().  The others wait for the workers.
+ */
 void tcp_server_free(struct tcp_server *s);
 
 /*
@@ -204,6 +218,8 @@ void tcp_server_free(struct tcp_server *s);
  * Where no more sockets can be opened beside adopted ones, since these belong
  * to another user or lack SO_REUSEPORT, all workers share what is there.
  * Where more are adopted than there are workers, one polls several.
+ *
+ * The server frees its listeners; `ret` may be NULL.
  *
  * -EINVAL: an adopted one is no TCP socket, is connected, or is bound to
  * another address.  -EADDRINUSE: somebody listens there, maybe this server.
@@ -218,7 +234,8 @@ int tcp_server_listen(struct tcp_server *s, const struct tcp_addr *a,
  * The same for a UNIX stream socket, which all workers share: a path, or
  * "@name" for one without a file.  A file that nobody listens on any more is
  * replaced; ours is removed when it is closed, unless it was adopted.
- * -EADDRINUSE: somebody listens.  -EINVAL: longer than sun_path.
+ * -EADDRINUSE: somebody listens.  -ENOTSOCK: the file there is no socket.
+ * -EINVAL: longer than sun_path.
  */
 int tcp_server_listen_unix(struct tcp_server *s, const char *path,
 			   const struct tcp_listen_options *o,
@@ -306,8 +323,8 @@ size_t tcp_server_shutdown(struct tcp_server *s, int64_t timeout_ms);
 /*
  * Starts unless that was done, and waits until the server has ended: by
  * max_accepts (all that were accepted are served then), by
- * tcp_server_halt(), or by a tcp_server_shutdown() of another thread.  -errno
- * as tcp_server_start().
+ * tcp_server_halt(), or by a tcp_server_shutdown() of another thread: 0 in each
+ * case.  -errno as tcp_server_start().
  */
 int tcp_server_run(struct tcp_server *s) TCPSERVER_CHECKED;
 
@@ -352,15 +369,20 @@ int tcp_conn_writev_all(struct tcp_conn *c, struct iovec *iov, int count,
 /*
  * Writes `len` bytes of a file from `offset` on, by sendfile(2) where nothing
  * has to be encrypted here; fewer only where the file ends.  Returns how many.
- * The file's own position stays.
+ * The file's own position stays; a file that is not in memory is waited for by
+ * the whole thread.  -errno of pread(2); -EIO: the file became shorter and what
+ * it had is under way encrypted.  How much went out before a failure is
+ * unknown.
  */
 ssize_t tcp_conn_sendfile(struct tcp_conn *c, int fd, off_t offset, size_t len,
 			  int64_t deadline) TCPSERVER_CHECKED;
 
 /*
  * Moves `len` bytes from one connection to another, by splice(2) where neither
- * has to be encrypted here; fewer only where `from` ends.  Returns how many.
- * How many moved before a failure is unknown.
+ * has to be encrypted here; fewer only where `from` ends, which is not passed
+ * on.  Returns how many.  Both may be the same connection.  After a failure it
+ * is unknown how many moved, and some may have left `from` that `to` did not
+ * take: then both are good for being closed only.
  */
 ssize_t tcp_conn_splice(struct tcp_conn *to, struct tcp_conn *from, size_t len,
 			int64_t deadline) TCPSERVER_CHECKED;
@@ -452,7 +474,7 @@ struct tcp_tls_options {
 	 */
 	const struct tcp_tls_certificate *certificates;
 	size_t certificate_count;
-	bool strict_names;          /* refuse a name that no certificate has */
+	bool strict_names;          /* refuse who asks for none of them */
 	int min_version;            /* 0: TCPSERVER_TLS_1_2 */
 	const char *ciphers;        /* of TLS 1.2, as openssl-ciphers(1) */
 	const char *ciphersuites;   /* of TLS 1.3 */
@@ -463,7 +485,8 @@ struct tcp_tls_options {
 	enum tcp_tls_verify verify; /* of the peer's certificate */
 	const char *ca_file;        /* who may sign those; NULL: for clients
 				     * the system's */
-	const char *crl_file;       /* what they have revoked, or NULL */
+	const char *crl_file;       /* what they have revoked: a list of each
+				     * that signs in a chain; or NULL */
 	bool no_tickets;            /* no resumption of sessions */
 	bool no_ktls;               /* no encryption by the kernel */
 	/* Take an end of the connection without close_notify for an end of
@@ -491,7 +514,8 @@ struct tcp_tls_ticket_key {
 /*
  * Sets the keys, at most 8: the first encrypts, all decrypt, and a ticket of
  * an older one is renewed.  Without this a context has a random key of its
- * own.  Callable from any thread at any time.  -EINVAL.
+ * own.  Callable from any thread at any time.  -EINVAL: none, too many, two of
+ * one name, or a context for clients.
  */
 int tcp_tls_set_ticket_keys(struct tcp_tls *t,
 			    const struct tcp_tls_ticket_key *keys,
@@ -515,7 +539,7 @@ struct tcp_tls_info {
 	const char *server_name; /* asked for, "" without */
 	const char *peer_name;   /* of the verified certificate: its common
 				  * name, else its first alternative name;
-				  * "" without */
+				  * "" without, or beyond 255 bytes */
 	bool resumed;
 	bool kernel_sends, kernel_receives; /* kernel TLS is on */
 };
@@ -530,31 +554,42 @@ const char *tcp_conn_tls_error(const struct tcp_conn *c);
 /* --- Blocking work ------------------------------------------------------ */
 
 struct tcp_pool_options {
-	unsigned min_threads; /* that stay when there is nothing to do */
+	unsigned min_threads; /* started at once; the others come and go */
 	unsigned max_threads; /* 0: two per CPU */
 	unsigned shards;      /* queues; 0: one per CPU */
 	size_t queue_max;     /* jobs that wait, in all; 0: 1024 */
 	int64_t idle_ms;      /* a thread without work ends; 0: 10 s */
-	int nice;             /* of the threads, nice(2) */
+	int nice;             /* of the threads, setpriority(2); 0: as is */
 	const char *thread_name;
 };
 
 struct tcp_pool_stats {
-	uint64_t submitted, completed, refused, dropped, abandoned;
-	uint64_t spawned; /* threads, since the start */
+	uint64_t submitted, completed;
+	uint64_t refused;   /* never in the queue */
+	uint64_t dropped;   /* taken out of it undone */
+	uint64_t abandoned; /* by a task that awaited one, in any state */
+	uint64_t spawned;   /* threads, since the start */
 	size_t threads, idle_threads, queued;
 };
 
-/* Makes a pool of threads for what may block; its threads take no signals. */
+/*
+ * Makes a pool of threads for what may block; they take no signals.  -EINVAL;
+ * -errno of pthread_create(3).
+ */
 int tcp_pool_new(struct tcp_pool **ret,
 		 const struct tcp_pool_options *o) TCPSERVER_CHECKED;
 
-/* Stops without waiting for jobs in the queue, then frees.  NULL is fine. */
+/*
+ * Stops without waiting for jobs in the queue, but for those that run, then
+ * frees.  Tasks may still await some; nobody else may be in a call for it, nor
+ * a job of its own make this one.  NULL is fine.
+ */
 void tcp_pool_free(struct tcp_pool *p);
 
 /*
  * Lets a thread call fn(arg) some time.  Never blocks.  -EAGAIN: the queue is
- * full; -ESHUTDOWN: the pool was stopped.  Callable from any thread.
+ * full, or no thread could be started; -ESHUTDOWN: the pool was stopped.
+ * Callable from any thread.
  */
 int tcp_pool_submit(struct tcp_pool *p, void (*fn)(void *arg),
 		    void *arg) TCPSERVER_CHECKED;
@@ -580,7 +615,8 @@ int tcp_pool_await(struct tcp_pool *p, void (*fn)(void *arg), void *arg,
  * Takes no more jobs.  `finish`: those in the queue are still done, else they
  * are dropped (whoever awaits one gets -ECANCELED).  Waits at most
  * `timeout_ms` (0: not at all; negative: for ever) for the threads to end;
- * -ETIMEDOUT.  May be called again.
+ * -ETIMEDOUT.  May be called again.  -EDEADLK: a job cannot wait for the end
+ * of its own pool, which is stopped all the same.
  */
 int tcp_pool_stop(struct tcp_pool *p, bool finish, int64_t timeout_ms);
 
@@ -597,7 +633,7 @@ struct tcp_dial_options {
 	int64_t stagger_ms;      /* RFC 8305 §5; 0: 250 */
 	/* TCP Fast Open towards a sole address: where the kernel has a cookie
 	 * for it, the dial returns at once, and the first write opens the
-	 * connection and may fail in its place. */
+	 * connection and may fail in its place.  Nothing comes before that. */
 	bool fastopen;
 };
 
@@ -622,7 +658,10 @@ int tcp_dial(struct tcp_conn **ret, const struct tcp_addr *to, unsigned count,
 	     const struct tcp_dial_options *o, const struct tcp_dial_more *more,
 	     int64_t deadline) TCPSERVER_CHECKED;
 
-/* Connects to a UNIX stream socket: a path, or "@name". */
+/*
+ * Connects to a UNIX stream socket: a path, or "@name".  Waits while its
+ * backlog is full.  -EINVAL: longer than sun_path; -errno of connect(2).
+ */
 int tcp_dial_unix(struct tcp_conn **ret, const char *path,
 		  int64_t deadline) TCPSERVER_CHECKED;
 

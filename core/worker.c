@@ -9,6 +9,7 @@
 #include "core/task.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -86,34 +87,69 @@ static int start_ticking(struct worker *w)
 	return w->server->options.tick_ms > 0 ? tick_again(w) : 0;
 }
 
-static int make(struct worker *w)
+/* To the CPU of those allowed whose turn it is, before it takes memory. */
+static int pin(const struct worker *w)
+{
+	cpu_set_t allowed, one;
+	unsigned turn;
+	int cpu = 0;
+
+	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
+		return -errno;
+	turn = w->number % (unsigned)CPU_COUNT(&allowed);
+	while (!CPU_ISSET(cpu, &allowed) || turn-- > 0)
+		cpu++;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	return sched_setaffinity(0, sizeof(one), &one) < 0 ? -errno : 0;
+}
+
+/* A worker's share of a bound; 0: none. */
+static size_t share(const struct worker *w, size_t bound)
+{
+	return bound ? max_size(bound / w->server->worker_count, 1) : 0;
+}
+
+static int make_net(struct worker *w)
 {
 	const struct tcp_server_options *o = &w->server->options;
-	unsigned workers = w->server->worker_count;
 	size_t pipes = o->pipes ? o->pipes : DEFAULT_PIPES;
 	size_t bytes = o->buffer_bytes ? o->buffer_bytes : DEFAULT_BUFFER_BYTES;
 	struct net_options no = {
 		/* Each worker must be able to keep one read at least. */
-		.buffer_bytes = max_size(bytes / workers, PIPE_BYTES),
-		.pipes = max_size(pipes / workers, 1),
+		.buffer_bytes = max_size(share(w, bytes), PIPE_BYTES),
+		.pipes = share(w, pipes),
 		.worker = w->number,
 		.counts = w->counts,
 	};
-	int r = loop_new(&w->loop);
+	int r = net_init(&w->net, w->loop, &no);
 
 	if (r < 0)
 		return r;
-	r = net_init(&w->net, w->loop, &no);
+	w->net.room = room;
+	w->net.tls_max = share(w, o->max_tls_handshakes);
+	return 0;
+}
+
+static int make(struct worker *w)
+{
+	int r = w->server->options.pin ? pin(w) : 0;
+
 	if (r < 0)
 		return r;
-	w->net.room = room;
+	r = loop_new(&w->loop);
+	if (r < 0)
+		return r;
+	r = make_net(w);
+	if (r < 0)
+		return r;
 	r = start_ticking(w);
 	if (r < 0)
 		return r;
 	w->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (w->spare < 0)
 		return -errno;
-	return o->worker_start ? o->worker_start(o->ctx, w->number) : 0;
+	return tasks_reserve(w->server->options.prealloc);
 }
 
 static void unmake(struct worker *w)
@@ -127,6 +163,51 @@ static void unmake(struct worker *w)
 	__atomic_store_n(&w->counts->tick_ms, 0, __ATOMIC_RELAXED);
 	loop_leave(w->loop);
 }
+
+/* --- What the program wants done by each worker ------------------------- */
+
+int worker_reserve(struct worker *w, struct tcp_listener *l)
+{
+	return user_pool_reserve(&l->slot[w->number].pool,
+				 w->server->options.prealloc);
+}
+
+/* Users' blocks may need what worker_start has made. */
+static void say_stop(struct worker *w)
+{
+	const struct tcp_server_options *o = &w->server->options;
+	struct list *at, *safe;
+
+	list_for_each_safe (at, safe, &w->server->listeners) {
+		struct tcp_listener *l = list_entry(at, struct tcp_listener,
+						    link);
+
+		user_pool_done(&l->slot[w->number].pool);
+	}
+	if (o->worker_stop)
+		o->worker_stop(o->ctx, w->number);
+}
+
+static int say_start(struct worker *w)
+{
+	const struct tcp_server_options *o = &w->server->options;
+	int r = o->worker_start ? o->worker_start(o->ctx, w->number) : 0;
+	struct list *at, *safe;
+
+	if (r < 0)
+		return r;
+	list_for_each_safe (at, safe, &w->server->listeners) {
+		r = worker_reserve(w,
+				   list_entry(at, struct tcp_listener, link));
+		if (r < 0) {
+			say_stop(w);
+			return r;
+		}
+	}
+	return 0;
+}
+
+/* --- The thread --------------------------------------------------------- */
 
 /*
  * The loop goes last and from outside: whoever told the worker to stop may
@@ -155,16 +236,16 @@ static void *worker_main(void *arg)
 {
 	struct call *started = arg;
 	struct worker *w = started->worker;
-	const struct tcp_server_options *o = &w->server->options;
 	int r;
 
 	name_thread(w);
 	r = make(w);
+	if (r == 0)
+		r = say_start(w);
 	call_answer(started, r); /* `started` is gone from here on */
 	if (r == 0) {
 		loop_run(w->loop);
-		if (o->worker_stop)
-			o->worker_stop(o->ctx, w->number);
+		say_stop(w);
 	}
 	unmake(w);
 	return NULL;
@@ -208,6 +289,8 @@ int worker_call(struct worker *w, int (*fn)(struct worker *w, void *arg),
 {
 	struct call c;
 
+	/* Two workers that wait for each other would do so for ever. */
+	ASSERT(!net_self());
 	call_init(&c);
 	c.worker = w;
 	c.fn = fn;

@@ -26,6 +26,12 @@ struct worker {
  */
 int worker_start(struct worker *w) MUST_CHECK;
 
+/*
+ * In its thread: makes the connections of a listener that the server wants
+ * preallocated.  -ENOMEM, or what user_init returned.
+ */
+int worker_reserve(struct worker *w, struct tcp_listener *l) MUST_CHECK;
+
 /* Lets the worker's thread call fn and waits for its result. */
 int worker_call(struct worker *w, int (*fn)(struct worker *w, void *arg),
 		void *arg);

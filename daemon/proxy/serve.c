@@ -285,6 +285,8 @@ void proxy_unhandled(struct tcp_conn *c, int r, void *ctx)
 		return;
 	if (r == -ETIMEDOUT)
 		close_record(l->proxy, s, OUTCOME_HANDSHAKE, 0);
+	else if (r == -ECANCELED)
+		close_record(l->proxy, s, OUTCOME_SHUTDOWN, 0);
 	else
 		close_record(l->proxy, s, OUTCOME_NO_RESOURCES, -r);
 }

@@ -218,7 +218,7 @@ END_TEST
 
 START_TEST(other_socket_addresses_are_no_address)
 {
-	struct sockaddr sa = { .sa_family = AF_UNIX };
+	struct sockaddr sa = { .sa_family = AF_NETLINK };
 	struct tcp_addr a = parsed("192.0.2.1:80", -1);
 	char out[TCPSERVER_ADDR_STRLEN];
 
@@ -228,6 +228,27 @@ START_TEST(other_socket_addresses_are_no_address)
 	ck_assert_str_eq(addr_format_ip(&a, out, sizeof(out)), "-");
 	ck_assert(!addr_is_any(&a));
 	ck_assert(!addr_is_loopback(&a));
+}
+END_TEST
+
+START_TEST(a_unix_socket_has_a_family_and_no_address)
+{
+	struct sockaddr sa = { .sa_family = AF_UNIX };
+	struct tcp_addr a = parsed("192.0.2.1:80", -1), b;
+	char out[TCPSERVER_ADDR_STRLEN], small[3];
+
+	tcp_addr_from_sockaddr(&a, &sa);
+	ck_assert_int_eq(a.family, AF_UNIX);
+	ck_assert_uint_eq(a.port, 0);
+	ck_assert_str_eq(tcp_addr_format(&a, out, sizeof(out)), "unix");
+	ck_assert_str_eq(addr_format_ip(&a, out, sizeof(out)), "unix");
+	ck_assert_str_eq(tcp_addr_format(&a, small, sizeof(small)), "un");
+	ck_assert(!addr_is_any(&a));
+	ck_assert(!addr_is_loopback(&a));
+	tcp_addr_from_sockaddr(&b, &sa);
+	ck_assert(addr_equal(&a, &b));
+	addr_unmap(&a);
+	ck_assert(addr_equal(&a, &b));
 }
 END_TEST
 
@@ -321,6 +342,7 @@ int main(void)
 	tcase_add_test(t, mapped_addresses_become_what_the_kernel_talks_to);
 	tcase_add_test(t, socket_addresses_keep_everything);
 	tcase_add_test(t, other_socket_addresses_are_no_address);
+	tcase_add_test(t, a_unix_socket_has_a_family_and_no_address);
 	tcase_add_test(t, wire_bytes_are_in_network_order);
 	tcase_add_test(t, the_longest_text_fits);
 	tcase_add_test(t, equal_means_family_address_scope_and_port);

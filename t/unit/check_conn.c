@@ -4,6 +4,7 @@
  */
 #include "core/conn.h"
 
+#include "core/listener.h"
 #include "t/unit/on_loop.h"
 #include "t/unit/suite.h"
 #include "t/unit/tcp_pair.h"
@@ -300,6 +301,40 @@ START_TEST(a_connection_knows_its_facts)
 }
 END_TEST
 
+static void no_byte(struct watch *w UNUSED)
+{
+}
+
+static void know_listener(void)
+{
+	int some;
+	struct tcp_server *server = (struct tcp_server *)&some;
+	struct tcp_listener l = { .server = server };
+
+	open_pair(0);
+	ck_assert_ptr_null(tcp_conn_listener(this_end)); /* was dialled */
+	ck_assert_ptr_null(tcp_conn_server(this_end));
+	ck_assert_ptr_null(tcp_conn_user(this_end));
+	this_end->listener = &l;
+	ck_assert_ptr_eq(tcp_conn_listener(this_end), &l);
+	ck_assert_ptr_eq(tcp_conn_server(this_end), server);
+	ck_assert_ptr_null(tcp_conn_user(this_end)); /* it has no block */
+	this_end->owner.listener = &l;
+	ck_assert_int_eq(conn_await_first_byte(this_end, deadline_in(SOON_MS),
+					       no_byte, NULL),
+			 0);
+	ck_assert_ptr_eq(tcp_conn_listener(this_end), &l);
+	conn_end_silence(this_end);
+	ck_assert_ptr_eq(tcp_conn_listener(this_end), &l);
+	close_pair();
+}
+
+START_TEST(a_connection_knows_its_listener_silent_or_not)
+{
+	on_loop(know_listener, NULL);
+}
+END_TEST
+
 static void bad_descriptor(void)
 {
 	struct tcp_addr nobody = { .family = AF_UNSPEC };
@@ -333,6 +368,7 @@ int main(void)
 	tcase_add_test(t, a_reset_cancels_the_task_that_watches_for_it);
 	tcase_add_test(t, a_reset_that_came_before_cancels_it_at_once);
 	tcase_add_test(t, a_connection_knows_its_facts);
+	tcase_add_test(t, a_connection_knows_its_listener_silent_or_not);
 	tcase_add_test(t,
 		       a_descriptor_that_cannot_be_watched_makes_no_connection);
 	suite_add_tcase(s, t);

@@ -86,6 +86,21 @@ START_TEST(one_address_that_answers_is_connected_to)
 }
 END_TEST
 
+static void plainly(void)
+{
+	struct tcp_conn *c;
+
+	ck_assert_int_eq(tcp_dial(&c, to, 1, NULL, NULL, deadline_in(SOON_MS)),
+			 0);
+	tcp_conn_close(c);
+}
+
+START_TEST(no_options_are_the_usual_ones)
+{
+	on_loop(plainly, NULL);
+}
+END_TEST
+
 static void refused(void)
 {
 	to[0] = tcp_refusing();
@@ -435,6 +450,7 @@ END_TEST
 static void add_tests(TCase *t)
 {
 	tcase_add_test(t, one_address_that_answers_is_connected_to);
+	tcase_add_test(t, no_options_are_the_usual_ones);
 	tcase_add_test(t, a_refusal_is_told);
 	tcase_add_test(t, an_address_that_stays_silent_runs_into_the_deadline);
 	tcase_add_test(t, no_address_is_an_error);

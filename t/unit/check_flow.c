@@ -34,6 +34,7 @@ static void line_open(struct line *l, enum tcp_relay_mode mode, int buffer)
 		.from = conn_of(from[1]),
 		.to = conn_of(to[0]),
 		.flow.mode = (uint8_t)mode,
+		.flow.most = FLOW_UNBOUNDED,
 		.flow.splicing = mode == TCPSERVER_RELAY_SPLICE,
 	};
 	settle();

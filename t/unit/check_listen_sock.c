@@ -25,26 +25,26 @@ START_TEST(adopted_sockets_come_first_and_others_join_them)
 {
 	struct tcp_addr a = addr_at("127.0.0.1:0");
 	int fd[2] = { sock_bound(&a, true), sock_bound(&a, true) };
-	const int *got;
 
 	ck_assert_int_eq(listen(fd[0], 5), 0);
 	adopt(fd, 2);
 	open_at("127.0.0.1:0", 4);
 	ck_assert_uint_eq(listener->addr.port, a.port);
-	ck_assert_uint_eq(tcp_listener_sockets(listener, &got), 4);
-	ck_assert_uint_eq(tcp_listener_adopted(listener), 2);
+	ck_assert_uint_eq(listener->count, 4);
+	ck_assert_uint_eq(listener->adopted, 2);
 	ck_assert(!listener->shared);
-	ck_assert_int_eq(got[0], fd[0]);
-	ck_assert_int_eq(got[1], fd[1]);
+	ck_assert_int_eq(listener->fd[0], fd[0]);
+	ck_assert_int_eq(listener->fd[1], fd[1]);
 	for (int i = 0; i < 4; i++) {
 		struct tcp_addr is;
 
-		ck_assert_int_eq(sock_local(got[i], &is), 0);
+		ck_assert_int_eq(sock_local(listener->fd[i], &is), 0);
 		ck_assert(addr_equal(&is, &a));
-		ck_assert_int_eq(sock_get(got[i], SOL_SOCKET, SO_ACCEPTCONN),
-				 1);
-		ck_assert(fcntl(got[i], F_GETFL) & O_NONBLOCK);
-		ck_assert_int_eq(fcntl(got[i], F_GETFD), FD_CLOEXEC);
+		ck_assert_int_eq(
+			sock_get(listener->fd[i], SOL_SOCKET, SO_ACCEPTCONN),
+			1);
+		ck_assert(fcntl(listener->fd[i], F_GETFL) & O_NONBLOCK);
+		ck_assert_int_eq(fcntl(listener->fd[i], F_GETFD), FD_CLOEXEC);
 	}
 	listener_teardown();
 	ck_assert(!fd_is_open(fd[0]) && !fd_is_open(fd[1]));
@@ -205,27 +205,27 @@ START_TEST(one_more_socket_is_taken_into_a_listener)
 {
 	struct tcp_addr a, b = addr_at("127.0.0.1:0");
 	int fd, again;
-	const int *got;
 
 	open_at("127.0.0.1:0", 2);
 	a = listener->addr;
 	fd = sock_bound(&a, true);
 	again = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	ck_assert_int_eq(listener_add(listener, fd), 0);
-	ck_assert_uint_eq(tcp_listener_sockets(listener, &got), 3);
-	ck_assert_uint_eq(tcp_listener_adopted(listener), 1);
-	ck_assert_int_eq(got[0], fd);
+	ck_assert_uint_eq(listener->count, 3);
+	ck_assert_uint_eq(listener->adopted, 1);
+	ck_assert_int_eq(listener->fd[0], fd);
 	ck_assert_int_eq(sock_get(fd, SOL_SOCKET, SO_ACCEPTCONN), 1);
 	ck_assert_int_eq(listener_add(listener, again), -EALREADY);
 	ck_assert(!fd_is_open(again));
 	again = sock_bound(&b, true);
 	ck_assert_int_eq(listener_add(listener, again), -EINVAL);
 	ck_assert(!fd_is_open(again));
-	ck_assert_uint_eq(tcp_listener_sockets(listener, &got), 3);
+	ck_assert_uint_eq(listener->count, 3);
 	listener_close(listener, fd);
-	ck_assert_uint_eq(tcp_listener_sockets(listener, &got), 2);
-	ck_assert_uint_eq(tcp_listener_adopted(listener), 0);
-	ck_assert(!fd_is_open(fd) && fd_is_open(got[0]) && fd_is_open(got[1]));
+	ck_assert_uint_eq(listener->count, 2);
+	ck_assert_uint_eq(listener->adopted, 0);
+	ck_assert(!fd_is_open(fd) && fd_is_open(listener->fd[0]) &&
+		  fd_is_open(listener->fd[1]));
 }
 END_TEST
 

@@ -308,6 +308,22 @@ START_TEST(mail_can_be_posted_again_while_it_is_read)
 }
 END_TEST
 
+START_TEST(mail_can_be_read_where_the_loop_runs_no_more)
+{
+	struct letter m[2] = { { .mail.run = read_letter, .number = 0 },
+			       { .mail.run = read_letter, .number = 1 } };
+
+	loop_post(loop, &m[0].mail);
+	loop_post(loop, &m[1].mail);
+	loop_read_mail(loop);
+	ck_assert_int_eq(letters_read, 2);
+	loop_read_mail(loop);
+	ck_assert_int_eq(letters_read, 2);
+	run_all(); /* nor does the bell ring for it any more */
+	ck_assert_int_eq(letters_read, 2);
+}
+END_TEST
+
 static void *stop_loop(void *arg)
 {
 	loop_stop(arg);
@@ -483,6 +499,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, a_deadline_of_less_than_nothing_never_comes);
 	tcase_add_test(t, mail_of_other_threads_arrives_in_order_and_once);
 	tcase_add_test(t, mail_can_be_posted_again_while_it_is_read);
+	tcase_add_test(t, mail_can_be_read_where_the_loop_runs_no_more);
 	tcase_add_test(t, another_thread_can_stop_a_loop_that_waits);
 	tcase_add_test(t, a_stopped_loop_can_run_again_with_what_was_left);
 	tcase_add_test(t, an_event_collects_what_became_ready);

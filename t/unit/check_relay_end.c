@@ -137,6 +137,27 @@ START_TEST(what_came_before_a_reset_reaches_a_slow_reader_whole)
 }
 END_TEST
 
+static void reset_one_after_the_other(void)
+{
+	struct tunnel t;
+
+	tunnel_open(&t, &options, 16384);
+	conn_send(t.client, 0, 40000);
+	conn_flushed(t.client);
+	tunnel_drop(&t.client, true);
+	nap(20); /* what it sent waits for room */
+	tunnel_drop(&t.target, true);
+	tunnel_expect(&t, TCPSERVER_END_BROKEN_A);
+	ck_assert_int_eq(t.error, ECONNRESET);
+	tunnel_close(&t);
+}
+
+START_TEST(of_two_that_fail_the_first_is_told)
+{
+	run(_i, reset_one_after_the_other);
+}
+END_TEST
+
 static void silent_reader(void)
 {
 	struct tcp_relay_options o = options;
@@ -331,6 +352,7 @@ int main(void)
 	add_for_modes(t, a_reset_by_the_client_resets_the_target);
 	add_for_modes(t, a_reset_by_the_target_resets_the_client);
 	add_for_modes(t, resets_from_both_sides_end_it_once);
+	add_for_modes(t, of_two_that_fail_the_first_is_told);
 	add_for_modes(t, a_reset_of_the_half_that_is_left_is_passed_on);
 	add_for_modes(t, what_came_before_a_reset_reaches_a_slow_reader_whole);
 	add_for_modes(t, a_reader_that_never_reads_is_given_up);

@@ -2,6 +2,8 @@
  * The pool of stacks: guards, reuse, and memory that comes back.
  */
 #include "core/stack.h"
+
+#include "config.h"
 #include "t/unit/suite.h"
 
 #include <check.h>
@@ -9,6 +11,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+
+#ifdef HAVE_VALGRIND_H
+#include <valgrind/valgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#endif
+
+/* Sanitizers map much for themselves. */
+#define SANITIZED (STACK_BYTES > (64u << 10))
 
 static struct stacks pool;
 
@@ -25,16 +37,33 @@ static struct stack *get(void)
 	return s;
 }
 
-/* Resident memory of this process in bytes. */
-static size_t resident(void)
+/* Memory of this process in bytes: all that is mapped, what is resident. */
+static size_t memory(size_t *ret_resident)
 {
 	FILE *f = fopen("/proc/self/statm", "re");
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	size_t all, pages;
 
 	ck_assert_ptr_nonnull(f);
 	ck_assert_int_eq(fscanf(f, "%zu %zu", &all, &pages), 2);
 	ck_assert_int_eq(fclose(f), 0);
-	return pages * (size_t)sysconf(_SC_PAGESIZE);
+	*ret_resident = pages * page;
+	return all * page;
+}
+
+static size_t mapped(void)
+{
+	size_t resident;
+
+	return memory(&resident);
+}
+
+static size_t resident(void)
+{
+	size_t ret;
+
+	(void)memory(&ret);
+	return ret;
 }
 
 START_TEST(all_of_a_stack_can_be_written)
@@ -161,6 +190,53 @@ START_TEST(trimmed_stacks_are_used_again)
 }
 END_TEST
 
+START_TEST(reserved_stacks_are_there_with_their_first_pages)
+{
+	enum { COUNT = 500, BEGIN = 8192 };
+	size_t before = resident();
+
+	ck_assert_int_eq(stacks_reserve(&pool, COUNT), 0);
+	ck_assert_uint_eq(pool.warm_count, COUNT);
+	ck_assert_uint_ge(resident(), before + (size_t)COUNT * BEGIN * 9 / 10);
+	ck_assert_uint_lt(resident(), before + (size_t)COUNT * STACK_BYTES);
+	/* They are not many that lie idle: they stay. */
+	stacks_trim(&pool);
+	ck_assert_uint_eq(pool.warm_count, COUNT);
+	stack_put(&pool, get());
+	ck_assert_uint_eq(pool.warm_count, COUNT);
+}
+END_TEST
+
+START_TEST(reserving_counts_what_is_there)
+{
+	struct stack *s = get();
+
+	stack_put(&pool, s);
+	ck_assert_int_eq(stacks_reserve(&pool, 3), 0);
+	ck_assert_uint_eq(pool.warm_count, 3);
+	ck_assert_int_eq(stacks_reserve(&pool, 2), 0);
+	ck_assert_uint_eq(pool.warm_count, 3);
+	ck_assert_int_eq(stacks_reserve(&pool, 0), 0);
+	ck_assert_uint_eq(stacks_kept(&pool), STACKS_WARM);
+}
+END_TEST
+
+/* What could be made stays, and serves. */
+START_TEST(a_reserve_that_cannot_be_had_is_told)
+{
+	struct rlimit usual, tight;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_AS, &usual), 0);
+	tight = usual;
+	tight.rlim_cur = mapped() + (64u << 20);
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &tight), 0);
+	ck_assert_int_eq(stacks_reserve(&pool, 100000), -ENOMEM);
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &usual), 0);
+	ck_assert_uint_gt(pool.warm_count, 0);
+	stack_put(&pool, get());
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("stack");
@@ -177,6 +253,10 @@ int main(void)
 				    SIGSEGV);
 	tcase_add_test(t, trimming_gives_memory_back_and_keeps_some_warm);
 	tcase_add_test(t, trimmed_stacks_are_used_again);
+	tcase_add_test(t, reserved_stacks_are_there_with_their_first_pages);
+	tcase_add_test(t, reserving_counts_what_is_there);
+	if (!SANITIZED && !RUNNING_ON_VALGRIND)
+		tcase_add_test(t, a_reserve_that_cannot_be_had_is_told);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }

@@ -380,6 +380,15 @@ START_TEST(a_thousand_tasks_one_after_the_other_run)
 }
 END_TEST
 
+START_TEST(reserved_stacks_serve_tasks)
+{
+	ck_assert_int_eq(tasks_reserve(8), 0);
+	start(chain, (void *)20);
+	run_tasks();
+	ck_assert_str_eq(trace, "!");
+}
+END_TEST
+
 static void add_tests(TCase *t)
 {
 	tcase_add_test(t, a_task_runs_at_once_and_is_gone_when_it_returns);
@@ -401,6 +410,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, tasks_that_yield_take_turns);
 	tcase_add_test(t, tasks_do_not_touch_each_others_stacks);
 	tcase_add_test(t, a_thousand_tasks_one_after_the_other_run);
+	tcase_add_test(t, reserved_stacks_serve_tasks);
 }
 
 int main(void)

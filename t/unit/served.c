@@ -11,20 +11,30 @@
 #include <time.h>
 
 struct tcp_server *served;
+struct tcp_listener *served_listener;
+
+struct tcp_addr served_bound(const struct tcp_server_options *so,
+			     const struct tcp_listen_options *lo,
+			     tcp_handler *handler, void *ctx)
+{
+	struct tcp_addr a;
+
+	ck_assert_int_eq(tcp_addr_parse(&a, "127.0.0.1:0", -1), 0);
+	ck_assert_int_eq(tcp_server_new(&served, so), 0);
+	ck_assert_int_eq(tcp_server_listen(served, &a, lo, handler, ctx,
+					   &served_listener),
+			 0);
+	return *tcp_listener_addr(served_listener);
+}
 
 struct tcp_addr served_start(const struct tcp_server_options *so,
 			     const struct tcp_listen_options *lo,
 			     tcp_handler *handler, void *ctx)
 {
-	struct tcp_listener *l;
-	struct tcp_addr a;
+	struct tcp_addr a = served_bound(so, lo, handler, ctx);
 
-	ck_assert_int_eq(tcp_addr_parse(&a, "127.0.0.1:0", -1), 0);
-	ck_assert_int_eq(tcp_server_new(&served, so), 0);
-	ck_assert_int_eq(tcp_server_listen(served, &a, lo, handler, ctx, &l),
-			 0);
 	ck_assert_int_eq(tcp_server_start(served), 0);
-	return *tcp_listener_addr(l);
+	return a;
 }
 
 void served_stop(void)

@@ -9,7 +9,15 @@
 /* The one server of a test; stopped and freed by served_stop(). */
 extern struct tcp_server *served;
 
-/* Makes it, lets it listen on 127.0.0.1 and starts it; its address. */
+/* Its listener at 127.0.0.1. */
+extern struct tcp_listener *served_listener;
+
+/* Makes both, without starting anything; the address. */
+struct tcp_addr served_bound(const struct tcp_server_options *so,
+			     const struct tcp_listen_options *lo,
+			     tcp_handler *handler, void *ctx);
+
+/* The same, and starts it. */
 struct tcp_addr served_start(const struct tcp_server_options *so,
 			     const struct tcp_listen_options *lo,
 			     tcp_handler *handler, void *ctx);

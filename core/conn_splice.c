@@ -1,0 +1,85 @@
+/*
+ * Moving bytes from one connection to another for a task: one direction of a
+ * relay with an end to it.  What was taken from the source and not delivered
+ * is in a pipe or buffer of the threads' pools, never on the task's stack.
+ */
+#include "core/flow.h"
+#include "core/sock.h"
+#include "core/task.h"
+
+/* The receiver may be lost while the source is silent.  0 or -errno. */
+static int look_at_receiver(struct tcp_conn *to)
+{
+	int r = 0;
+
+	if (to->watch.ready & EPOLLERR)
+		r = sock_error(to->watch.fd);
+	if (r == 0 && to->watch.ready & EPOLLHUP)
+		r = -EPIPE;
+	if (r == 0)
+		to->watch.ready &= ~(uint32_t)EPOLLERR;
+	return r;
+}
+
+/* Both may be the same connection. */
+static int wait_for_either(const struct flow *f, struct tcp_conn *from,
+			   struct tcp_conn *to, int64_t deadline)
+{
+	int r = look_at_receiver(to);
+
+	if (r < 0)
+		return r;
+	ASSERT(!from->owner.task && !to->owner.task); /* one task at a time */
+	from->want = to->want = 0;
+	if (!flow_stuck(f))
+		from->want |= conn_read_bits(from);
+	if (flow_waits_for_room(f, to))
+		to->want |= conn_write_bits(to);
+	from->owner.task = to->owner.task = task_self();
+	r = task_wait(deadline);
+	from->owner.task = to->owner.task = NULL;
+	return r;
+}
+
+static int move(struct flow *f, struct tcp_conn *from, struct tcp_conn *to,
+		size_t len, int64_t deadline)
+{
+	unsigned in_turn = 0;
+
+	while (flow_stuck(f) || f->bytes < len) {
+		int r = 0, error = 0;
+
+		f->most = (uint32_t)min_size(len - f->bytes, UINT32_MAX);
+		switch (flow_step(f, from, to, &error)) {
+		case FLOW_AGAIN:
+			if (++in_turn % FLOW_STEPS == 0)
+				r = conn_yield(deadline);
+			break;
+		case FLOW_WAIT:
+			r = wait_for_either(f, from, to, deadline);
+			in_turn = 0;
+			break;
+		case FLOW_AT_END:
+			return 0;
+		case FLOW_READ_FAILED:
+		case FLOW_WRITE_FAILED:
+			return -error;
+		case FLOW_NO_MEMORY:
+			return -ENOMEM;
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+ssize_t tcp_conn_splice(struct tcp_conn *to, struct tcp_conn *from, size_t len,
+			int64_t deadline)
+{
+	/* Less than that is cheaper to copy. */
+	struct flow f = { .splicing = len >= FLOW_BULK };
+	int r = move(&f, from, to, len, deadline);
+
+	flow_close(&f);
+	return r < 0 ? r : (ssize_t)f.bytes;
+}
