@@ -36,7 +36,8 @@ goals := $(or $(MAKECMDGOALS),all)
 
 # These goals install what they need, then call make again: only then can
 # configure run, because it looks for what has just been installed.
-wrapped := run check check-unit check-func check-all lint fuzz bench soak
+wrapped := run check check-unit check-func check-all check-ktls lint fuzz \
+	bench bench-server soak
 unconfigured := configure help deps clean distclean format format-check
 ifndef READY
 unconfigured += $(wrapped)
@@ -47,9 +48,9 @@ endif
 endif
 endif
 
-.PHONY: all help tests run check check-unit check-func check-all lint fuzz \
-	bench soak format format-check coverage compdb install uninstall dist \
-	deps clean distclean
+.PHONY: all help tests run check check-unit check-func check-all check-ktls \
+	lint fuzz bench bench-server soak format format-check coverage compdb \
+	install uninstall dist deps clean distclean
 
 # ---- Configuration ---------------------------------------------------------
 
@@ -117,6 +118,11 @@ hardening := $(fortify) -fstack-protector-strong \
 base_cflags := -std=gnu17 -fPIE -fvisibility=hidden $(warnings)
 link_hardening := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 frame := -Wframe-larger-than=2048
+# The library's objects serve archive and shared library alike.  In a program
+# they cost nothing: the linker turns calls and accesses into direct ones.  A
+# thread's variables, some 200 bytes, are of those that are there when the
+# program starts; otherwise each access would be a call in the shared library.
+core_pic := -fPIC -fno-semantic-interposition -ftls-model=initial-exec
 
 ifneq ($(filter fuzzer,$(SANITIZE)),)
 build_cflags := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all \
@@ -142,7 +148,7 @@ all_cppflags := -D_GNU_SOURCE -I. -Ibuild $(LIB_CFLAGS)
 all_cflags := $(base_cflags) $(build_cflags)
 all_ldflags := $(link_hardening) $(build_ldflags)
 # The user's flags come last, so that they win.
-compile = $(CC) $(all_cppflags) $(CPPFLAGS) $(all_cflags) $(frame_here) \
+compile = $(CC) $(all_cppflags) $(CPPFLAGS) $(all_cflags) $(flags_here) \
 	$(CFLAGS) -MMD -MP
 link = $(CC) $(all_cflags) $(CFLAGS) $(all_ldflags) $(LDFLAGS)
 libs = $(LIB_LIBS) -lpthread $(LDLIBS)
@@ -184,12 +190,17 @@ unit_names := $(sort $(patsubst t/unit/check_%.c,%,$(wildcard \
 unit_progs := $(unit_names:%=$(B)/t/unit/check_%)
 fuzz_names := $(sort $(patsubst t/fuzz/fuzz_%.c,%,$(wildcard \
 	t/fuzz/fuzz_*.c)))
-bench_progs := $(patsubst t/bench/%.c,$(B)/bench/%,$(wildcard t/bench/*.c))
+# What the two HTTP servers of the benchmark share.
+http_parts := $(sort $(wildcard t/bench/http_*.c))
+bench_progs := $(patsubst t/bench/%.c,$(B)/bench/%,$(filter-out \
+	$(http_parts),$(wildcard t/bench/*.c)))
+example_progs := $(patsubst t/examples/%.c,$(B)/examples/%,$(wildcard \
+	t/examples/*.c))
 helper_progs := $(patsubst t/helper/%.c,$(B)/t/helper/%,$(wildcard \
 	t/helper/*.c))
 
 ifdef VERSION
-$(call remember,$(B)/flags,$(compile) $(link) $(libs))
+$(call remember,$(B)/flags,$(compile) $(core_pic) $(link) $(libs))
 $(call remember,$(B)/core.list,$(core_objs))
 $(call remember,$(B)/conf.list,$(conf_objs))
 $(call remember,$(B)/proxy.list,$(proxy_objs))
@@ -199,10 +210,15 @@ endif
 
 # ---- Build -----------------------------------------------------------------
 
-all: $(B)/spliced $(B)/splicedctl ## build everything (the default)
+include core/library.mk
 
-$(B)/obj/core/%.o: frame_here = $(frame)
-$(B)/obj/daemon/proxy/%.o: frame_here = $(frame)
+products := $(B)/spliced $(B)/splicedctl $(library) $(example_progs)
+all: $(products) ## build everything (the default)
+
+$(B)/obj/core/%.o: flags_here = $(frame) $(core_pic)
+$(B)/obj/daemon/proxy/%.o: flags_here = $(frame)
+# As with what is installed, and a handler need not use its context.
+$(B)/obj/t/examples/%.o: flags_here = -Icore -Wno-unused-parameter
 
 $(B)/obj/%.o: %.c $(B)/flags | build/config.h
 	$(say) CC $<
@@ -273,10 +289,30 @@ endef
 $(foreach name,$(unit_names),$(eval $(call unit_rule,$(name))))
 $(B)/obj/t/unit/%.o: CPPFLAGS += $(CHECK_CFLAGS)
 
+# Programs of the library alone.
+define link_core
+$(say) LD $@
+@mkdir -p $(@D)
+$(Q)$(link) -o $@ $(filter %.o %.a,$^) $(OPENSSL_LIBS) -lpthread $(LDLIBS)
+endef
+
+$(B)/examples/%: $(B)/obj/t/examples/%.o $(core_libs) $(B)/flags
+	$(link_core)
+$(B)/t/helper/tlsbeside: $(B)/obj/t/helper/tlsbeside.o $(core_libs) $(B)/flags
+	$(link_core)
+$(B)/bench/pool: $(B)/obj/t/bench/pool.o $(core_libs) $(B)/flags
+	$(link_core)
+$(B)/bench/http-server: $(call objects,t/bench/http-server.c $(http_parts)) \
+		$(core_libs) $(B)/flags
+	$(link_core)
+
+$(B)/bench/httpfloor: $(http_parts) $(wildcard t/bench/*.h)
+$(B)/bench/httpfloor: bench_libs := $(OPENSSL_LIBS)
 $(B)/bench/%: t/bench/%.c $(B)/flags | build/config.h
 	$(say) CC $<
 	@mkdir -p $(@D)
-	$(Q)$(compile_plain) -o $@ $< $(LDFLAGS) -lpthread
+	$(Q)$(compile_plain) -o $@ $(filter %.c,$^) $(LDFLAGS) $(bench_libs) \
+		-lpthread
 
 $(B)/t/helper/%: t/helper/%.c $(B)/flags | build/config.h
 	$(say) CC $<
@@ -302,6 +338,8 @@ ifndef READY
 
 packages_run := run
 packages_bench := run bench
+packages_bench-server := run bench
+packages_check-ktls := run check ktls
 
 $(wrapped):
 	@test "$(DEPS)" = no || sh t/helper/deps.sh \
@@ -367,6 +405,9 @@ check-valgrind: need_check $(unit_progs)
 		UNIT_WRAP="$(valgrind)" sh t/helper/unit.sh $(unit_progs)
 .PHONY: check-valgrind
 
+check-ktls: tests ## TLS by the kernel, in a guest that has it (qemu)
+	@sh t/ktls/run.sh $(B)
+
 lint: build/config.mk ## layers, layout, cppcheck, habits, sizes, manuals
 	@CC="$(CC)" sh t/helper/lint.sh
 
@@ -384,6 +425,9 @@ fuzz-programs: $(fuzz_names:%=$(B)/fuzz_%)
 
 bench: all $(bench_progs) ## measure against the peers from Debian (ARGS="...")
 	@$(python) t/bench/bench.py --build $(B) $(ARGS)
+
+bench-server: all $(bench_progs) ## HTTP by our library and by nginx (ARGS="...")
+	@$(python) t/bench/server.py --build $(B) $(ARGS)
 
 soak: tests ## a thousand reloads under load (ARGS="--reloads N ...")
 	@$(python) t/soak/soak.py --build $(B) $(ARGS)
@@ -426,7 +470,7 @@ format-check: ## fail where the layout differs
 INSTALL ?= install
 # What is installed names the folders that were configured.
 subst_dirs = sed -e 's|@sbindir@|$(sbindir)|g' \
-	-e 's|@sysconfdir@|$(sysconfdir)|g'
+	-e 's|@sysconfdir@|$(sysconfdir)|g' -e 's|@docdir@|$(docdir)|g'
 # install_text(FILE, FOLDER, [NAME])
 install_text = $(INSTALL) -d '$(DESTDIR)$2' && $(subst_dirs) $1 \
 	>'$(DESTDIR)$2/$(or $3,$(notdir $1))' && \
@@ -442,7 +486,7 @@ sysusersdir = $(prefix)/lib/sysusers.d
 tmpfilesdir = $(prefix)/lib/tmpfiles.d
 sample := $(wildcard conf/spliced.conf)
 
-install: all ## install into $(DESTDIR)$(prefix); keeps a present spliced.conf
+install: all install-library ## install into $(DESTDIR)$(prefix); keeps a present spliced.conf
 	$(Q)$(INSTALL) -d '$(DESTDIR)$(sbindir)'
 	$(Q)$(INSTALL) -m 755 $(B)/spliced '$(DESTDIR)$(sbindir)/spliced'
 	$(Q)$(INSTALL) -m 755 $(B)/splicedctl '$(DESTDIR)$(sbindir)/splicedctl'
@@ -462,7 +506,7 @@ install: all ## install into $(DESTDIR)$(prefix); keeps a present spliced.conf
 		'$(DESTDIR)$(sysconfdir)/spliced/spliced.conf' || { $(call \
 		install_text,$(sample),$(sysconfdir)/spliced); })
 
-uninstall: build/config.mk ## remove what install put there, but spliced.conf
+uninstall: uninstall-library ## remove what install put there, but spliced.conf
 	$(Q)rm -f '$(DESTDIR)$(sbindir)/spliced' \
 		'$(DESTDIR)$(sbindir)/splicedctl' \
 		$(foreach page,$(wildcard man/*.8),\

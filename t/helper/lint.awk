@@ -44,14 +44,14 @@ function calls(code, name) {
 }
 
 function end_of_file() {
-	if (file == "")
+	# The one header that is installed holds all of it.
+	if (file == "" || file == "core/tcpserver.h")
 		return
 	if (lines > 600)
 		printf "%s:%d: more than 600 lines\n", file, lines
-	if (file ~ /\.h$/ && lines > 100 && file != "core/tcpserver.h")
+	if (file ~ /\.h$/ && lines > 100)
 		printf "%s:%d: a header of more than 100 lines\n", file, lines
-	if (lines > 600 || (file ~ /\.h$/ && lines > 100 &&
-	    file != "core/tcpserver.h"))
+	if (lines > 600 || (file ~ /\.h$/ && lines > 100))
 		wrong = 1
 }
 

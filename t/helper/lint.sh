@@ -11,7 +11,8 @@ program_files=$(find core conf daemon t -name '*.c' ! -path 't/unit/*' | sort)
 headers=$(find core conf daemon -name '*.h' | sort)
 scripts=$(find t -name '*.sh' | sort)
 python_files=$(find t -name '*.py' | sort)
-defines="-D_GNU_SOURCE -I. -Ibuild"
+# Examples include <tcpserver.h>.
+defines="-D_GNU_SOURCE -I. -Ibuild -Icore"
 
 # .clang-format is for version 14; another one would lay out otherwise.
 layout() {
@@ -25,6 +26,17 @@ layout() {
 
 layers() {
 	sh t/helper/layers.sh
+}
+
+# The shared library exports what its header declares, no more and no less.
+exports() {
+	LC_ALL=C
+	export LC_ALL
+	sed -n '/^typedef/d; s/^[a-z][^(]*[ *]\(tcp_[a-z0-9_]*\)(.*/\1/p' \
+		core/tcpserver.h | sort >$out/tcpserver.h
+	sed -n 's/^\t\t\(tcp_[a-z0-9_]*\);$/\1/p' core/tcpserver.map \
+		>$out/tcpserver.map
+	diff -u $out/tcpserver.h $out/tcpserver.map
 }
 
 habits() {
@@ -77,7 +89,8 @@ for name in sys.argv[1:]:
 }
 
 lengths() {
-	wc -l $scripts $python_files Makefile configure.ac .ci/run | awk '
+	wc -l $scripts $python_files Makefile core/library.mk configure.ac \
+		.ci/run | awk '
 		$2 != "total" && $1 > 600 {
 			print $2 ": more than 600 lines"
 			wrong = 1
@@ -113,7 +126,7 @@ tidy() {
 			2>/dev/null' sh "$checks" "$defines"
 }
 
-checks="layers layout habits self_contained manuals syntax lengths defects"
+checks="layers exports layout habits self_contained manuals syntax lengths defects"
 [ "${1:-}" != tidy ] || checks=tidy
 
 for check in $checks; do
