@@ -303,14 +303,14 @@ def test_a_wrong_file_fails_where_a_client_starts_it_too(t):
     s.configure(text='nonsense')
     s.box.systemctl('start', SOCKET)
     with dial(ADDRESS) as c:
-        # systemd tries some twenty times, then lets nobody wait any more.
+        # systemd tries ten times, then lets nobody wait any more.
         client.read_to_end(c)
     same(s.wait_state('failed')['Result'], 'exit-code')
     same(s.box.show(SOCKET)['Result'], 'trigger-limit-hit')
     same(listening(1080), [])
     s.configure({'listeners': [conf.listener(
         address=['0.0.0.0:1080', '[::]:1080'])]})
-    time.sleep(2)  # for so long the tries are counted
+    time.sleep(5)  # for so long the tries are counted
     s.box.systemctl('start', SOCKET)
     assert serves(Origin(t, echo))
 

@@ -472,6 +472,26 @@ START_TEST(what_is_queued_is_served_though_the_file_is_gone)
 }
 END_TEST
 
+START_TEST(who_has_left_before_he_is_accepted_is_served_all_the_same)
+{
+	struct tcp_server_options o = { .workers = 1 };
+	const char *path = unix_path("s");
+	int fd;
+
+	(void)started(&o, path, NULL, handle_counting);
+	tcp_server_set_max_connections(served, 0);
+	for (int i = 0; i < 3; i++) {
+		fd = unix_connected(path);
+		ck_assert_int_eq(send(fd, "q", 1, 0), 1);
+		close_fd(&fd);
+	}
+	tcp_server_set_max_connections(served, SIZE_MAX);
+	served_until(accepted, 3);
+	served_stop();
+	ck_assert_uint_eq(served_by[0], 3);
+}
+END_TEST
+
 START_TEST(a_limit_is_kept_there_too)
 {
 	struct tcp_server_options o = { .workers = 3, .max_connections = 2 };
@@ -517,6 +537,8 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, a_running_one_takes_another_descriptor_of_its_socket);
 	tcase_add_test(t, one_that_runs_gets_a_unix_socket_beside);
 	tcase_add_test(t, what_is_queued_is_served_though_the_file_is_gone);
+	tcase_add_test(
+		t, who_has_left_before_he_is_accepted_is_served_all_the_same);
 	tcase_add_test(t, a_limit_is_kept_there_too);
 }
 
