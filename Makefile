@@ -289,6 +289,19 @@ endef
 $(foreach name,$(unit_names),$(eval $(call unit_rule,$(name))))
 $(B)/obj/t/unit/%.o: CPPFLAGS += $(CHECK_CFLAGS)
 
+# For the guest of "make check-ktls", with the support of the unit tests.
+ktls_progs := $(patsubst t/ktls/%.c,$(B)/t/ktls/%,$(wildcard \
+	t/ktls/check_*.c))
+$(ktls_progs): $(B)/t/ktls/%: $(B)/obj/t/ktls/%.o $(B)/obj/t/ktls/ktls.o \
+	$(B)/t/unit/libsupport.a $(core_libs)
+	$(say) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(link) -o $@ $^ $(CHECK_LIBS) $(libs)
+$(B)/obj/t/ktls/%.o: CPPFLAGS += $(CHECK_CFLAGS)
+# These run there as well: what they do goes other ways then.
+ktls_progs += $(filter $(B)/t/unit/check_tls_conn% \
+	$(B)/t/unit/check_tls_relay%,$(unit_progs))
+
 # Programs of the library alone.
 define link_core
 $(say) LD $@
@@ -405,8 +418,8 @@ check-valgrind: need_check $(unit_progs)
 		UNIT_WRAP="$(valgrind)" sh t/helper/unit.sh $(unit_progs)
 .PHONY: check-valgrind
 
-check-ktls: tests ## TLS by the kernel, in a guest that has it (qemu)
-	@sh t/ktls/run.sh $(B)
+check-ktls: need_check $(ktls_progs) ## TLS by the kernel, in a guest (qemu)
+	@sh t/ktls/run.sh build/ktls $(ktls_progs)
 
 lint: build/config.mk ## layers, layout, cppcheck, habits, sizes, manuals
 	@CC="$(CC)" sh t/helper/lint.sh
@@ -426,7 +439,7 @@ fuzz-programs: $(fuzz_names:%=$(B)/fuzz_%)
 bench: all $(bench_progs) ## measure against the peers from Debian (ARGS="...")
 	@$(python) t/bench/bench.py --build $(B) $(ARGS)
 
-bench-server: all $(bench_progs) ## HTTP by our library and by nginx (ARGS="...")
+bench-server: all $(bench_progs) ## HTTP by our library and nginx (ARGS="...")
 	@$(python) t/bench/server.py --build $(B) $(ARGS)
 
 soak: tests ## a thousand reloads under load (ARGS="--reloads N ...")
@@ -486,7 +499,7 @@ sysusersdir = $(prefix)/lib/sysusers.d
 tmpfilesdir = $(prefix)/lib/tmpfiles.d
 sample := $(wildcard conf/spliced.conf)
 
-install: all install-library ## install into $(DESTDIR)$(prefix); keeps a present spliced.conf
+install: all install-library ## into $(DESTDIR)$(prefix); keeps a present spliced.conf
 	$(Q)$(INSTALL) -d '$(DESTDIR)$(sbindir)'
 	$(Q)$(INSTALL) -m 755 $(B)/spliced '$(DESTDIR)$(sbindir)/spliced'
 	$(Q)$(INSTALL) -m 755 $(B)/splicedctl '$(DESTDIR)$(sbindir)/splicedctl'
