@@ -20,14 +20,20 @@ static void tell(struct pool_room *r)
 	futex_wake(&r->number, 1);
 }
 
+/* More than a quarter is free.  Asked now and then: the answer is on another
+ * CPU, and a little later does as well. */
+static bool is_plenty(const struct pool_shard *s)
+{
+	return atomic_load(&s->left) % (s->max / 16 + 1) == 0 &&
+	       pool_shard_count(s) <= s->max - s->max / 4 - 1;
+}
+
 void pool_room_made(struct tcp_pool *p, const struct pool_shard *s)
 {
 	struct pool_room *r = &p->room;
 
-	if (atomic_load(&r->waiting) == 0)
-		return;
-	if (atomic_load(&r->urgent) > 0 ||
-	    pool_shard_count(s) <= s->max - s->max / 8 - 1)
+	if (atomic_load(&r->waiting) > 0 &&
+	    (atomic_load(&r->urgent) > 0 || is_plenty(s)))
 		tell(r);
 }
 

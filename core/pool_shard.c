@@ -91,6 +91,7 @@ static int copy_ring(struct pool_shard *s)
 	s->head_seen = 0;
 	pass(&s->head, 0);
 	pass(&s->tail, count);
+	pass(&s->tail_seen, count);
 	return 0;
 }
 
@@ -143,9 +144,14 @@ int pool_shard_push(struct pool_shard *s, const struct pool_job *j,
 /* Holds out_lock. */
 static bool take_first(struct pool_shard *s, struct pool_job *ret)
 {
-	uint64_t at = own(&s->head), tail = see(&s->tail);
+	uint64_t at = own(&s->head);
 
-	while (at != tail) {
+	for (;;) {
+		if (at == own(&s->tail_seen)) {
+			pass(&s->tail_seen, see(&s->tail));
+			if (at == own(&s->tail_seen))
+				return false;
+		}
 		*ret = slot_at(s, at)->job;
 		pass(&s->head, ++at);
 		if (ret->fn) {
@@ -153,15 +159,15 @@ static bool take_first(struct pool_shard *s, struct pool_job *ret)
 			return true;
 		}
 	}
-	return false;
 }
 
 bool pool_shard_pop(struct pool_shard *s, struct pool_job *ret)
 {
 	bool taken;
 
-	/* Who finds nothing leaves the lock to others. */
-	if (pool_shard_count(s) == 0)
+	/* Who finds nothing leaves the lock to others, and who finds something
+	 * does not ask for what changes with each job that comes. */
+	if (own(&s->head) == own(&s->tail_seen) && pool_shard_count(s) == 0)
 		return false;
 	(void)pthread_mutex_lock(&s->out_lock);
 	taken = take_first(s, ret);

@@ -38,9 +38,10 @@ struct pool_shard {
 	uint64_t head_seen, left_seen; /* what they were at least */
 
 	_Alignas(POOL_LINE) pthread_mutex_t out_lock;
-	_Atomic uint64_t head;    /* the next slot to be looked at */
-	_Atomic uint64_t left;    /* jobs, since the start */
-	_Atomic uint64_t dropped; /* of these, not to be run */
+	_Atomic uint64_t head;      /* the next slot to be looked at */
+	_Atomic uint64_t left;      /* jobs, since the start */
+	_Atomic uint64_t dropped;   /* of these, not to be run */
+	_Atomic uint64_t tail_seen; /* what it was at least */
 };
 
 /* One that is asleep, for at most `max` jobs. */

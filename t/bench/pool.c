@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define QUEUE          1024u
+#define QUEUE          256u
 #define ROUNDS_MAX     99
 #define SUBMITTERS_MAX 4
 #define KINDS          3
@@ -348,8 +348,8 @@ static void print_all(long rounds)
 
 int main(int argc, char **argv)
 {
-	long rounds = arg_number(argc, argv, "--rounds", 5);
-	long ms = arg_number(argc, argv, "--ms", 200);
+	long rounds = arg_number(argc, argv, "--rounds", 15);
+	long ms = arg_number(argc, argv, "--ms", 40);
 
 	threads = arg_number(argc, argv, "--threads",
 			     2 * sysconf(_SC_NPROCESSORS_ONLN));
