@@ -206,15 +206,6 @@ int conn_wait(struct tcp_conn *c, uint32_t bits, int64_t deadline)
 	return r;
 }
 
-int conn_yield(int64_t deadline)
-{
-	int r = task_yield(deadline);
-
-	if (r == 0 && loop_now(net_self()->loop) >= deadline)
-		return -ETIMEDOUT;
-	return r;
-}
-
 ssize_t tcp_conn_read(struct tcp_conn *c, void *to, size_t len,
 		      int64_t deadline)
 {
@@ -222,8 +213,14 @@ ssize_t tcp_conn_read(struct tcp_conn *c, void *to, size_t len,
 		int r;
 
 		if (conn_can_read(c)) {
-			ssize_t n = conn_read_now(c, to, len);
+			ssize_t n;
 
+			/* What is there is read, however late it is. */
+			r = task_take_turns(TIMER_NEVER);
+			if (r < 0)
+				return r;
+			n = conn_read_now(c, to, len);
+			task_spend(n);
 			if (n != -EAGAIN)
 				return n;
 		}
@@ -239,9 +236,13 @@ int tcp_conn_write_all(struct tcp_conn *c, const void *from, size_t len,
 	const uint8_t *at = from;
 
 	while (len > 0) {
-		ssize_t n = conn_write_now(c, at, len);
-		int r;
+		int r = task_take_turns(TIMER_NEVER);
+		ssize_t n;
 
+		if (r < 0)
+			return r;
+		n = conn_write_now(c, at, len);
+		task_spend(n);
 		if (n < 0 && n != -EAGAIN)
 			return (int)n;
 		if (n > 0) {

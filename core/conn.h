@@ -65,9 +65,6 @@ ssize_t conn_write_now(struct tcp_conn *c, const void *from, size_t len)
 /* Suspends until one of the EPOLL* bits comes.  As task_wait(). */
 int conn_wait(struct tcp_conn *c, uint32_t bits, int64_t deadline) MUST_CHECK;
 
-/* Lets others run who are ready.  0, -ECANCELED, -ETIMEDOUT. */
-int conn_yield(int64_t deadline) MUST_CHECK;
-
 /* --- Life --------------------------------------------------------------- */
 
 /*

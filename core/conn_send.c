@@ -14,7 +14,7 @@
 
 #define RECORD_BYTES 16384u     /* RFC 8446 §5.1 */
 #define SLICES_MAX   1024       /* UIO_MAXIOV */
-#define TURN_BYTES   (1u << 20) /* of a file, before others have a turn */
+#define CALL_BYTES   (1u << 20) /* of a file, in one call */
 
 /* --- Slices ------------------------------------------------------------- */
 
@@ -76,9 +76,13 @@ int tcp_conn_writev_all(struct tcp_conn *c, struct iovec *iov, int count,
 		return -EINVAL;
 	slices_skip(&s, 0);
 	while (s.count > 0) {
-		ssize_t n = write_slices(c, &s);
-		int r;
+		int r = task_take_turns(TIMER_NEVER);
+		ssize_t n;
 
+		if (r < 0)
+			return r;
+		n = write_slices(c, &s);
+		task_spend(n);
 		if (n > 0) {
 			slices_skip(&s, (size_t)n);
 			continue;
@@ -140,7 +144,7 @@ static ssize_t send_some(struct tcp_conn *c, struct sending *s)
 		return copy_some(c, s);
 	do {
 		n = c->ops->sendfile(c, s->fd, s->offset,
-				     min_size(s->left, TURN_BYTES));
+				     min_size(s->left, CALL_BYTES));
 	} while (n == -EINTR);
 	if (n != -EINVAL && n != -ENOSYS && n != -EOPNOTSUPP)
 		return n;
@@ -152,29 +156,27 @@ ssize_t tcp_conn_sendfile(struct tcp_conn *c, int fd, off_t offset, size_t len,
 			  int64_t deadline)
 {
 	struct sending s = { .fd = fd, .offset = offset, .left = len };
-	size_t in_turn = 0;
 
 	while (s.left > 0) {
-		ssize_t n = send_some(c, &s);
-		int r;
+		int r = task_take_turns(deadline);
+		ssize_t n;
 
+		if (r < 0)
+			return r;
+		n = send_some(c, &s);
+		task_spend(n);
 		if (n == 0)
 			break; /* here the file ends */
-		if (n < 0 && n != -EAGAIN)
-			return n;
 		if (n > 0) {
 			s.offset += n;
 			s.left -= (size_t)n;
-			in_turn += (size_t)n;
-			if (in_turn < TURN_BYTES || s.left == 0)
-				continue;
-			r = conn_yield(deadline);
-		} else {
-			r = conn_wait(c, conn_write_bits(c), deadline);
+			continue;
 		}
+		if (n != -EAGAIN)
+			return n;
+		r = conn_wait(c, conn_write_bits(c), deadline);
 		if (r < 0)
 			return r;
-		in_turn = 0;
 	}
 	return (ssize_t)(len - s.left);
 }

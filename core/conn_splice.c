@@ -44,20 +44,19 @@ static int wait_for_either(const struct flow *f, struct tcp_conn *from,
 static int move(struct flow *f, struct tcp_conn *from, struct tcp_conn *to,
 		size_t len, int64_t deadline)
 {
-	unsigned in_turn = 0;
-
 	while (flow_stuck(f) || f->bytes < len) {
-		int r = 0, error = 0;
+		uint64_t before = f->bytes;
+		int error = 0;
+		int r = 0;
 
 		f->most = (uint32_t)min_size(len - f->bytes, UINT32_MAX);
 		switch (flow_step(f, from, to, &error)) {
 		case FLOW_AGAIN:
-			if (++in_turn % FLOW_STEPS == 0)
-				r = conn_yield(deadline);
+			task_spend((ssize_t)(f->bytes - before));
+			r = task_take_turns(deadline);
 			break;
 		case FLOW_WAIT:
 			r = wait_for_either(f, from, to, deadline);
-			in_turn = 0;
 			break;
 		case FLOW_AT_END:
 			return 0;

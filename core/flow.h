@@ -6,7 +6,6 @@
 
 #include "core/conn.h"
 
-#define FLOW_STEPS     4 /* of a direction, before others have a turn */
 #define FLOW_UNBOUNDED UINT32_MAX
 #define FLOW_BULK      (32u << 10) /* from so many bytes on splicing pays */
 

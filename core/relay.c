@@ -14,7 +14,7 @@
  *   reading: what the failed side sent before is still in its socket.
  * - A time is up, or it is killed: both sides get a reset.
  *
- * A turn moves at most FLOW_STEPS a direction and then queues behind whatever
+ * A turn moves at most STEPS a direction and then queues behind whatever
  * else is ready: pumping a fast tunnel dry makes the slow ones wait.
  */
 #include "core/relay.h"
@@ -23,6 +23,7 @@
 
 #include <stdlib.h>
 
+#define STEPS       4
 #define DRAIN_FIRST 5    /* ms between looks at a send queue, doubling */
 #define DRAIN_LAST  1000 /* to this */
 #define TELL_EVERY  1000 /* ms */
@@ -295,7 +296,7 @@ static bool run_flow(struct tcp_relay *r, int i, bool *more)
 	struct flow *f = &r->flow[i];
 	int error = 0;
 
-	for (int step = 0; step < FLOW_STEPS; step++) {
+	for (int step = 0; step < STEPS; step++) {
 		bool alive = true;
 
 		switch (flow_step(f, r->side[i], r->side[!i], &error)) {

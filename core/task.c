@@ -36,6 +36,9 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
+#define TURN_WORK (1u << 20)  /* bytes that a task moves while others wait */
+#define CALL_WORK (16u << 10) /* what a call counts beside its bytes */
+
 enum task_state {
 	TASK_READY,   /* runs, or is queued to */
 	TASK_WAITING, /* until woken, timed out or cancelled */
@@ -69,6 +72,7 @@ static _Thread_local struct {
 	struct list all;
 	struct timer trim;
 	size_t count;
+	size_t spent; /* by `current`, since it runs */
 #ifdef HAVE_ASAN
 	void *fake_stack;
 	const void *stack_bottom;
@@ -171,6 +175,7 @@ static void task_free(struct task *t)
 static void run(struct task *t)
 {
 	here.current = t;
+	here.spent = 0;
 	leave_loop(t);
 	context_switch(&here.loop, &t->context);
 	enter_loop();
@@ -238,6 +243,23 @@ int task_yield(int64_t deadline UNUSED)
 	work_queue(loop_self(), &t->resume);
 	suspend(t);
 	return t->cancelled ? -ECANCELED : 0;
+}
+
+void task_spend(ssize_t bytes)
+{
+	here.spent += CALL_WORK + (size_t)max_i64(bytes, 0);
+}
+
+int task_take_turns(int64_t deadline)
+{
+	int r;
+
+	if (here.spent < TURN_WORK)
+		return 0;
+	r = task_yield(deadline);
+	if (r == 0 && loop_now(loop_self()) >= deadline)
+		return -ETIMEDOUT;
+	return r;
 }
 
 /* --- Starting ----------------------------------------------------------- */

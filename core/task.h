@@ -51,6 +51,15 @@ int task_sleep(int64_t deadline) MUST_CHECK;
 /* Lets everything else that is ready run first.  0 or -ECANCELED. */
 int task_yield(int64_t deadline) MUST_CHECK;
 
+/*
+ * For calls that may go on without ever waiting.  Counts one that came to so
+ * many bytes (or to -errno), and lets everything else run first when it was
+ * enough for a turn: 0, -ECANCELED, or -ETIMEDOUT where the deadline passed
+ * meanwhile.
+ */
+void task_spend(ssize_t bytes);
+int task_take_turns(int64_t deadline) MUST_CHECK;
+
 /* How many tasks live on this thread. */
 size_t task_count(void);
 

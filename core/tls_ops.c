@@ -14,6 +14,7 @@
 #include <sys/sendfile.h>
 
 #define RECORD_BYTES 16384 /* RFC 8446 §5.1 */
+#define RECORDS_MAX  64    /* that one call reads or writes, however small */
 
 /*
  * Messages of handshakes that may come without any data between them: session
@@ -145,6 +146,7 @@ static ssize_t tls_read(struct tcp_conn *c, void *to, size_t len)
 {
 	struct tls_conn *t = c->tls;
 	size_t total = 0, n;
+	unsigned records = 0;
 
 	if (t->failed)
 		return t->failed;
@@ -162,7 +164,7 @@ static ssize_t tls_read(struct tcp_conn *c, void *to, size_t len)
 		t->messages = 0;
 		total += n;
 		c->pending = SSL_has_pending(t->ssl);
-	} while (total < len && goes_on(c, n));
+	} while (total < len && ++records < RECORDS_MAX && goes_on(c, n));
 	look_for_new_keys(c);
 	return (ssize_t)total;
 }
@@ -248,6 +250,7 @@ static ssize_t tls_write(struct tcp_conn *c, const void *from, size_t len)
 	if (t->kernel_out)
 		return write_by_kernel(c, from, len);
 	c->write_wants_in = false;
+	len = min_size(len, (size_t)RECORDS_MAX * RECORD_BYTES);
 	while (total < len) {
 		size_t n;
 

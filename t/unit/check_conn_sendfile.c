@@ -11,8 +11,6 @@
 
 #include <check.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <sys/mman.h>
 
 #define SMALL 16384 /* socket buffers that fill up soon */
 
@@ -295,58 +293,7 @@ START_TEST(a_stream_may_send_files_itself_or_refuse)
 }
 END_TEST
 
-/* --- Others ------------------------------------------------------------- */
-
-static unsigned turns;
-static bool sent;
-
-static void count_turns(void *arg UNUSED)
-{
-	while (!sent) {
-		turns++;
-		ck_assert_int_eq(task_yield(TCPSERVER_NEVER), 0);
-	}
-}
-
-static void *swallow(void *arg)
-{
-	static char to[1 << 16];
-	int fd = *(int *)arg;
-
-	while (read(fd, to, sizeof(to)) > 0)
-		;
-	return NULL;
-}
-
-/* To a reader that is as fast as the sender there is always room. */
-static void send_much(void)
-{
-	enum { BYTES = 64 << 20 };
-	int fd = memfd_create("file", MFD_CLOEXEC), ends[2];
-	pthread_t thread;
-
-	ck_assert_int_eq(ftruncate(fd, BYTES), 0);
-	tcp_pair(ends, 0);
-	e.here = conn_of(ends[0]);
-	ck_assert_int_eq(fcntl(ends[1], F_SETFL, 0), 0);
-	ck_assert_int_eq(pthread_create(&thread, NULL, swallow, &ends[1]), 0);
-	ck_assert_int_eq(task_start(count_turns, NULL, NULL), 0);
-	ck_assert_int_eq(send_file(fd, 0, BYTES), BYTES);
-	sent = true;
-	ck_assert_uint_ge(turns, BYTES / (2 << 20));
-	ck_assert_int_eq(tcp_conn_shutdown(e.here, TCPSERVER_NEVER), 0);
-	ck_assert_int_eq(pthread_join(thread, NULL), 0);
-	settle();
-	close_fd(&ends[1]);
-	close_fd(&fd);
-	ends_close(&e);
-}
-
-START_TEST(a_long_file_lets_others_run)
-{
-	on_loop(send_much, NULL);
-}
-END_TEST
+/* --- Sleeping ------------------------------------------------------------ */
 
 static void sleep_a_while(void)
 {
@@ -377,7 +324,6 @@ static void add_files(TCase *t)
 			    2);
 	tcase_add_loop_test(t, a_file_without_a_size_is_sent, 0, 2);
 	tcase_add_loop_test(t, a_stream_may_send_files_itself_or_refuse, 0, 2);
-	tcase_add_test(t, a_long_file_lets_others_run);
 	tcase_add_test(t, sleeping_ends_with_the_deadline_or_by_cancelling);
 }
 

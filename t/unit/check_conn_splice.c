@@ -10,8 +10,6 @@
 #include "t/unit/toy_tls.h"
 
 #include <check.h>
-#include <fcntl.h>
-#include <pthread.h>
 #include <sys/socket.h>
 
 #define SMALL 16384 /* socket buffers that fill up soon */
@@ -382,7 +380,7 @@ START_TEST(an_alarm_without_an_error_is_slept_over)
 }
 END_TEST
 
-/* --- One connection, urgent bytes, others ------------------------------- */
+/* --- One connection, urgent bytes ------------------------------- */
 
 static void echo(void *arg UNUSED)
 {
@@ -429,73 +427,6 @@ START_TEST(an_urgent_byte_stays_in_its_place)
 }
 END_TEST
 
-static unsigned turns;
-static bool moved;
-
-static void count_turns(void *arg UNUSED)
-{
-	while (!moved) {
-		turns++;
-		ck_assert_int_eq(task_yield(TCPSERVER_NEVER), 0);
-	}
-}
-
-static void *pump(void *arg)
-{
-	static char bytes[1 << 16];
-	int fd = *(int *)arg;
-
-	while (send(fd, bytes, sizeof(bytes), MSG_NOSIGNAL) > 0)
-		;
-	return NULL;
-}
-
-static void *swallow(void *arg)
-{
-	static char bytes[1 << 16];
-	int fd = *(int *)arg;
-
-	while (read(fd, bytes, sizeof(bytes)) > 0)
-		;
-	return NULL;
-}
-
-static void move_much(void)
-{
-	enum { BYTES = 64 << 20 };
-	int from[2], to[2];
-	pthread_t thread[2];
-
-	tcp_pair(from, 0);
-	tcp_pair(to, 0);
-	in = (struct ends){ .there = conn_of(from[1]) };
-	out = (struct ends){ .here = conn_of(to[0]) };
-	ck_assert_int_eq(fcntl(from[0], F_SETFL, 0), 0);
-	ck_assert_int_eq(fcntl(to[1], F_SETFL, 0), 0);
-	ck_assert_int_eq(pthread_create(&thread[0], NULL, pump, &from[0]), 0);
-	ck_assert_int_eq(pthread_create(&thread[1], NULL, swallow, &to[1]), 0);
-	ck_assert_int_eq(task_start(count_turns, NULL, NULL), 0);
-	ck_assert_int_eq(move(BYTES), BYTES);
-	moved = true;
-	ck_assert_uint_ge(turns, BYTES / (2 << 20));
-	/* It ends in time, though nothing makes it wait. */
-	ck_assert_int_eq(
-		tcp_conn_splice(out.here, in.there, SIZE_MAX, deadline_in(20)),
-		-ETIMEDOUT);
-	close_both();
-	ck_assert_int_eq(pthread_join(thread[0], NULL), 0);
-	ck_assert_int_eq(pthread_join(thread[1], NULL), 0);
-	settle();
-	close_fd(&from[0]);
-	close_fd(&to[1]);
-}
-
-START_TEST(moving_much_lets_others_run)
-{
-	run(0, move_much);
-}
-END_TEST
-
 static void add_lengths(TCase *t)
 {
 	tcase_add_loop_test(t, exactly_so_many_bytes_are_moved, 0,
@@ -527,7 +458,6 @@ static void add_failures(TCase *t)
 			    MIXES);
 	tcase_add_loop_test(t, a_connection_can_be_moved_to_itself, 0, 2);
 	tcase_add_test(t, an_urgent_byte_stays_in_its_place);
-	tcase_add_test(t, moving_much_lets_others_run);
 }
 
 int main(void)

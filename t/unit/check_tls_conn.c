@@ -182,6 +182,37 @@ START_TEST(a_plain_connection_becomes_tls_in_midstream)
 }
 END_TEST
 
+static void on_unix_sockets(void)
+{
+	struct tcp_tls *client = tls_files_client(NULL);
+	struct tcp_tls *server = tls_files_server(NULL);
+	struct tls_pair p;
+	int fd[2], result[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX,
+				    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+				    0, fd),
+			 0);
+	p.client = conn_of(fd[0]);
+	p.server = conn_of(fd[1]);
+	tls_pair_begin(&p, client, server, result);
+	ck_assert_int_eq(result[0], 0);
+	ck_assert_int_eq(result[1], 0);
+	conn_send(p.client, 0, 20000);
+	conn_expect(p.server, 0, 20000);
+	ck_assert_int_eq(tcp_conn_shutdown(p.client, deadline_in(SOON_MS)), 0);
+	conn_expect_end(p.server);
+	tcp_tls_unref(client);
+	tcp_tls_unref(server);
+	tls_pair_close(&p);
+}
+
+START_TEST(unix_sockets_can_have_tls)
+{
+	on_loop_tls(_i, on_unix_sockets, NULL);
+}
+END_TEST
+
 /* The hello and the plain word before it come in one segment. */
 static void in_one_segment(void)
 {
@@ -507,6 +538,7 @@ int main(void)
 	tcase_add_test(t, tls_begins_once);
 	add_for_versions(t, a_plain_connection_becomes_tls_in_midstream);
 	add_for_versions(t, a_hello_may_be_there_before_it_is_asked_for);
+	add_for_versions(t, unix_sockets_can_have_tls);
 	add_for_versions(t, a_record_can_be_read_by_pieces);
 	add_for_versions(t, writes_have_any_size);
 	add_for_versions(t, records_larger_than_the_sockets_go_through);

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Kernel TLS ends connections whose peer wants new keys; not meant here. */
+/* The kernel can take no new keys, and encrypts all that is sent. */
 static const struct tcp_tls_options no_ktls = { .no_ktls = true };
 
 static void expect_error(struct tcp_conn *c, const char *part)
@@ -82,6 +82,37 @@ START_TEST(a_flood_of_new_keys_ends_it)
 }
 END_TEST
 
+/* A megabyte of socket can hold 40,000 of these. */
+static void crumbs(void)
+{
+	static uint8_t got[2000];
+	struct tls_pair p;
+	size_t total = 0;
+
+	tls_pair_open(&p, &no_ktls, &no_ktls, 0);
+	for (size_t i = 0; i < 1000; i++)
+		conn_send(p.client, i, 1);
+	while (total < 1000) {
+		ssize_t n;
+
+		/* What is left in user space is told without an event. */
+		while (!conn_can_read(p.server))
+			nap(1);
+		n = conn_read_now(p.server, got + total, sizeof(got) - total);
+		ck_assert_int_gt(n, 0);
+		ck_assert_int_le(n, 64);
+		total += (size_t)n;
+	}
+	ck_assert_int_eq(memcmp(got, pattern(0), 1000), 0);
+	tls_pair_close(&p);
+}
+
+START_TEST(a_read_takes_a_bounded_number_of_records)
+{
+	on_loop_tls(_i, crumbs, NULL);
+}
+END_TEST
+
 /* --- No room ------------------------------------------------------------ */
 
 static size_t fill_once(int fd)
@@ -135,7 +166,7 @@ static void no_room_for_end(void)
 	struct tls_pair p;
 	size_t filled;
 
-	tls_pair_open(&p, NULL, NULL, 8192);
+	tls_pair_open(&p, &no_ktls, &no_ktls, 8192);
 	nap(5); /* tickets are read before the filling, not behind it */
 	ck_assert_int_eq(p.client->ops->peek(p.client, &filled, 1), -EAGAIN);
 	filled = fill(p.server);
@@ -224,7 +255,7 @@ static void given_up(void)
 	char sink[1000];
 	ssize_t n;
 
-	tls_pair_open(&p, NULL, NULL, 8192);
+	tls_pair_open(&p, &no_ktls, &no_ktls, 8192);
 	ck_assert_int_eq(tcp_conn_write_all(p.server, much, sizeof(much),
 					    deadline_in(10)),
 			 -ETIMEDOUT);
@@ -252,6 +283,7 @@ int main(void)
 	tcase_add_unchecked_fixture(t, tls_files_open, tls_files_close);
 	tcase_add_test(t, either_side_may_take_new_keys);
 	tcase_add_test(t, a_flood_of_new_keys_ends_it);
+	add_for_versions(t, a_read_takes_a_bounded_number_of_records);
 	add_for_versions(t, an_end_may_have_to_wait_for_room);
 	tcase_add_test(t, reading_waits_for_room_when_keys_must_be_sent);
 	tcase_add_test(t, new_keys_wait_for_the_rest_of_a_record);

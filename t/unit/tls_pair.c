@@ -7,6 +7,8 @@
 #include "t/unit/tcp_pair.h"
 #include "t/unit/tls_files.h"
 
+#include <netinet/tcp.h>
+
 static int newest; /* that clients speak; 0: what they like */
 
 void on_loop_tls(int version, void (*body)(void), const struct net_options *o)
@@ -107,6 +109,23 @@ static void run_sender(void *arg)
 void sender_start_tls(struct sender *s)
 {
 	ck_assert_int_eq(task_start(run_sender, s, NULL), 0);
+}
+
+static void set_nodelay(struct tcp_conn *c)
+{
+	int on = 1;
+
+	ck_assert_int_eq(setsockopt(tcp_conn_fd(c), IPPROTO_TCP, TCP_NODELAY,
+				    &on, sizeof(on)),
+			 0);
+}
+
+void tunnel_nodelay(struct tunnel *t)
+{
+	set_nodelay(t->client);
+	set_nodelay(t->target);
+	set_nodelay(t->side[0]);
+	set_nodelay(t->side[1]);
 }
 
 SSL *ssl_of(struct tcp_conn *c)

@@ -50,6 +50,9 @@ void tls_pair_close(struct tls_pair *p);
  * with TLS it cannot have a twin. */
 void sender_start_tls(struct sender *s);
 
+/* Small words are not to wait for acknowledgements of those before. */
+void tunnel_nodelay(struct tunnel *t);
+
 /* What a connection has of OpenSSL, for what peers do to it. */
 SSL *ssl_of(struct tcp_conn *c);
 
