@@ -4,6 +4,7 @@
  */
 #include "core/arrival.h"
 
+#include "core/clock.h"
 #include "core/server_internal.h"
 #include "core/sock.h"
 #include "core/task.h"
@@ -44,7 +45,7 @@ static int start_tls(struct tcp_conn *c, const struct tcp_listener *l)
 	struct tcp_tls *t = tcp_tls_ref(l->slot[tcp_conn_worker(c)].tls);
 	int64_t from = l->options.first_byte_ms > 0 ? tcp_deadline(0)
 						    : tcp_conn_started(c);
-	int r = tcp_conn_start_tls(c, t, NULL, from + tls_ms(l));
+	int r = tcp_conn_start_tls(c, t, NULL, clock_after(from, tls_ms(l)));
 
 	tcp_tls_unref(t);
 	return r;
@@ -119,8 +120,8 @@ static int64_t silence_ms(const struct tcp_listener *l)
 static void await_first_byte(struct tcp_conn *c, int64_t ms)
 {
 	c->owner.listener = c->listener;
-	if (conn_await_first_byte(c, tcp_conn_started(c) + ms, first_byte,
-				  stayed_silent) < 0)
+	if (conn_await_first_byte(c, clock_after(tcp_conn_started(c), ms),
+				  first_byte, stayed_silent) < 0)
 		unhandled(c, -ENOMEM);
 }
 

@@ -16,12 +16,15 @@ static inline int64_t clock_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* A deadline `ms` from now; negative: INT64_MAX, which does not come. */
+/* A deadline `ms` after `now`; negative: INT64_MAX, which does not come. */
+static inline int64_t clock_after(int64_t now, int64_t ms)
+{
+	return ms < 0 || ms > INT64_MAX - now ? INT64_MAX : now + ms;
+}
+
 static inline int64_t clock_deadline(int64_t ms)
 {
-	int64_t now = clock_ms();
-
-	return ms < 0 || ms > INT64_MAX - now ? INT64_MAX : now + ms;
+	return clock_after(clock_ms(), ms);
 }
 
 /* How long it is until a deadline; -1: it does not come. */

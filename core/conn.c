@@ -209,6 +209,8 @@ int conn_wait(struct tcp_conn *c, uint32_t bits, int64_t deadline)
 ssize_t tcp_conn_read(struct tcp_conn *c, void *to, size_t len,
 		      int64_t deadline)
 {
+	if (len == 0)
+		return -EINVAL;
 	for (;;) {
 		int r;
 
@@ -362,6 +364,11 @@ unsigned tcp_conn_worker(const struct tcp_conn *c UNUSED)
 int64_t tcp_deadline(int64_t ms)
 {
 	return deadline_in(ms);
+}
+
+void tcp_call(void (*fn)(void *arg), void *arg)
+{
+	task_call(fn, arg);
 }
 
 int tcp_sleep(int64_t deadline)

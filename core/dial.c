@@ -5,6 +5,7 @@
  */
 #include "core/conn.h"
 
+#include "core/clock.h"
 #include "core/sock.h"
 #include "core/task.h"
 
@@ -100,7 +101,8 @@ static void start_next(struct race *race, int64_t now)
 		return;
 	}
 	race->open++;
-	race->next_at = now + (stagger > 0 ? stagger : DIAL_STAGGER_MS);
+	race->next_at = clock_after(now,
+				    stagger > 0 ? stagger : DIAL_STAGGER_MS);
 }
 
 /* Looks at every attempt; the index of one that is connected, or -1. */

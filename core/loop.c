@@ -135,7 +135,7 @@ int64_t loop_now(const struct loop *l)
 
 int64_t deadline_in(int64_t ms)
 {
-	return ms < 0 ? TIMER_NEVER : self->now + ms;
+	return clock_after(self->now, ms);
 }
 
 /* How long epoll_wait(2) may sleep, in ms; -1: until something happens. */

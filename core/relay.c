@@ -19,6 +19,7 @@
  */
 #include "core/relay.h"
 
+#include "core/clock.h"
 #include "core/sock.h"
 
 #include <stdlib.h>
@@ -427,7 +428,7 @@ static struct tcp_relay *relay_new(const struct tcp_relay_options *o)
 	r->timer.fire = time_is_up;
 	r->broken = -1;
 	r->progress_ms = now;
-	r->expires_ms = o->max_ms > 0 ? now + o->max_ms : TIMER_NEVER;
+	r->expires_ms = clock_after(now, o->max_ms > 0 ? o->max_ms : -1);
 	r->idle_ms = bounded_ms(o->idle_ms);
 	r->half_closed_ms = bounded_ms(o->half_closed_ms);
 	r->events = o->events;

@@ -60,6 +60,13 @@ int task_yield(int64_t deadline) MUST_CHECK;
 void task_spend(ssize_t bytes);
 int task_take_turns(int64_t deadline) MUST_CHECK;
 
+/*
+ * Calls fn(arg) on the loop's stack and returns when it has returned.  For
+ * libraries that need much of a stack: this one is deep and in the cache, and
+ * a task that waits does not hold the pages.  fn must not suspend.
+ */
+void task_call(void (*fn)(void *arg), void *arg);
+
 /* How many tasks live on this thread. */
 size_t task_count(void);
 

@@ -351,7 +351,11 @@ int64_t tcp_server_started(const struct tcp_server *s);
 /* A deadline `ms` from now; negative: never. */
 int64_t tcp_deadline(int64_t ms);
 
-/* Reads what is there, at least one byte; 0: the peer has ended. */
+/*
+ * Reads what is there, at least one byte; 0: the peer has ended.  `len` must
+ * not be 0: -EINVAL.  `to` is written to only right before this returns, so
+ * that handlers of one thread may share it.
+ */
 ssize_t tcp_conn_read(struct tcp_conn *c, void *to, size_t len,
 		      int64_t deadline) TCPSERVER_CHECKED;
 
@@ -391,8 +395,16 @@ ssize_t tcp_conn_splice(struct tcp_conn *to, struct tcp_conn *from, size_t len,
 int tcp_sleep(int64_t deadline) TCPSERVER_CHECKED;
 
 /*
+ * Calls fn(arg) on the thread's own stack and returns when it has returned.
+ * For libraries that need much of a stack: that one is deep and in the cache,
+ * and a task that waits does not keep the pages.  fn must not suspend.
+ */
+void tcp_call(void (*fn)(void *arg), void *arg);
+
+/*
  * Ends our direction; reading goes on.  Plain: a TCP FIN.  TLS: close_notify;
- * this may have to wait for room.
+ * this may have to wait for room, and is -EPIPE after a write that was given
+ * up in the middle of a record.
  */
 int tcp_conn_shutdown(struct tcp_conn *c, int64_t deadline) TCPSERVER_CHECKED;
 
@@ -402,7 +414,11 @@ int tcp_conn_shutdown(struct tcp_conn *c, int64_t deadline) TCPSERVER_CHECKED;
  */
 void tcp_conn_linger(struct tcp_conn *c, size_t max_bytes, int64_t deadline);
 
-/* Closes a connection that no handler owns, as one that tcp_dial() made. */
+/*
+ * Closes a connection that no handler owns, as one that tcp_dial() made.
+ * Unless it is to be a reset, TLS says close_notify first as far as the socket
+ * has room.
+ */
 void tcp_conn_close(struct tcp_conn *c);
 
 /* Makes the coming close a reset. */
@@ -488,7 +504,12 @@ struct tcp_tls_options {
 	const char *crl_file;       /* what they have revoked: a list of each
 				     * that signs in a chain; or NULL */
 	bool no_tickets;            /* no resumption of sessions */
-	bool no_ktls;               /* no encryption by the kernel */
+	/*
+	 * No encryption by the kernel.  With it, a peer of TLS 1.3 that asks
+	 * for new keys (KeyUpdate, RFC 8446 §4.6.3) ends the connection by an
+	 * alert, -EPROTO: OpenSSL 3.0 cannot give the kernel new ones.
+	 */
+	bool no_ktls;
 	/* Take an end of the connection without close_notify for an end of
 	 * the data; else it is -ECONNRESET. */
 	bool allow_truncation;
@@ -527,7 +548,8 @@ int tcp_tls_set_ticket_keys(struct tcp_tls *t,
  * begin is an attack).  With a context for clients `name` is asked for and
  * verified, a host name or an IP address; a server passes NULL.  -EPROTO:
  * tcp_conn_tls_error() says why; -EISCONN: it is TLS already; -EBUSY:
- * max_tls_handshakes.  A connection on which this failed can only be closed.
+ * max_tls_handshakes, and the connection is still plain.  After any other
+ * failure it can only be closed.
  */
 int tcp_conn_start_tls(struct tcp_conn *c, struct tcp_tls *t, const char *name,
 		       int64_t deadline) TCPSERVER_CHECKED;

@@ -74,21 +74,33 @@ static bool is_heavy(const SSL *ssl)
 	       SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER;
 }
 
+struct handshake {
+	SSL *ssl;
+	int result;
+};
+
+static void do_handshake(void *arg)
+{
+	struct handshake *h = arg;
+
+	h->result = SSL_do_handshake(h->ssl);
+}
+
 static int step(struct tcp_conn *c, bool *wants_out, int64_t deadline)
 {
-	SSL *ssl = c->tls->ssl;
-	bool heavy = is_heavy(ssl);
+	struct handshake h = { .ssl = c->tls->ssl };
+	bool heavy = is_heavy(h.ssl);
 	int r = heavy ? tls_turn_take(deadline) : 0;
 
 	if (r < 0)
 		return r;
 	tls_forget_errors();
-	r = SSL_do_handshake(ssl);
+	task_call(do_handshake, &h);
 	if (heavy)
 		tls_turn_over();
-	if (r == 1)
+	if (h.result == 1)
 		return 0;
-	r = tls_outcome(c, r, wants_out);
+	r = tls_outcome(c, h.result, wants_out);
 	return r == 0 ? -ECONNRESET : r; /* an end is none in order here */
 }
 

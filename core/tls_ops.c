@@ -6,8 +6,14 @@
  * OpenSSL: a write that OpenSSL could not finish there must go on in the same
  * memory (its retry takes the pointer of the first try), and that of a relay
  * or task does not stay.
+ *
+ * OpenSSL needs pages of stack.  It gets the loop's, which are in the cache;
+ * on those of a task they would mostly not be, and stay with it while it
+ * waits.
  */
 #include "core/tls_bio.h"
+
+#include "core/task.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -142,7 +148,7 @@ static bool goes_on(const struct tcp_conn *c, size_t last)
 	return c->pending || (last == RECORD_BYTES && c->watch.ready & EPOLLIN);
 }
 
-static ssize_t tls_read(struct tcp_conn *c, void *to, size_t len)
+static ssize_t read_records(struct tcp_conn *c, void *to, size_t len)
 {
 	struct tls_conn *t = c->tls;
 	size_t total = 0, n;
@@ -169,7 +175,7 @@ static ssize_t tls_read(struct tcp_conn *c, void *to, size_t len)
 	return (ssize_t)total;
 }
 
-static ssize_t tls_peek(struct tcp_conn *c, void *to, size_t len)
+static ssize_t peek_record(struct tcp_conn *c, void *to, size_t len)
 {
 	struct tls_conn *t = c->tls;
 	size_t n;
@@ -191,8 +197,8 @@ static ssize_t tls_peek(struct tcp_conn *c, void *to, size_t len)
 static void tls_take(struct tcp_conn *c, size_t len)
 {
 	while (len > 0) {
-		ssize_t n = tls_read(c, net_self()->scratch,
-				     min_size(len, NET_SCRATCH_BYTES));
+		ssize_t n = read_records(c, net_self()->scratch,
+					 min_size(len, NET_SCRATCH_BYTES));
 
 		if (n <= 0)
 			return;
@@ -239,7 +245,7 @@ static ssize_t write_by_kernel(struct tcp_conn *c, const void *from, size_t len)
 }
 
 /* OpenSSL makes one record a call. */
-static ssize_t tls_write(struct tcp_conn *c, const void *from, size_t len)
+static ssize_t write_records(struct tcp_conn *c, const void *from, size_t len)
 {
 	struct tls_conn *t = c->tls;
 	size_t total = 0;
@@ -303,7 +309,7 @@ static int finish_message(struct tcp_conn *c)
  * A write that was given up half-way leaves the stream without a proper end:
  * that must not be told as one.
  */
-static int tls_shut(struct tcp_conn *c)
+static int shut(struct tcp_conn *c)
 {
 	struct tls_conn *t = c->tls;
 	int r = cannot_write(t);
@@ -347,11 +353,11 @@ static void end_in_order(struct tcp_conn *c)
 	uint8_t byte;
 
 	if (conn_can_read(c))
-		(void)!tls_peek(c, &byte, 1);
-	(void)!tls_shut(c);
+		(void)!peek_record(c, &byte, 1);
+	(void)!shut(c);
 }
 
-static void tls_done(struct tcp_conn *c)
+static void done(struct tcp_conn *c)
 {
 	struct tls_conn *t = c->tls;
 
@@ -365,6 +371,86 @@ static void tls_done(struct tcp_conn *c)
 	free(t->texts);
 	free(t->error);
 	free(t);
+}
+
+/* --- On the loop's stack ------------------------------------------------ */
+
+struct call {
+	struct tcp_conn *conn;
+	void *to;
+	const void *from;
+	size_t len;
+	ssize_t result;
+};
+
+static void call_read(void *arg)
+{
+	struct call *call = arg;
+
+	call->result = read_records(call->conn, call->to, call->len);
+}
+
+static ssize_t tls_read(struct tcp_conn *c, void *to, size_t len)
+{
+	struct call call = { .conn = c, .to = to, .len = len };
+
+	task_call(call_read, &call);
+	return call.result;
+}
+
+static void call_peek(void *arg)
+{
+	struct call *call = arg;
+
+	call->result = peek_record(call->conn, call->to, call->len);
+}
+
+static ssize_t tls_peek(struct tcp_conn *c, void *to, size_t len)
+{
+	struct call call = { .conn = c, .to = to, .len = len };
+
+	task_call(call_peek, &call);
+	return call.result;
+}
+
+static void call_write(void *arg)
+{
+	struct call *call = arg;
+
+	call->result = write_records(call->conn, call->from, call->len);
+}
+
+static ssize_t tls_write(struct tcp_conn *c, const void *from, size_t len)
+{
+	struct call call = { .conn = c, .from = from, .len = len };
+
+	task_call(call_write, &call);
+	return call.result;
+}
+
+static void call_shut(void *arg)
+{
+	struct call *call = arg;
+
+	call->result = shut(call->conn);
+}
+
+static int tls_shut(struct tcp_conn *c)
+{
+	struct call call = { .conn = c };
+
+	task_call(call_shut, &call);
+	return (int)call.result;
+}
+
+static void call_done(void *arg)
+{
+	done(arg);
+}
+
+static void tls_done(struct tcp_conn *c)
+{
+	task_call(call_done, c);
 }
 
 const struct conn_ops conn_tls_ops = {

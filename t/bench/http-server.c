@@ -115,10 +115,34 @@ static void refuse(struct session *s, int status)
 		tcp_conn_linger(s->conn, LINGER_MAX, tcp_deadline(LINGER_MS));
 }
 
+struct making {
+	struct http_replies *replies;
+	enum http_kind kind;
+	struct http_block *block;
+};
+
+static void make(void *arg)
+{
+	struct making *m = arg;
+
+	m->block = http_reply_get(m->replies, m->kind, tcp_deadline(0));
+}
+
+/* OpenSSL wants more of a stack than everything else here together. */
+static struct http_block *get_reply(struct session *s, enum http_kind kind)
+{
+	struct making m = { .replies = &s->worker->replies, .kind = kind };
+
+	if (s->site->aes)
+		tcp_call(make, &m);
+	else
+		make(&m);
+	return m.block;
+}
+
 /* True when it went out and another request may follow. */
 static bool reply(struct session *s, const struct http_request *request)
 {
-	struct http_replies *replies = &s->worker->replies;
 	enum http_kind kind = request->is_1_0 ? HTTP_GOES_ON_1_0 : HTTP_GOES_ON;
 	struct http_block *b;
 	int r;
@@ -126,13 +150,13 @@ static bool reply(struct session *s, const struct http_request *request)
 	if (s->site->close || !request->keep_alive ||
 	    atomic_load_explicit(&s->site->ending, memory_order_relaxed))
 		kind = HTTP_CLOSES;
-	b = http_reply_get(replies, kind, tcp_deadline(0));
+	b = get_reply(s, kind);
 	if (!b) {
 		refuse(s, 500);
 		return false;
 	}
 	r = write_out(s, b->bytes, request->is_head ? b->head_len : b->len);
-	http_reply_put(replies, b);
+	http_reply_put(&s->worker->replies, b);
 	if (r < 0)
 		return false;
 	if (kind == HTTP_CLOSES && s->len > 0)

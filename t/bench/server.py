@@ -33,7 +33,7 @@ from server_report import TESTS
 from server_subjects import ALL, Floor2, Nginx, cpu_of
 
 IDLE = (1000, 9000)
-WARM = 1.0  # seconds in which all of a load's handshakes are done
+WARM = 2  # seconds in which all of a load's handshakes are done
 REQUEST = b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n"
 
 
@@ -185,11 +185,12 @@ class Run:
         server.stop()
 
     def take(self, servers, samples):
-        """Measures servers of one test at the same time."""
+        """Measures servers of one test, which share the connections."""
         names = [(s.name, s.test.name) for s in servers]
+        each = self.args.connections // len(servers)
         try:
-            samples.update(zip(names, loaded(
-                servers, self.args.connections, self.args.seconds)))
+            samples.update(zip(names, loaded(servers, each,
+                                             self.args.seconds)))
         except (RuntimeError, OSError, subprocess.TimeoutExpired) as e:
             say(f"{names}: {e}")
             self.failed.append(f"{names}: {e}")

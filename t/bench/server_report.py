@@ -155,6 +155,10 @@ def verdicts(rounds, result):
     return out
 
 
+def share_of(value):
+    return f"{value:4.0%}" if value == value else "   -"
+
+
 def go_lines(test):
     for name, value in GO.get(test, {}).items():
         yield (f"  {name + ' (Go)':15}{'':>13} {'':>4} "
@@ -178,8 +182,8 @@ def table(head, result, what):
             note = f"  {r['failed_rounds']} rounds with errors" \
                 if r["failed_rounds"] else ""
             lines.append(
-                f"  {name:15}{r['cost']:13.2f} {r['spread']:4.0%} "
-                f"{r['ratio']:8.3f} {r['ratio_spread']:4.0%} "
+                f"  {name:15}{r['cost']:13.2f} {share_of(r['spread'])} "
+                f"{r['ratio']:8.3f} {share_of(r['ratio_spread'])} "
                 f"{number(r['rate']):>11}{note}")
         lines += go_lines(test)
     if result["idle"]:

@@ -11,7 +11,7 @@ import time
 from lib.case import each, eventually, fewer, patient, same, timeout, tool
 from lib.client import dial, noise, read_to_end, reset
 from lib.tls import (Beside, Certificate, Memory, SClient, body, connect,
-                     get, info, openssl, take_answer)
+                     get, info, openssl, raw, take_answer)
 
 VERSIONS = {'1.2': 0x0303, '1.3': 0x0304}
 versions = each(*VERSIONS)
@@ -241,17 +241,9 @@ def test_an_end_without_close_notify_is_an_attack(t, version):
     with connect(server.tls, version) as s:
         s.sendall(b'POST / HTTP/1.1\r\n\r\n' + noise(5000))
         socket.socket.shutdown(s, socket.SHUT_WR)
-        got, _ = raw_rest(s)
+        got, _ = read_to_end(raw(s))
         assert b'200' not in got
     server.failed('ECONNRESET')
-
-
-def raw_rest(s):
-    """What still comes on a TLS socket, undecrypted, and how it ends."""
-    raw = socket.socket(fileno=s.detach())
-    raw.settimeout(patient(10))
-    with raw:
-        return read_to_end(raw)
 
 
 @versions
@@ -355,7 +347,7 @@ def test_a_handshake_has_its_time(t, sent):
         s.socket.sendall(s.hello()[:sent])
         read_to_end(s.socket)
         spent = time.monotonic() - start
-        assert 0.25 < spent < patient(3), spent
+        assert 0.05 < spent < patient(5), spent
     server.failed('ETIMEDOUT')
     server.wait_idle()
 
@@ -377,7 +369,7 @@ def test_drops_do_not_prolong_it(t):
             if ended:
                 break
         spent = time.monotonic() - start
-        assert ended and 0.3 < spent < patient(3), spent
+        assert ended and 0.1 < spent < patient(5), spent
 
 
 # --- in mid-stream ----------------------------------------------------------

@@ -2,7 +2,6 @@
 tunnels to a TLS server.
 """
 import json
-import os
 import re
 import select
 import socket
@@ -17,7 +16,7 @@ from lib.case import (SLOWNESS, alone, each, eventually, fewer, measured,
 from lib.client import dial, noise, read_all, read_exact, read_to_end, reset
 from lib.origin import Listener
 from lib.tls import (Beside, Certificate, Memory, body, connect, context,
-                     cpu_of, get)
+                     cpu_of, get, raw)
 
 versions = each('1.2', '1.3')
 
@@ -128,10 +127,9 @@ def test_what_waits_takes_no_time(t):
     for s in several:
         get(s, '100')
     quiet(server)
-    for s in several:  # half of a record
-        raw = socket.socket(fileno=os.dup(s.fileno()))
-        raw.sendall(b'\x17\x03\x03\x01\x00half')
-        raw.close()
+    for i, s in enumerate(several):
+        several[i] = raw(s)
+        several[i].sendall(b'\x17\x03\x03\x01\x00half of a record')
     quiet(server)
     for s in several:
         reset(s)
@@ -303,6 +301,55 @@ def test_a_truncation_is_passed_on_as_a_reset(t, version):
         got, how = read_to_end(s)
         same((len(got), how), (30000, 'reset'))
     eventually(lambda: server.stats()['broken_b'] == 1, said=server.stats)
+
+
+@versions
+def test_a_reset_by_the_client_is_passed_on_as_one(t, version):
+    ends = []
+
+    def note_end(s):
+        same(s.recv(100), b'x')
+        ends.append(read_to_end(raw(s))[1])
+    server = through(t, Target(t, note_end, version))
+    s = dial(server.relay)
+    s.sendall(b'x')
+    time.sleep(0.05)
+    reset(s)
+    eventually(lambda: ends, said='an end')
+    same(ends, ['reset'])
+    eventually(lambda: server.stats()['broken_a'] == 1, said=server.stats)
+
+
+@alone
+@timeout(60)
+def test_a_tunnel_that_stands_still_takes_no_time(t):
+    go_on = threading.Event()
+
+    def serve(s):
+        if s.recv(1) == b'w':
+            s.sendall(bytes(64 << 20))
+        else:
+            go_on.wait()
+    t.defer(go_on.set)
+    server = through(t, Target(t, serve))
+    several = [dial(server.relay) for _ in range(6)]
+    for i, s in enumerate(several):
+        s.sendall(b'wr'[i % 2:i % 2 + 1])  # who is not read from then on
+        s.setblocking(False)
+        try:
+            while i % 2:
+                s.send(bytes(1 << 20))
+        except BlockingIOError:
+            pass
+    time.sleep(patient(0.5))
+    quiet(server)
+    for s in several[:3]:
+        s.shutdown(socket.SHUT_WR)
+    quiet(server)
+    for s in several:
+        reset(s)
+    go_on.set()
+    server.wait_idle()
 
 
 def test_a_server_that_is_another_is_refused(t):

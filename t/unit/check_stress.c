@@ -220,6 +220,7 @@ static void look_at_counts(struct disturbance *d UNUSED)
 	tcp_server_stats(stress.server, &s);
 	tcp_pool_stats(stress.pool, &p);
 	claim(p.threads <= 4, "%zu threads of 4", p.threads);
+	claim(p.queued <= 16, "%zu jobs where 16 fit in", p.queued);
 	claim(s.active <= s.accepted, "more connections than were accepted");
 }
 

@@ -1,5 +1,5 @@
 /*
- * The heap of deadlines against a plain array that is searched.
+ * Queues and heap of deadlines against a plain array that is searched.
  */
 #include "core/timer.h"
 #include "t/unit/suite.h"
@@ -77,17 +77,20 @@ static void check_heap(void)
 	ck_assert_int_eq(timers_next(&heap), earliest());
 	for (size_t i = 0; i < TIMERS; i++) {
 		const struct timer_entry *e;
+		uint32_t where = timer[i].slot & 7;
 
 		if (!timer_armed(&timer[i])) {
 			same = same && due[i] == TIMER_NEVER;
 			continue;
 		}
 		armed++;
-		e = &heap.heap[timer[i].slot - 1];
+		e = where < TIMER_QUEUES ? heap.queue[where].ring : heap.heap;
+		e += (timer[i].slot >> 3) - 1;
 		same = same && e->timer == &timer[i] && e->when == due[i];
 	}
 	ck_assert(same);
-	ck_assert_uint_eq(heap.len, armed);
+	ck_assert_uint_eq(heap.armed, armed);
+	ck_assert_uint_ge(heap.cap, armed);
 }
 
 START_TEST(an_empty_heap_has_nothing)
@@ -117,7 +120,7 @@ START_TEST(setting_an_armed_timer_moves_it)
 	set(0, 10);
 	set(1, 20);
 	set(0, 30);
-	ck_assert_uint_eq(heap.len, 2);
+	ck_assert_uint_eq(heap.armed, 2);
 	ck_assert_int_eq(timers_next(&heap), 20);
 	set(0, 5);
 	ck_assert_int_eq(timers_next(&heap), 5);
@@ -175,7 +178,7 @@ START_TEST(the_one_just_popped_can_be_armed_again_without_memory)
 	for (size_t i = 0; i < 64; i++)
 		set(i, (int64_t)i);
 	cap = heap.cap;
-	ck_assert_uint_eq(heap.len, cap);
+	ck_assert_uint_eq(heap.armed, cap);
 	ck_assert(pop(0));
 	set(0, 100);
 	ck_assert_uint_eq(heap.cap, cap);
@@ -195,6 +198,48 @@ START_TEST(times_at_the_edges_are_kept)
 }
 END_TEST
 
+START_TEST(a_few_kinds_of_times_that_grow_need_no_heap)
+{
+	static const int64_t kinds[TIMER_QUEUES] = { 1, 60000, 10000, 500 };
+
+	for (int64_t now = 0; now < 20000; now++) {
+		set(draw(TIMERS), now + kinds[draw(TIMER_QUEUES)]);
+		ck_assert_uint_eq(heap.len, 0);
+		while (pop(now))
+			;
+	}
+	check_heap();
+}
+END_TEST
+
+START_TEST(times_that_shrink_go_into_the_heap)
+{
+	for (size_t i = 0; i < TIMERS; i++)
+		set(i, (int64_t)(TIMERS - i));
+	ck_assert_uint_eq(heap.len, TIMERS - TIMER_QUEUES);
+	check_heap();
+	for (int64_t now = 1; now <= TIMERS; now++)
+		ck_assert(pop(now));
+	check_heap();
+}
+END_TEST
+
+START_TEST(what_was_stopped_takes_no_room_for_long)
+{
+	set(0, 1000);
+	for (size_t round = 0; round < 1000; round++) {
+		for (size_t i = 1; i <= 20; i++)
+			set(i, 1000 + (int64_t)round);
+		for (size_t i = 1; i <= 20; i++)
+			stop(i);
+	}
+	for (size_t i = 0; i < TIMER_QUEUES; i++)
+		ck_assert_uint_le(heap.queue[i].size, 64);
+	ck_assert_uint_eq(heap.len, 0);
+	check_heap();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("timer");
@@ -210,6 +255,9 @@ int main(void)
 	tcase_add_test(t,
 		       the_one_just_popped_can_be_armed_again_without_memory);
 	tcase_add_test(t, times_at_the_edges_are_kept);
+	tcase_add_test(t, a_few_kinds_of_times_that_grow_need_no_heap);
+	tcase_add_test(t, times_that_shrink_go_into_the_heap);
+	tcase_add_test(t, what_was_stopped_takes_no_room_for_long);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }

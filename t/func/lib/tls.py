@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import socket
 import ssl
 import subprocess
 import threading
@@ -131,6 +132,13 @@ def connect(address, version=None, name='localhost', **options):
     except BaseException:
         s.close()
         raise
+
+
+def raw(s):
+    """The socket below, from now on without TLS."""
+    plain = socket.socket(fileno=s.detach())
+    plain.settimeout(patient(10))
+    return plain
 
 
 def body(n):
