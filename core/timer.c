@@ -120,9 +120,9 @@ static struct timer_entry *entry(const struct timer_queue *q, uint32_t at)
 static void move(struct timer_queue *q, unsigned number,
 		 struct timer_entry *ring, uint32_t size)
 {
-	uint32_t from = q->head, to = q->head;
+	uint32_t to = q->head;
 
-	for (; from != q->tail; from++) {
+	for (uint32_t from = q->head; from != q->tail; from++) {
 		struct timer_entry e = *entry(q, from);
 		uint32_t at = to & (size - 1);
 

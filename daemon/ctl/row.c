@@ -95,7 +95,7 @@ char *row_target(const struct row *r, char out[ROW_TARGET_BYTES])
 {
 	const struct tcp_addr *a = &r->session.target;
 	struct span host = { (const uint8_t *)r->host, r->host_len };
-	char *end = out + ROW_TARGET_BYTES - 8;
+	char *end = &out[ROW_TARGET_BYTES - 8];
 
 	out[0] = '\0';
 	if (host.len) {

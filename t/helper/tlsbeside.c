@@ -309,7 +309,7 @@ static size_t split(const char *list, const char *by, char room[WORDS_LEN],
 	size_t count = 0;
 	char *rest = room, *word;
 
-	(void)snprintf(room, WORDS_LEN, "%s", list);
+	(void)snprintf(room, WORDS_LEN, "%s", list ? list : "");
 	while (count < WORDS_MAX && (word = strsep(&rest, by)))
 		ret[count++] = word;
 	return count;
