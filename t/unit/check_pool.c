@@ -209,7 +209,8 @@ END_TEST
 
 struct waiter {
 	pthread_t id;
-	atomic_int *count;
+	void (*fn)(void *arg);
+	void *arg;
 	int result;
 };
 
@@ -217,14 +218,21 @@ static void *submit_waiting(void *arg)
 {
 	struct waiter *w = arg;
 
-	w->result = tcp_pool_submit_wait(pool, count_up, w->count, -1);
+	w->result = tcp_pool_submit_wait(pool, w->fn, w->arg, -1);
 	return NULL;
+}
+
+static void start_waiting_with(struct waiter *w, void (*fn)(void *arg),
+			       void *arg)
+{
+	w->fn = fn;
+	w->arg = arg;
+	ck_assert_int_eq(pthread_create(&w->id, NULL, submit_waiting, w), 0);
 }
 
 static void start_waiting(struct waiter *w, atomic_int *count)
 {
-	w->count = count;
-	ck_assert_int_eq(pthread_create(&w->id, NULL, submit_waiting, w), 0);
+	start_waiting_with(w, count_up, count);
 }
 
 static void expect_of_waiter(struct waiter *w, int result)
@@ -270,6 +278,52 @@ START_TEST(each_place_that_is_made_is_given_to_somebody)
 	for (int i = 0; i < 5; i++)
 		expect_of_waiter(&waiters[i], 0);
 	until(n == 5);
+}
+END_TEST
+
+/* In a queue of hundred, with nothing that would make more room. */
+START_TEST(who_waits_long_is_told_of_a_single_place)
+{
+	struct waiter w;
+	atomic_int n = 0;
+
+	busy_pool(1, 100);
+	for (int i = 0; i < 100; i++)
+		ck_assert_int_eq(tcp_pool_submit(pool, gate_pass, &gate), 0);
+	start_waiting(&w, &n);
+	(void)usleep(20000); /* so that it is asleep by then */
+	gate_open(&gate, 1);
+	expect_of_waiter(&w, 0);
+	gate_open(&gate, 100);
+	until(n == 1);
+}
+END_TEST
+
+/* Both places may be made before the first of them has looked. */
+START_TEST(who_was_told_tells_the_others_what_is_left)
+{
+	struct tcp_pool_options o = { .max_threads = 2,
+				      .shards = 1,
+				      .queue_max = 100 };
+	struct waiter waiters[2];
+
+	ck_assert_int_eq(tcp_pool_new(&pool, &o), 0);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(tcp_pool_submit(pool, gate_pass, &gate), 0);
+	gate_await(&gate, 2);
+	for (int i = 0; i < 100; i++)
+		ck_assert_int_eq(tcp_pool_submit(pool, gate_pass, &gate), 0);
+	for (int round = 0; round < 20; round++) {
+		for (int i = 0; i < 2; i++)
+			start_waiting_with(&waiters[i], gate_pass, &gate);
+		(void)usleep(5000); /* so that they are asleep by then */
+		gate_open(&gate, 2);
+		for (int i = 0; i < 2; i++)
+			expect_of_waiter(&waiters[i], 0);
+		gate_await(&gate, 2);
+	}
+	gate_open(&gate, 102);
+	until(stats().completed == 142);
 }
 END_TEST
 
@@ -401,6 +455,8 @@ static TCase *bound_case(void)
 	tcase_add_test(t, waiting_for_room_has_its_time);
 	tcase_add_test(t, who_waits_for_room_gets_it);
 	tcase_add_test(t, each_place_that_is_made_is_given_to_somebody);
+	tcase_add_test(t, who_waits_long_is_told_of_a_single_place);
+	tcase_add_test(t, who_was_told_tells_the_others_what_is_left);
 	tcase_add_test(t, who_gives_up_waiting_takes_no_place_from_others);
 	tcase_add_test(t, who_waits_for_room_is_told_of_the_end);
 	return t;

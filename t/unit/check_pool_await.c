@@ -321,6 +321,40 @@ START_TEST(an_answer_to_a_cancelled_task_is_dropped)
 }
 END_TEST
 
+/* Runs just before the cancelled task does. */
+static void answer_now(void *arg UNUSED)
+{
+	ck_assert_int_eq(task_wait(TIMER_NEVER), 0);
+	gate_open(&gate, 1);
+	until(stats().completed == 1);
+}
+
+static void cancel_before_the_answer_is_read(void)
+{
+	struct task *awaiting, *answering;
+
+	start_pool(1, 0);
+	ck_assert_int_eq(task_start(await_behind_gate, &results[0], &awaiting),
+			 0);
+	ck_assert_int_eq(task_start(answer_now, NULL, &answering), 0);
+	settle();
+	gate_await(&gate, 1);
+	task_wake(answering, 0);
+	task_cancel(awaiting);
+	ck_assert_int_eq(task_yield(TIMER_NEVER), 0);
+	ck_assert_int_eq(results[0], -ECANCELED);
+	ck_assert_int_eq(drops, 0); /* the mail has it */
+	settle();
+	ck_assert_int_eq(drops, 1);
+	ck_assert_uint_eq(stats().abandoned, 1);
+}
+
+START_TEST(an_answer_under_way_to_a_task_that_has_gone_is_dropped)
+{
+	on_loop(cancel_before_the_answer_is_read, NULL);
+}
+END_TEST
+
 /* --- A pool that stops -------------------------------------------------- */
 
 static void await_a_job_that_is_dropped(void *at)
@@ -523,6 +557,8 @@ static TCase *end_case(void)
 		       an_answer_that_meets_the_deadline_is_taken_or_dropped);
 	tcase_add_test(t, a_task_that_is_cancelled_leaves_its_job);
 	tcase_add_test(t, an_answer_to_a_cancelled_task_is_dropped);
+	tcase_add_test(t,
+		       an_answer_under_way_to_a_task_that_has_gone_is_dropped);
 	tcase_add_test(t, who_awaits_a_job_that_the_pool_drops_is_told);
 	tcase_add_test(t, who_awaits_a_job_of_a_pool_that_is_freed_is_told);
 	tcase_add_test(t, a_late_answer_finds_no_loop);

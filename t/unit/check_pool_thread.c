@@ -305,6 +305,20 @@ START_TEST(a_job_that_no_thread_could_do_is_refused)
 }
 END_TEST
 
+START_TEST(so_it_is_when_all_threads_have_retired)
+{
+	start((struct tcp_pool_options){ .idle_ms = 1 });
+	ck_assert_int_eq(tcp_pool_submit(pool, do_nothing, NULL), 0);
+	until(stats().threads == 0);
+	forbid_threads();
+	ck_assert_int_eq(tcp_pool_submit(pool, do_nothing, NULL), -EAGAIN);
+	ck_assert_uint_eq(stats().submitted, 1);
+	allow_threads();
+	ck_assert_int_eq(tcp_pool_submit(pool, do_nothing, NULL), 0);
+	until(stats().completed == 2);
+}
+END_TEST
+
 START_TEST(a_job_that_a_busy_thread_can_do_later_is_taken)
 {
 	start((struct tcp_pool_options){ .max_threads = 4 });
@@ -361,6 +375,7 @@ static TCase *kind_case(void)
 	tcase_add_test(t, threads_are_as_nice_as_told);
 	tcase_add_test(t, threads_take_no_signals);
 	tcase_add_test(t, a_job_that_no_thread_could_do_is_refused);
+	tcase_add_test(t, so_it_is_when_all_threads_have_retired);
 	tcase_add_test(t, a_job_that_a_busy_thread_can_do_later_is_taken);
 	tcase_add_test(t, without_its_floor_a_pool_is_not_made);
 	return t;
