@@ -333,11 +333,16 @@ static int shut(struct tcp_conn *c)
 	return 0;
 }
 
-/* What is unread makes a reset of the close, which may overtake an alert. */
-static void take_unread(struct tcp_conn *c)
+/*
+ * The alert that tells the peer is to reach it: a reset would throw away what
+ * is still in the send queue, and what is unread would make a reset of the
+ * close.
+ */
+static void let_alert_out(struct tcp_conn *c)
 {
 	uint8_t *scratch = net_self()->scratch;
 
+	c->reset = false;
 	for (int i = 0; i < 4; i++)
 		if (recv(c->watch.fd, scratch, NET_SCRATCH_BYTES,
 			 MSG_DONTWAIT) <= 0)
@@ -363,8 +368,8 @@ static void done(struct tcp_conn *c)
 
 	if (!c->reset && t->established && !tcp_conn_is_reset(c))
 		end_in_order(c);
-	if (!c->reset && t->alerted)
-		take_unread(c);
+	if (t->alerted)
+		let_alert_out(c);
 	c->tls = NULL;
 	SSL_free(t->ssl);
 	tcp_tls_unref(t->context);

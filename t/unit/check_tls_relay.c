@@ -3,6 +3,7 @@
  */
 #include "core/relay.h"
 
+#include "core/sock.h"
 #include "core/tls_conn.h"
 #include "t/unit/pump.h"
 #include "t/unit/suite.h"
@@ -14,6 +15,7 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* --- Which sides, which version, which mode ----------------------------- */
 
@@ -369,6 +371,42 @@ START_TEST(a_killed_tunnel_resets_both_sides)
 }
 END_TEST
 
+/* Its peer reads slowly and learns in the end why it was the end. */
+static void alert_behind_data(void)
+{
+	int room = 200000;
+	struct tunnel t;
+	char byte;
+
+	open_tunnel(&t, 16384);
+	ck_assert_int_eq(setsockopt(tcp_conn_fd(t.side[0]), SOL_SOCKET,
+				    SO_SNDBUF, &room, sizeof(room)),
+			 0);
+	for (size_t at = 0; at < 100000; at += 5000) {
+		conn_send(t.target, at, 5000);
+		settle();
+	}
+	conn_flushed(t.target);
+	nap(5);
+	ck_assert_int_gt(sock_unsent(tcp_conn_fd(t.side[0])), 10000);
+	ck_assert_int_eq(conn_plain_ops.write(t.client, pattern(0), 99), 99);
+	tunnel_expect(&t, TCPSERVER_END_BROKEN_A);
+	conn_expect(t.client, 0, 100000);
+	ck_assert_int_eq(
+		tcp_conn_read(t.client, &byte, 1, deadline_in(SOON_MS)),
+		-EPROTO);
+	ck_assert_ptr_nonnull(strstr(tcp_conn_tls_error(t.client), "alert"));
+	tunnel_close(&t);
+}
+
+START_TEST(an_alert_waits_behind_the_data)
+{
+	context_options.no_ktls = true;
+	sides = TLS_CLIENT;
+	run_with(_i, alert_behind_data, NULL);
+}
+END_TEST
+
 /* --- Keys --------------------------------------------------------------- */
 
 static void rekeyed(void)
@@ -467,6 +505,7 @@ int main(void)
 	add(t, a_truncation_that_is_allowed_is_passed_on_as_an_end);
 	add(t, a_fault_of_one_side_resets_the_other);
 	add(t, a_killed_tunnel_resets_both_sides);
+	add_for_versions(t, an_alert_waits_behind_the_data);
 	tcase_add_loop_test(t, new_keys_go_unnoticed, VARIANTS / 2, VARIANTS);
 	add_for_versions(t, an_idle_tunnel_holds_no_record);
 	suite_add_tcase(s, t);
