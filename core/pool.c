@@ -254,7 +254,7 @@ void tcp_pool_stats(const struct tcp_pool *p, struct tcp_pool_stats *ret)
 
 		ret->submitted += atomic_load(&s->came);
 		ret->dropped += atomic_load(&s->dropped);
-		ret->queued += pool_shard_count(s);
+		ret->queued += min_size(pool_shard_count(s), s->max);
 	}
 	for (unsigned i = 0; i < p->max_threads; i++)
 		ret->completed += count_get(&p->places[i].completed);

@@ -75,6 +75,8 @@ bool pool_shard_remove(struct pool_shard *s, uint64_t ticket);
 static inline size_t pool_shard_count(const struct pool_shard *s)
 {
 	uint64_t left = atomic_load(&s->left);
+	uint64_t came = atomic_load(&s->came);
 
-	return (size_t)(atomic_load(&s->came) - left);
+	/* The last one may be taken before it counts as having come. */
+	return came > left ? (size_t)(came - left) : 0;
 }
