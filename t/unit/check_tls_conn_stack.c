@@ -1,6 +1,7 @@
 /*
- * How deep handshakes go into a task's stack: half of it at most, so that
- * there is as much left for handlers and for an OpenSSL that goes deeper.
+ * How deep handshakes go into a task's stack, and how deep OpenSSL would: half
+ * of it at most, so that a handler may call OpenSSL by itself, and there is as
+ * much left for one that goes deeper.
  */
 #include "core/stack.h"
 #include "core/tls_conn.h"
@@ -59,6 +60,36 @@ static size_t depth_of(bool server, struct tls_pair *p)
 	return depth;
 }
 
+/* The server's end without our library, which has it on the loop's stack. */
+static void shake_by_itself(void *arg)
+{
+	struct tcp_conn *c = arg;
+	SSL *ssl = SSL_new(tls_ssl_ctx(server_context));
+
+	ck_assert_ptr_nonnull(ssl);
+	ck_assert_int_eq(SSL_set_fd(ssl, tcp_conn_fd(c)), 1);
+	while (SSL_accept(ssl) != 1) {
+		ck_assert(SSL_want_read(ssl));
+		nap(1);
+	}
+	ck_assert_int_eq(SSL_shutdown(ssl), 0);
+	SSL_free(ssl);
+}
+
+static size_t depth_of_openssl(void)
+{
+	struct handshake there;
+	struct tls_pair p;
+	size_t depth;
+
+	tls_pair_connect(&p, 0);
+	handshake_start(&there, p.client, client_context, "a.test");
+	depth = stack_depth(shake_by_itself, p.server);
+	ck_assert_int_eq(handshake_finish(&there), 0);
+	tls_pair_close(&p);
+	return depth;
+}
+
 static void use_it(void *arg)
 {
 	struct tls_pair *p = arg;
@@ -81,6 +112,7 @@ static void measure(void)
 	tls_pair_close(&p);
 	note("client", depth_of(false, &p));
 	tls_pair_close(&p);
+	note("server, OpenSSL by itself", depth_of_openssl());
 }
 
 /* Both show a certificate that an intermediate signed, and verify the chain
