@@ -49,7 +49,7 @@ TESTS = [
     Test("aes-close", "1 kB AES-128-CBC, close", close=True, aes=True,
          bound=1.15),
     Test("aes-keep", "1 kB AES-128-CBC, keep-alive", aes=True, bound=1.15),
-    Test("sleep", "128 B after 1 ms of sleep, keep-alive", size=128,
+    Test("sleep", "128 B after 1 ms, keep-alive", size=128,
          sleep_ms=1, bound=1.15),
     Test("close-16k", "16 kB, close", size=16384, close=True, bound=1.12),
 ]
@@ -138,9 +138,10 @@ def test_verdicts(rounds, test, rows):
     share, _, n = ratio(rounds, (OURS, test), ("nginx", test))
     if n:
         bound = NGINX.get(test, 1)
+        limit = ratio(rounds, ("floor", test), ("nginx", test))[0]
         out.append(verdict(share <= bound,
                            f"{test}: {OURS} / nginx {share:.3f} (at most "
-                           f"{bound:.2f})"))
+                           f"{bound:.2f}; floor {limit:.3f})"))
     return out + go_verdicts(rounds, test)
 
 
@@ -210,8 +211,8 @@ set style histogram clustered gap 1.5
 set style fill solid 0.9 border -1
 set boxwidth 0.9
 set grid ytics
-set key top left horizontal
-set bmargin 3.5
+set key above
+set bmargin 4.5
 set yrange [0:*]
 set xtics scale 0
 set datafile separator "\\t"
@@ -243,7 +244,8 @@ def plot(result, png):
     data = os.path.splitext(png)[0] + ".dat"
     with open(data, "w", encoding="utf-8") as out:
         for test, rows in result["tests"].items():
-            cells = [by_name(test).title.replace(", ", ",\\n", 1)]
+            cells = [by_name(test).title.replace(", ", ",\\n")
+                     .replace(" kB AES", " kB\\nAES")]
             for key in ("rate", "cost"):
                 cells += [f"{rows[n][key]:.3f}" if n in rows else "-"
                           for n in names]

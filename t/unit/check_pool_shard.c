@@ -264,7 +264,11 @@ static void *take_many(void *arg UNUSED)
 	while (left_to_take > 0) {
 		struct pool_job j;
 
-		if (!pool_shard_pop(&shard, &j)) {
+		bool some = pool_shard_pop(&shard, &j);
+
+		/* Never below nothing, which would be a huge number. */
+		ck_assert_uint_le(pool_shard_count(&shard), SIDES * JOBS);
+		if (!some) {
 			(void)sched_yield();
 			continue;
 		}
