@@ -13,6 +13,14 @@ struct resolver;
 
 #define RESOLVE_MAX 16
 
+/* Which families are asked for, and which one comes first in an answer. */
+enum resolver_order {
+	RESOLVER_IPV6_FIRST, /* RFC 8305 §4 */
+	RESOLVER_IPV4_FIRST,
+	RESOLVER_IPV6_ONLY,
+	RESOLVER_IPV4_ONLY,
+};
+
 struct resolver_options {
 	const struct tcp_addr *servers; /* to ask; port 0: 53 */
 	size_t server_count;            /* 0: those of resolv_conf */
@@ -25,6 +33,11 @@ struct resolver_options {
 	int64_t ttl_min_ms, ttl_max_ms; /* bounds to what replies say */
 	int64_t negative_ttl_ms;        /* where a negative reply says none */
 	size_t max_pending;             /* names being asked for at a time */
+	const char *const *search;      /* domains in place of the file's */
+	size_t search_count;            /* 0: those of the file, */
+	bool no_search;                 /* or none at all */
+	int ndots;                      /* resolv.conf(5); < 0: the file's */
+	enum resolver_order order;
 };
 
 struct resolve_answer {
@@ -67,6 +80,13 @@ int resolver_lookup(struct resolver *r, const char *name,
  */
 int resolver_rest(struct resolver *r, const char *name,
 		  struct resolve_answer *ret, int64_t deadline) MUST_CHECK;
+
+/*
+ * The same without waiting, and callable without a task: from a literal, the
+ * hosts file or the cache.  -EAGAIN: resolver_lookup() would have to ask.
+ */
+int resolver_peek(struct resolver *r, const char *name,
+		  struct resolve_answer *ret) MUST_CHECK;
 
 /* How many names are being asked for at this moment. */
 size_t resolver_pending(const struct resolver *r);

@@ -657,6 +657,7 @@ struct tcp_dial_options {
 	 * for it, the dial returns at once, and the first write opens the
 	 * connection and may fail in its place.  Nothing comes before that. */
 	bool fastopen;
+	bool freebind; /* sources may be addresses that no interface has */
 };
 
 /*

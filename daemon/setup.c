@@ -306,34 +306,37 @@ static int name_options(struct setup *s, struct resolver_options *ret)
 		.ttl_max_ms = n->ttl_max_ms,
 		.negative_ttl_ms = n->negative_ttl_ms,
 		.max_pending = n->pending,
+		.ndots = -1,
 	};
 	return 0;
 }
 
-static void outbound_options(struct proxy_options *p,
-			     const struct conf_outbound *o)
+static int outbound_options(struct setup *s, struct outbound_options *ret)
 {
-	p->dial = (struct tcp_dial_options){
-		.device = *o->device ? o->device : NULL,
-		.mark = o->mark,
-		.nodelay = o->nodelay,
-		.keepalive = o->keepalive,
-	};
-	p->source_only = o->source.count > 0;
-	for (size_t i = 0; i < o->source.count; i++) {
-		const struct conf_endpoint *e = &o->source.at[i];
+	const struct conf_outbound *o = &s->conf->outbound;
 
-		if (e->interface)
-			p->source_interface = e->interface;
-		else if (e->addr.family == AF_INET)
-			p->source4 = e->addr;
-		else
-			p->source6 = e->addr;
+	s->sources = calloc(o->source.count + 1, sizeof(*s->sources));
+	if (!s->sources)
+		return -ENOMEM;
+	for (size_t i = 0; i < o->source.count; i++) {
+		s->sources[i].addr = o->source.at[i].addr;
+		s->sources[i].interface = o->source.at[i].interface;
 	}
+	*ret = (struct outbound_options){
+		.sources = s->sources,
+		.source_count = o->source.count,
+		.dial = {
+			.device = *o->device ? o->device : NULL,
+			.mark = o->mark,
+			.nodelay = o->nodelay,
+			.keepalive = o->keepalive,
+		},
+	};
 	if (o->prefer == CONF_PREFER_IPV4)
-		p->prefer = AF_INET;
+		ret->prefer = AF_INET;
 	else if (o->prefer == CONF_PREFER_IPV6)
-		p->prefer = AF_INET6;
+		ret->prefer = AF_INET6;
+	return 0;
 }
 
 static enum tcp_relay_mode relay_mode(const struct conf *c)
@@ -375,9 +378,10 @@ static int make_proxy(struct setup *s)
 	};
 	int r = name_options(s, &p.names);
 
+	if (r == 0)
+		r = outbound_options(s, &p.outbound);
 	if (r < 0)
 		return r;
-	outbound_options(&p, &s->conf->outbound);
 	return proxy_new(&s->proxy, &p);
 }
 
@@ -510,6 +514,7 @@ void setup_done(struct setup *s)
 	rules_free(TAKE_PTR(s->rules));
 	free(TAKE_PTR(s->listeners));
 	free(TAKE_PTR(s->name_servers));
+	free(TAKE_PTR(s->sources));
 	free(TAKE_PTR(s->names));
 	publish_done(&s->published); /* the server counted in it */
 }

@@ -16,6 +16,7 @@ struct setup {
 	struct published published;
 	struct rules *rules;
 	struct tcp_addr *name_servers;
+	struct outbound_source *sources;
 	struct proxy *proxy;
 	struct tcp_server *server;
 	struct proxy_listener *listeners; /* one per conf listener */

@@ -12,7 +12,7 @@
 /* And once what came first has failed. */
 #define REST_WAIT_MS 2000
 
-static void set_state(struct request *rq, enum session_state state)
+void request_set_state(struct request *rq, enum session_state state)
 {
 	session_begin(rq->session);
 	rq->session->state = (uint8_t)state;
@@ -22,7 +22,7 @@ static void set_state(struct request *rq, enum session_state state)
 /* --- What we do not connect to ------------------------------------------ */
 
 /* Our own listeners: a tunnel into ourselves would be the first of many. */
-static bool is_own(const struct proxy_worker *w, const struct tcp_addr *a)
+bool proxy_is_own(const struct proxy_worker *w, const struct tcp_addr *a)
 {
 	const struct proxy *p = w->proxy;
 	size_t count = atomic_load_explicit(&p->own_count,
@@ -43,8 +43,7 @@ static bool is_own(const struct proxy_worker *w, const struct tcp_addr *a)
 	return false;
 }
 
-/* What is asked of the rules, but for the address. */
-static struct rule_query query_of(const struct request *rq)
+struct rule_query request_query(const struct request *rq)
 {
 	return (struct rule_query){
 		.client = *tcp_conn_peer(rq->client),
@@ -56,12 +55,21 @@ static struct rule_query query_of(const struct request *rq)
 	};
 }
 
-static bool has_source(const struct proxy_worker *w, sa_family_t family)
+void request_choose_out(struct request *rq)
 {
-	const struct tcp_addr *source = family == AF_INET ? &w->dial.source4
-							  : &w->dial.source6;
+	const struct outbound_options *o = &rq->here->proxy->options.outbound;
+	struct tcp_addr inbound = { 0 };
 
-	return !w->proxy->options.source_only || source->family != AF_UNSPEC;
+	/* A system call, for whom it concerns only. */
+	if (o->rotate == OUTBOUND_SAME_AS_INBOUND)
+		(void)!tcp_conn_local(rq->client, &inbound);
+	outbound_choose(rq->here->outbound, tcp_conn_peer(rq->client), &inbound,
+			&rq->out);
+}
+
+static bool has_way(const struct request *rq, sa_family_t family)
+{
+	return family == AF_INET ? rq->out.ipv4 : rq->out.ipv6;
 }
 
 /*
@@ -75,11 +83,11 @@ static bool may_connect(struct request *rq, struct rule_query *q,
 	struct verdict v = rules_request(w->proxy->options.rules, q);
 
 	rq->rule = v.rule;
-	if (!v.allow || is_own(w, &q->target)) {
+	if (!v.allow || proxy_is_own(w, &q->target)) {
 		*why = OUTCOME_DENIED;
 		return false;
 	}
-	if (!has_source(w, q->target.family)) {
+	if (!has_way(rq, q->target.family)) {
 		*why = OUTCOME_NO_SOURCE;
 		return false;
 	}
@@ -98,7 +106,7 @@ static void add_family(struct request *rq, struct candidates *c,
 		       const struct resolve_answer *found, sa_family_t family,
 		       enum outcome *why)
 {
-	struct rule_query q = query_of(rq);
+	struct rule_query q = request_query(rq);
 
 	for (unsigned i = 0; i < found->count; i++) {
 		q.target = found->addr[i];
@@ -116,7 +124,7 @@ static void add_family(struct request *rq, struct candidates *c,
 static enum outcome choose(struct request *rq, struct candidates *c,
 			   const struct resolve_answer *found)
 {
-	sa_family_t first = rq->here->proxy->options.prefer;
+	sa_family_t first = rq->here->proxy->options.outbound.prefer;
 	enum outcome why = OUTCOME_DENIED;
 
 	c->count = 0;
@@ -129,7 +137,7 @@ static enum outcome choose(struct request *rq, struct candidates *c,
 
 /* --- Names -------------------------------------------------------------- */
 
-static enum outcome name_failure(int r)
+enum outcome outcome_of_name(int r)
 {
 	switch (r) {
 	case -ENOENT:
@@ -160,10 +168,10 @@ static enum outcome resolve(struct request *rq, struct resolve_answer *found)
 		rq->here->proxy->options.timeouts.name_ms);
 	int r;
 
-	set_state(rq, SESSION_NAME);
+	request_set_state(rq, SESSION_NAME);
 	r = resolver_lookup(resolver, rq->host, found, deadline);
 	if (r < 0)
-		return name_failure(r);
+		return outcome_of_name(r);
 	if (found->partial) {
 		deadline = min_i64(deadline, tcp_deadline(FAMILY_WAIT_MS));
 		/* Fails: we go on with what we have. */
@@ -175,7 +183,7 @@ static enum outcome resolve(struct request *rq, struct resolve_answer *found)
 static enum outcome find_addresses(struct request *rq,
 				   struct resolve_answer *found)
 {
-	struct rule_query q = query_of(rq);
+	struct rule_query q = request_query(rq);
 	struct verdict v;
 
 	if (rq->target.family != AF_UNSPEC) {
@@ -291,7 +299,7 @@ static enum outcome dial(struct request *rq, struct candidates *c, bool partial)
 	s->state = SESSION_CONNECT;
 	s->target = c->addr[0];
 	session_end(s);
-	r = tcp_dial(&rq->server, c->addr, c->count, &rq->here->dial,
+	r = tcp_dial(&rq->server, c->addr, c->count, &rq->out.dial,
 		     partial ? &more : NULL, tcp_deadline(wait));
 	if (r == 0) {
 		r = connected(rq, c);
@@ -308,8 +316,10 @@ enum outcome request_connect(struct request *rq)
 {
 	struct resolve_answer found;
 	struct candidates c;
-	enum outcome o = find_addresses(rq, &found);
+	enum outcome o;
 
+	request_choose_out(rq);
+	o = find_addresses(rq, &found);
 	if (o == OUTCOME_NONE)
 		o = choose(rq, &c, &found);
 	return o == OUTCOME_NONE ? dial(rq, &c, found.partial) : o;

@@ -50,6 +50,9 @@
 	ROW(NO_SOURCE, GENERAL, 502, "no-source")                              \
 	ROW(LIMIT, GENERAL, 503, "limit")                                      \
 	ROW(NO_RESOURCES, GENERAL, 503, "no-resources")                        \
+	ROW(AUTH_REQUIRED, NOT_ALLOWED, 403, "auth-required")                  \
+	ROW(AUTH_FAILED, NOT_ALLOWED, 403, "auth-failed")                      \
+	ROW(ACCEPT_TIMEOUT, EXPIRED, 504, "accept-timeout")                    \
 	ROW(FAILED, GENERAL, 502, "failed")
 
 #define ROW_BIT(name, socks5, http, word) | UINT64_C(1) << OUTCOME_##name
@@ -116,6 +119,20 @@ static const struct row *row_of(enum outcome o)
 uint8_t outcome_socks5(enum outcome o)
 {
 	return row_of(o)->socks5;
+}
+
+/* A code for each failure there is not: what is no matter of users failed. */
+uint8_t outcome_socks4(enum outcome o)
+{
+	switch (o) {
+	case OUTCOME_NONE:
+		return SOCKS4_REP_GRANTED;
+	case OUTCOME_AUTH_REQUIRED:
+	case OUTCOME_AUTH_FAILED:
+		return SOCKS4_REP_USER;
+	default:
+		return SOCKS4_REP_FAILED;
+	}
 }
 
 int outcome_http(enum outcome o)

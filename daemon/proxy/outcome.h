@@ -38,6 +38,9 @@ enum outcome {
 	OUTCOME_NO_SOURCE,        /* no source address of that family */
 	OUTCOME_LIMIT,            /* a limit of the configuration */
 	OUTCOME_NO_RESOURCES,     /* descriptors, memory, ports */
+	OUTCOME_AUTH_REQUIRED,    /* a login is demanded, and none came */
+	OUTCOME_AUTH_FAILED,      /* a wrong one, or a wrong SOCKS4 user id */
+	OUTCOME_ACCEPT_TIMEOUT,   /* nobody came to a BIND in time */
 	OUTCOME_FAILED,           /* everything else */
 };
 
@@ -56,9 +59,17 @@ enum {
 	SOCKS5_REP_ADDRESS_TYPE = 0x08,
 };
 
+/* SOCKS4 reply codes. */
+enum {
+	SOCKS4_REP_GRANTED = 0x5a,
+	SOCKS4_REP_FAILED = 0x5b,
+	SOCKS4_REP_USER = 0x5d, /* not the user that it says */
+};
+
 /* What a failed connect, name or read (-errno) means; FAILED if unknown. */
 enum outcome outcome_from_errno(int r);
 
 uint8_t outcome_socks5(enum outcome o);   /* RFC 1928 §6 */
+uint8_t outcome_socks4(enum outcome o);   /* its CD: 90..93 */
 int outcome_http(enum outcome o);         /* status; 0: close without reply */
 const char *outcome_word(enum outcome o); /* for the log; never NULL */

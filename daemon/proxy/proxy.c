@@ -2,6 +2,7 @@
  * The proxy's parts that live as long as it does: its options, the session
  * records, and what each worker makes for itself.
  */
+#include "daemon/proxy/associate.h"
 #include "daemon/proxy/proxy_internal.h"
 
 #include <stdlib.h>
@@ -71,21 +72,9 @@ struct proxy_worker *proxy_here(void)
 	return here;
 }
 
-/* Looks up the addresses that the source interface has now. */
-static void choose_sources(void *ctx)
+static void sources_changed(void *ctx)
 {
-	struct proxy_worker *w = ctx;
-	const struct proxy_options *o = &w->proxy->options;
-	const char *name = o->source_interface;
-
-	w->dial.source4 = o->source4;
-	w->dial.source6 = o->source6;
-	if (!name)
-		return;
-	if (local_addrs_of(w->local, name, AF_INET, &w->dial.source4) < 0)
-		w->dial.source4.family = AF_UNSPEC;
-	if (local_addrs_of(w->local, name, AF_INET6, &w->dial.source6) < 0)
-		w->dial.source6.family = AF_UNSPEC;
+	outbound_refresh(ctx);
 }
 
 int proxy_worker_start(void *ctx, unsigned worker)
@@ -95,16 +84,18 @@ int proxy_worker_start(void *ctx, unsigned worker)
 	int r;
 
 	w->proxy = p;
-	w->dial = p->options.dial;
 	r = resolver_new(&w->resolver, loop_self(), &p->options.names);
 	if (r == 0)
 		r = local_addrs_new(&w->local, loop_self());
+	if (r == 0)
+		r = outbound_new(&w->outbound, &p->options.outbound, w->local);
+	if (r == 0)
+		r = associations_new(&w->associations, &p->options.udp);
 	if (r < 0) {
 		proxy_worker_stop(p, worker);
 		return r;
 	}
-	choose_sources(w);
-	local_addrs_on_change(w->local, choose_sources, w);
+	local_addrs_on_change(w->local, sources_changed, w->outbound);
 	here = w;
 	return 0;
 }
@@ -114,7 +105,9 @@ void proxy_worker_stop(void *ctx, unsigned worker)
 	struct proxy_worker *w = &((struct proxy *)ctx)->worker[worker];
 
 	ASSERT(sessions_count(w->proxy->sessions, worker) == 0);
+	associations_free(TAKE_PTR(w->associations));
 	resolver_free(TAKE_PTR(w->resolver));
 	local_addrs_free(TAKE_PTR(w->local));
+	outbound_free(TAKE_PTR(w->outbound));
 	here = NULL;
 }

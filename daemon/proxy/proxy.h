@@ -7,6 +7,8 @@
 
 #include "core/resolver.h"
 #include "core/tcpserver.h"
+#include "daemon/proxy/auth.h"
+#include "daemon/proxy/outbound.h"
 #include "daemon/proxy/rules.h"
 #include "daemon/proxy/session.h"
 
@@ -16,6 +18,25 @@ struct proxy_timeouts {
 	int64_t handshake_ms; /* from accept to the request */
 	int64_t name_ms, connect_ms;
 	int64_t idle_ms, half_closed_ms, session_ms; /* 0: no bound */
+	int64_t bind_ms;                             /* for a BIND's client */
+	int64_t udp_idle_ms; /* of an association; 0: no bound */
+};
+
+/* Whose datagrams an association takes, RFC 1928 §7. */
+enum associate_source {
+	ASSOCIATE_STRICT,  /* the client's, from the first port that it used */
+	ASSOCIATE_ADDRESS, /* the client's, from whichever port it used last */
+	ASSOCIATE_ANY,     /* of whoever is admitted and came last */
+};
+
+/* UDP ASSOCIATE; bounds are those of one worker. */
+struct associate_options {
+	enum associate_source source;
+	bool any_reply;   /* also from whom nothing was sent to, if allowed */
+	size_t max;       /* associations; 0: UDP is not served */
+	size_t per_client; /* of one client: its /32 or /64; 0: no bound */
+	size_t bytes;     /* all memory that they hold, socket buffers too */
+	size_t buffer;    /* SO_RCVBUF, SO_SNDBUF of each socket; 0: default */
 };
 
 struct proxy_options {
@@ -26,11 +47,9 @@ struct proxy_options {
 	uint32_t generation; /* that these numbers of rules, ... belong to */
 	const struct rules *rules;
 	struct resolver_options names;
-	struct tcp_dial_options dial;     /* sources: see the next three */
-	struct tcp_addr source4, source6; /* AF_UNSPEC: the kernel's choice */
-	const char *source_interface;     /* its addresses are the sources */
-	bool source_only;   /* a family without a source is not connected to */
-	sa_family_t prefer; /* tried first; AF_UNSPEC: as the names say */
+	struct outbound_options outbound;
+	struct associate_options udp;
+	struct auth *auth; /* NULL: nobody can log in */
 	struct proxy_timeouts timeouts;
 	enum tcp_relay_mode relay;
 	/* Told of each session that ended, on its worker's thread. */
@@ -59,6 +78,10 @@ struct proxy_listener {
 	struct proxy *proxy;
 	uint16_t number;    /* in the configuration, from 1 */
 	uint32_t protocols; /* PROTOCOL_BIT()s */
+	/* Told to clients of UDP ASSOCIATE, for what stands behind NAT;
+	 * AF_UNSPEC: the address that they are connected to. */
+	struct tcp_addr udp_address4, udp_address6;
+	struct port_range udp_ports; /* on our side of clients; 0-0: any */
 };
 
 /* The tcp_handler: from first byte to relay. */

@@ -4,18 +4,22 @@
 #pragma once
 
 #include "core/local_addrs.h"
+#include "daemon/proxy/outbound.h"
 #include "daemon/proxy/proxy.h"
 #include "daemon/proxy/sessions.h"
 #include "daemon/proxy/target.h"
 
 #include <stdatomic.h>
 
+struct associations;
+
 /* What each worker has for itself. */
 struct proxy_worker {
 	struct proxy *proxy;
 	struct resolver *resolver;
 	struct local_addrs *local;
-	struct tcp_dial_options dial; /* with today's sources */
+	struct outbound *outbound;
+	struct associations *associations; /* UDP */
 };
 
 struct proxy {
@@ -32,7 +36,7 @@ struct proxy {
 struct proxy_worker *proxy_here(void);
 
 /* Bytes of a client that nobody has used yet. */
-#define INPUT_FIRST_BYTES 512
+#define INPUT_FIRST_BYTES 520 /* the longest SOCKS message: 518 bytes */
 
 struct input {
 	uint8_t *at; /* `first`, or a larger allocation */
@@ -49,10 +53,12 @@ struct request {
 	struct session *session;
 	int64_t deadline;       /* of the handshake */
 	struct tcp_addr target; /* AF_UNSPEC: `host` is to be resolved */
-	struct tcp_addr bound;  /* our end towards it */
+	struct outbound_choice out; /* how to get there; request_choose_out() */
+	struct tcp_addr bound;  /* our end towards it, what grant() tells */
 	uint16_t port;
 	uint16_t rule; /* that decided, or SESSION_NONE */
 	enum session_command command;
+	bool granted;                   /* a reply said so */
 	int error;                      /* -errno behind the outcome, or 0 */
 	char host[HOST_NAME_BYTES + 1]; /* lower case; "" for an address */
 	struct input input;
@@ -70,6 +76,7 @@ struct proxy_protocol {
 };
 
 extern const struct proxy_protocol socks5_protocol;
+extern const struct proxy_protocol socks4_protocol;
 extern const struct proxy_protocol http_protocol;
 
 /* Reads more input.  OUTCOME_NONE, or how the client failed. */
@@ -89,3 +96,32 @@ void request_last_words(struct request *rq, const void *reply, size_t len);
 
 /* Rules, names and connecting: rq->server, or why not. */
 enum outcome request_connect(struct request *rq);
+
+/*
+ * BIND: rules, our listening address told by a first grant(), then one client
+ * of those allowed in: rq->server, and its address in rq->bound for a second
+ * grant().  The outcome of that; rq->granted tells which reply failed.
+ */
+enum outcome request_bind(struct request *rq);
+
+/*
+ * UDP ASSOCIATE, from the rules to its end, grant() included.  Never
+ * OUTCOME_NONE: how it ended, or, while rq->granted is false, why it is
+ * refused.
+ */
+enum outcome request_associate(struct request *rq);
+
+/* How this request gets out: rq->out. */
+void request_choose_out(struct request *rq);
+
+/* Notes the state of the session in its record. */
+void request_set_state(struct request *rq, enum session_state state);
+
+/* What is asked of the rules, but for the address. */
+struct rule_query request_query(const struct request *rq);
+
+/* Tells whether this is an address that we listen on. */
+bool proxy_is_own(const struct proxy_worker *w, const struct tcp_addr *a);
+
+/* The outcome of a name that could not be resolved: resolver_lookup()'s r. */
+enum outcome outcome_of_name(int r);

@@ -40,8 +40,17 @@ struct rule_spec {
 	const struct rule_match *to;    /* not for a client rule */
 	const struct port_range *ports; /* of the target, likewise */
 	const uint16_t *listeners;      /* numbers from 1 */
-	size_t from_count, to_count, port_count, listener_count;
+	const char *const *userids; /* of SOCKS4; a client rule's */
+	size_t from_count, to_count, port_count, listener_count, userid_count;
+	uint32_t auth; /* AUTH_BIT()s, 0: AUTH_NONE; a client rule's */
 };
+
+/* How a client says who it is. */
+enum auth_method {
+	AUTH_NONE,
+	AUTH_PASSWORD, /* RFC 1929 */
+};
+#define AUTH_BIT(m) (1u << (m))
 
 struct rules;
 
@@ -63,6 +72,14 @@ struct verdict {
 /* May this address talk to this listener at all? */
 struct verdict rules_client(const struct rules *rules,
 			    const struct tcp_addr *client, uint16_t listener);
+
+/* AUTH_BIT()s that the client rule of a verdict takes; never 0. */
+uint32_t rules_client_auth(const struct rules *rules, uint16_t rule);
+
+/* Tells whether a client of that rule may use SOCKS4 with this user id: any,
+ * unless the rule names some. */
+bool rules_client_userid(const struct rules *rules, uint16_t rule,
+			 struct span userid);
 
 struct rule_query {
 	struct tcp_addr client;

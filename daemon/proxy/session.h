@@ -24,11 +24,14 @@ enum session_protocol {
 	PROTOCOL_NONE,
 	PROTOCOL_SOCKS5,
 	PROTOCOL_HTTP,
+	PROTOCOL_SOCKS4, /* and 4a */
 };
 
 enum session_command {
 	COMMAND_NONE,
 	COMMAND_CONNECT,
+	COMMAND_BIND,
+	COMMAND_UDP,
 };
 
 #define SESSION_NONE 0 /* no rule, upstream or further slot: count from 1 */
@@ -71,7 +74,8 @@ _Static_assert(sizeof(struct session) == 256, "a slot holds 256 bytes");
 struct proxy_counts {
 	uint64_t sessions;             /* that ended */
 	uint64_t bytes_up, bytes_down; /* of these */
-	uint64_t reserved[5];
+	uint64_t datagrams_up, datagrams_down, datagrams_dropped;
+	uint64_t reserved[2];
 	uint64_t protocols[8]; /* of these, by enum session_protocol */
 	uint64_t outcomes[40]; /* of these, by enum outcome */
 } __attribute__((aligned(64)));

@@ -1,0 +1,57 @@
+/*
+ * Where connections and datagrams to targets come from: source addresses, one
+ * or a list that rotates, an interface's, or those of an IPv6 prefix.  One
+ * worker's; follows the interfaces.
+ */
+#pragma once
+
+#include "core/local_addrs.h"
+#include "daemon/proxy/rules.h"
+
+struct outbound;
+
+enum outbound_rotate {
+	OUTBOUND_FIRST, /* of each family */
+	OUTBOUND_PER_CONNECTION,
+	OUTBOUND_PER_CLIENT,      /* the same for the same client address */
+	OUTBOUND_SAME_AS_INBOUND, /* the address that the client came to */
+};
+
+/* An address, a prefix of IPv6 addresses, or an interface's addresses. */
+struct outbound_source {
+	struct tcp_addr addr;  /* of a prefix, its first; port 0 */
+	uint8_t prefix_bits;   /* 0: the very address */
+	const char *interface; /* NULL: `addr` says it */
+};
+
+/* Borrowed for the outbound's life. */
+struct outbound_options {
+	const struct outbound_source *sources;
+	size_t source_count; /* 0: the kernel chooses */
+	enum outbound_rotate rotate;
+	struct tcp_dial_options dial; /* all but its sources and freebind */
+	sa_family_t prefer; /* tried first; AF_UNSPEC: as the names say */
+	/* Of a BIND: what its first reply tells, for what stands behind NAT
+	 * (AF_UNSPEC: our own), and where it listens (0-0: any port). */
+	struct tcp_addr bind_address4, bind_address6;
+	struct port_range bind_ports;
+};
+
+/* How one request gets out. */
+struct outbound_choice {
+	struct tcp_dial_options dial; /* with sources, AF_UNSPEC: routed */
+	bool ipv4, ipv6;              /* there is a way for the family */
+};
+
+/* -ENOMEM. */
+int outbound_new(struct outbound **ret, const struct outbound_options *o,
+		 struct local_addrs *local) MUST_CHECK;
+void outbound_free(struct outbound *o);
+
+/* Chooses for a client that came to our address `inbound`. */
+void outbound_choose(struct outbound *o, const struct tcp_addr *client,
+		     const struct tcp_addr *inbound,
+		     struct outbound_choice *ret);
+
+/* The interfaces' addresses have changed. */
+void outbound_refresh(struct outbound *o);

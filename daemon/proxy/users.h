@@ -1,0 +1,32 @@
+/*
+ * A file of users, a line each: "name:hash", the hash as crypt(5) has it and
+ * `mkpasswd` or `htpasswd -B` write it.  Empty lines and those that begin with
+ * '#' are passed over.
+ */
+#pragma once
+
+#include "core/base.h"
+
+struct users;
+
+/* Where a file is wrong. */
+struct users_fault {
+	unsigned line;    /* 0: the file as a whole */
+	const char *why; /* a sentence */
+};
+
+/*
+ * Reads a file.  -errno of open(2) or read(2); -EBADMSG, -EFBIG with *fault;
+ * -ENOMEM.
+ */
+int users_load(struct users **ret, const char *path,
+	       struct users_fault *fault) MUST_CHECK;
+void users_free(struct users *u);
+
+/* The hash of a user, or NULL. */
+const char *users_hash(const struct users *u, struct span name);
+
+/* A hash of the same cost for a user that does not exist; never NULL. */
+const char *users_decoy(const struct users *u);
+
+size_t users_count(const struct users *u);
