@@ -245,6 +245,23 @@ static int set_servers(struct dns_channel *c, const struct dns_options *o)
 	return status;
 }
 
+/* What takes the place of what the file says of incomplete names. */
+static int set_search(struct ares_options *a, const struct dns_options *o)
+{
+	int mask = 0;
+
+	if (o->search_count > 0 || o->no_search) {
+		a->domains = (char **)o->search;
+		a->ndomains = o->no_search ? 0 : (int)o->search_count;
+		mask |= ARES_OPT_DOMAINS;
+	}
+	if (o->ndots >= 0) {
+		a->ndots = o->ndots;
+		mask |= ARES_OPT_NDOTS;
+	}
+	return mask;
+}
+
 static int set_up(struct dns_channel *c, const struct dns_options *o)
 {
 	struct ares_options a = {
@@ -255,7 +272,8 @@ static int set_up(struct dns_channel *c, const struct dns_options *o)
 		.tries = o->tries,
 		.resolvconf_path = (char *)o->resolv_conf,
 	};
-	int mask = ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
+	int mask = ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB |
+		   set_search(&a, o);
 	int status;
 
 	if (o->timeout_ms > 0)
@@ -378,6 +396,7 @@ int dns_search_name(const struct dns_channel *c, const char *name, size_t len,
 {
 	const struct ares_options *o = &c->settings;
 	unsigned domains = name[len] == '.' ? 0 : (unsigned)o->ndomains;
+	char full[2 * HOST_NAME_SIZE];
 	const char *domain;
 	int dots = 0, tail, n;
 
@@ -393,7 +412,8 @@ int dns_search_name(const struct dns_channel *c, const char *name, size_t len,
 		tail--;
 	if (i < domains && tail == 0)
 		return 0; /* "search .": the name itself, which comes anyway */
-	n = snprintf(ret, HOST_NAME_SIZE, "%.*s%s%.*s", (int)len, name,
+	n = snprintf(full, sizeof(full), "%.*s%s%.*s", (int)len, name,
 		     tail ? "." : "", tail, domain);
-	return n < HOST_NAME_SIZE - 1 ? n : 0;
+	n = host_name_fold(ret, full, (size_t)n);
+	return n > 0 ? n : 0;
 }

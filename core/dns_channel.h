@@ -23,6 +23,10 @@ struct dns_options {
 					/* servers given, no file at all */
 	int64_t timeout_ms;             /* of the first try; 0: resolv_conf's */
 	int tries;                      /* for each server; 0: resolv_conf's */
+	const char *const *search;      /* domains in place of the file's */
+	size_t search_count;            /* 0: those of the file, */
+	bool no_search;                 /* or none at all */
+	int ndots;                      /* resolv.conf(5); < 0: the file's */
 };
 
 /* Embedded in whoever asks. */
@@ -64,7 +68,7 @@ void dns_forget(struct dns_question *q);
  * Writes the i-th full name to ask for where a folded name of `len` characters
  * is wanted, following the search list and ndots (resolv.conf(5)), to
  * ret[HOST_NAME_SIZE].  Returns its length, 0 for one to pass over (it would be
- * too long), or -ENOENT past the last.
+ * too long, or the domain is none), or -ENOENT past the last.
  */
 int dns_search_name(const struct dns_channel *c, const char *name, size_t len,
 		    unsigned i, char *ret) MUST_CHECK;

@@ -11,11 +11,12 @@
 #include "core/name_query.h"
 
 #include "core/host_name.h"
+#include "core/name_order.h"
 #include "core/task.h"
 
 #include <stdlib.h>
 
-/* How long IPv4 waits for IPv6 (RFC 8305 §3, "Resolution Delay"). */
+/* How long one family waits for the first (RFC 8305 §3, "Resolution Delay"). */
 #define RESOLUTION_DELAY_MS 50
 
 /* A failure is remembered just long enough to stop a stampede. */
@@ -40,23 +41,12 @@ struct name_query {
 	bool asking; /* answers are noted, and looked at when all is asked */
 };
 
-static const sa_family_t socket_families[NAME_FAMILIES] = { AF_INET6, AF_INET };
-
 /* --- Answers ------------------------------------------------------------ */
 
 bool name_entry_fresh(const struct name_entry *e, int64_t now)
 {
 	return e->record[NAME_V6].expires > now &&
 	       e->record[NAME_V4].expires > now;
-}
-
-void answer_place(struct resolve_answer *ret, const struct tcp_addr *a,
-		  unsigned i, unsigned others, bool first_family)
-{
-	unsigned at = i < others ? 2 * i + !first_family : others + i;
-
-	if (at < RESOLVE_MAX)
-		ret->addr[at] = *a;
 }
 
 static int entry_error(const struct name_entry *e)
@@ -66,24 +56,25 @@ static int entry_error(const struct name_entry *e)
 	return r == -ENOENT ? e->record[NAME_V6].error : r;
 }
 
-int name_entry_answer(const struct name_entry *e, struct resolve_answer *ret)
+int name_entry_answer(const struct name_entry *e, enum resolver_order order,
+		      struct resolve_answer *ret)
 {
-	unsigned v6 = e->record[NAME_V6].count, v4 = e->record[NAME_V4].count;
+	const unsigned count[NAME_FAMILIES] = {
+		[NAME_V6] = e->record[NAME_V6].count,
+		[NAME_V4] = e->record[NAME_V4].count,
+	};
 	struct tcp_addr a;
 
-	if (v6 + v4 == 0)
+	if (!answer_begin(ret, count))
 		return entry_error(e);
-	for (unsigned i = 0; i < v6; i++) {
-		addr_set(&a, AF_INET6, name_entry_ip(e, NAME_V6, i), 0);
-		addr_unmap(&a);
-		answer_place(ret, &a, i, v4, true);
+	for (enum name_family f = 0; f < NAME_FAMILIES; f++) {
+		for (unsigned i = 0; i < count[f]; i++) {
+			addr_set(&a, name_socket_family(f),
+				 name_entry_ip(e, f, i), 0);
+			addr_unmap(&a);
+			answer_place(ret, order, count, f, i, &a);
+		}
 	}
-	for (unsigned i = 0; i < v4; i++) {
-		addr_set(&a, AF_INET, name_entry_ip(e, NAME_V4, i), 0);
-		answer_place(ret, &a, i, v6, false);
-	}
-	ret->count = (unsigned)min_size(v6 + v4, RESOLVE_MAX);
-	ret->partial = false;
 	return 0;
 }
 
@@ -112,7 +103,7 @@ static void deliver(struct name_query *q, bool partial)
 
 		if (partial && w->whole)
 			continue;
-		r = name_entry_answer(q->name, w->answer);
+		r = name_entry_answer(q->name, q->asker->order, w->answer);
 		if (r == 0)
 			w->answer->partial = partial;
 		waiter_done(w, r);
@@ -167,13 +158,20 @@ static void ask_family(struct name_query *q, enum name_family f,
 		       const char *name)
 {
 	static const struct name_record unknown = { .error = -EAGAIN };
+	static const struct name_record unwanted = { .error = -ENOENT,
+						     .expires = INT64_MAX };
 	struct family *a = &q->family[f];
 	int r = -ENOENT; /* a name too long for DNS */
 
+	if (!order_wants(q->asker->order, f)) {
+		(void)name_entry_set(q->name, f, &unwanted, NULL);
+		a->settled = true;
+		return;
+	}
 	(void)name_entry_set(q->name, f, &unknown, NULL);
 	if (*name)
 		r = dns_ask(q->asker->channel, &a->question, name,
-			    socket_families[f]);
+			    name_socket_family(f));
 	if (r < 0)
 		note(q, f, &(struct dns_reply){ .error = r, .ttl_s = -1 });
 }
@@ -246,14 +244,28 @@ static bool next_place(struct name_query *q)
 	return ask(q);
 }
 
+/*
+ * Tells whether there is an answer before both families have spoken: of the
+ * first one, or of the other once the first has had its time.
+ */
+static bool is_early(const struct name_query *q)
+{
+	enum name_family first = order_first(q->asker->order);
+
+	return has_address(q, first) ||
+	       (q->delay_over && has_address(q, order_other(first)));
+}
+
 /* Answers before both families have spoken, if it is time to. */
 static void deliver_early(struct name_query *q)
 {
-	if (has_address(q, NAME_V6)) {
+	enum name_family first = order_first(q->asker->order);
+
+	if (is_early(q)) {
 		deliver(q, true);
 		return;
 	}
-	if (!has_address(q, NAME_V4))
+	if (!has_address(q, order_other(first)))
 		return;
 	if (!q->delay_over && !timer_armed(&q->delay) &&
 	    timer_set(q->asker->loop, &q->delay,
@@ -349,6 +361,19 @@ void name_query_join(struct name_entry *e, struct name_waiter *w)
 
 	list_append(&q->waiters, &w->entry);
 	deliver_early(q);
+}
+
+int name_query_peek(const struct name_entry *e, struct resolve_answer *ret)
+{
+	const struct name_query *q = e->holder;
+	int r;
+
+	if (!is_early(q))
+		return -EAGAIN;
+	r = name_entry_answer(e, q->asker->order, ret);
+	if (r == 0)
+		ret->partial = true;
+	return r;
 }
 
 void name_queries_restart(struct name_asker *a)

@@ -16,6 +16,7 @@ struct name_asker {
 	struct loop *loop;
 	struct dns_channel *channel;
 	struct name_cache *cache;
+	enum resolver_order order;
 	int64_t ttl_min_ms, ttl_max_ms, negative_ttl_ms;
 	struct list queries;
 	size_t query_count;
@@ -54,11 +55,11 @@ void name_queries_cancel(struct name_asker *a);
 bool name_entry_fresh(const struct name_entry *e, int64_t now);
 
 /* Makes the answer of what an entry knows: 0 with addresses, or its error. */
-int name_entry_answer(const struct name_entry *e, struct resolve_answer *ret);
+int name_entry_answer(const struct name_entry *e, enum resolver_order order,
+		      struct resolve_answer *ret);
 
 /*
- * Puts the i-th of one family where it belongs in an answer that also gets
- * `others` addresses of the other family.
+ * The same for what the query that holds an entry would tell a waiter at once;
+ * -EAGAIN: he would have to wait.
  */
-void answer_place(struct resolve_answer *ret, const struct tcp_addr *a,
-		  unsigned i, unsigned others, bool first_family);
+int name_query_peek(const struct name_entry *e, struct resolve_answer *ret);

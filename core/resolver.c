@@ -11,6 +11,7 @@
 #include "core/file_stamp.h"
 #include "core/host_name.h"
 #include "core/hosts_file.h"
+#include "core/name_order.h"
 #include "core/name_query.h"
 #include "core/task.h"
 
@@ -44,6 +45,27 @@ struct resolver {
 
 /* --- Life --------------------------------------------------------------- */
 
+static int copy_search(struct resolver *r, const struct resolver_options *o)
+{
+	char **search;
+
+	r->dns.no_search = o->no_search;
+	r->dns.ndots = o->ndots;
+	if (o->search_count == 0)
+		return 0;
+	search = calloc(o->search_count, sizeof(*search));
+	if (!search)
+		return -ENOMEM;
+	r->dns.search = (const char *const *)search;
+	for (size_t i = 0; i < o->search_count; i++) {
+		search[i] = strdup(o->search[i]);
+		if (!search[i])
+			return -ENOMEM;
+		r->dns.search_count++;
+	}
+	return 0;
+}
+
 static int copy_options(struct resolver *r, const struct resolver_options *o)
 {
 	struct tcp_addr *servers = NULL;
@@ -60,6 +82,7 @@ static int copy_options(struct resolver *r, const struct resolver_options *o)
 		.timeout_ms = o->timeout_ms,
 		.tries = o->tries,
 	};
+	r->asker.order = o->order;
 	r->asker.ttl_min_ms = o->ttl_min_ms;
 	r->asker.ttl_max_ms = o->ttl_max_ms;
 	r->asker.negative_ttl_ms = o->negative_ttl_ms;
@@ -72,6 +95,8 @@ static int copy_options(struct resolver *r, const struct resolver_options *o)
 	if (o->resolv_conf || o->server_count == 0)
 		r->conf = r->dns.resolv_conf ? r->dns.resolv_conf
 					     : CONF_DEFAULT;
+	if (copy_search(r, o) < 0)
+		return -ENOMEM;
 	return o->hosts ? hosts_file_init(&r->hosts, o->hosts) : 0;
 }
 
@@ -120,6 +145,9 @@ void resolver_free(struct resolver *r)
 		dns_channel_free(r->retiring[i]);
 	name_cache_free(r->asker.cache);
 	hosts_file_done(&r->hosts);
+	for (size_t i = 0; i < r->dns.search_count; i++)
+		free((void *)r->dns.search[i]);
+	free((void *)r->dns.search);
 	free((void *)r->dns.servers);
 	free((void *)r->dns.resolv_conf);
 	free(r);
@@ -145,46 +173,92 @@ static bool from_literal(const char *name, struct resolve_answer *ret)
 	return true;
 }
 
-/* Returns how many addresses the hosts file has, or -ENOMEM. */
+/*
+ * 0, -EAGAIN where the file does not know the name, or -ENOMEM.  A name that
+ * it knows never goes to DNS: who blocks one with an address of IPv4 does not
+ * want to hear what the world says of IPv6.
+ */
 static int from_hosts(struct resolver *r, const char *name, size_t len,
 		      struct resolve_answer *ret)
 {
-	const struct tcp_addr *v6[RESOLVE_MAX], *v4[RESOLVE_MAX];
-	unsigned n6, n4;
+	const struct tcp_addr *found[NAME_FAMILIES][RESOLVE_MAX];
+	unsigned count[NAME_FAMILIES];
+	enum resolver_order order = r->asker.order;
 	int error;
 
 	if (!r->hosts.path)
-		return 0;
+		return -EAGAIN;
 	error = hosts_file_refresh(&r->hosts, loop_now(r->asker.loop));
 	/*
 	 * A file that cannot be read leaves what it said before.  Without
 	 * memory for a first look, DNS must not answer what it may overrule.
 	 */
 	if (!r->hosts.table)
-		return error == -ENOMEM ? error : 0;
-	n6 = hosts_find(r->hosts.table, name, len, AF_INET6, v6, RESOLVE_MAX);
-	n4 = hosts_find(r->hosts.table, name, len, AF_INET, v4, RESOLVE_MAX);
-	if (n6 + n4 == 0)
-		return 0; /* *ret is set on success only */
-	for (unsigned i = 0; i < n6; i++)
-		answer_place(ret, v6[i], i, n4, true);
-	for (unsigned i = 0; i < n4; i++)
-		answer_place(ret, v4[i], i, n6, false);
-	ret->count = (unsigned)min_size(n6 + n4, RESOLVE_MAX);
-	ret->partial = false;
-	return (int)ret->count;
+		return error == -ENOMEM ? error : -EAGAIN;
+	for (enum name_family f = 0; f < NAME_FAMILIES; f++)
+		count[f] = hosts_find(r->hosts.table, name, len,
+				      name_socket_family(f), found[f],
+				      RESOLVE_MAX);
+	if (count[NAME_V6] + count[NAME_V4] == 0)
+		return -EAGAIN;
+	for (enum name_family f = 0; f < NAME_FAMILIES; f++)
+		if (!order_wants(order, f))
+			count[f] = 0;
+	if (!answer_begin(ret, count))
+		return -ENOENT;
+	for (enum name_family f = 0; f < NAME_FAMILIES; f++)
+		for (unsigned i = 0; i < count[f]; i++)
+			answer_place(ret, order, count, f, i, found[f][i]);
+	return 0;
 }
 
 /* RFC 6761 §6.3: such names never go to DNS. */
-static void answer_loopback(struct resolve_answer *ret)
+static void answer_loopback(enum resolver_order order,
+			    struct resolve_answer *ret)
 {
-	static const uint8_t v6[16] = { [15] = 1 };
-	static const uint8_t v4[4] = { 127, 0, 0, 1 };
+	static const uint8_t ip[NAME_FAMILIES][16] = {
+		[NAME_V6] = { [15] = 1 },
+		[NAME_V4] = { 127, 0, 0, 1 },
+	};
+	const unsigned count[NAME_FAMILIES] = {
+		[NAME_V6] = order_wants(order, NAME_V6),
+		[NAME_V4] = order_wants(order, NAME_V4),
+	};
+	struct tcp_addr a;
 
-	addr_set(&ret->addr[0], AF_INET6, v6, 0);
-	addr_set(&ret->addr[1], AF_INET, v4, 0);
-	ret->count = 2;
-	ret->partial = false;
+	(void)answer_begin(ret, count);
+	for (enum name_family f = 0; f < NAME_FAMILIES; f++) {
+		if (count[f] == 0)
+			continue;
+		addr_set(&a, name_socket_family(f), ip[f], 0);
+		answer_place(ret, order, count, f, 0, &a);
+	}
+}
+
+/*
+ * Writes the name folded, and its length.  -EAGAIN: DNS is to be asked; 0 or
+ * any other error: this is the answer.
+ */
+static int without_dns(struct resolver *r, const char *name, char *folded,
+		       size_t *ret_len, struct resolve_answer *ret)
+{
+	int len, found;
+
+	if (from_literal(name, ret))
+		return 0;
+	len = host_name_fold(folded, name, strnlen(name, HOST_NAME_SIZE));
+	if (len < 0)
+		return len;
+	*ret_len = (size_t)len;
+	found = from_hosts(r, folded, *ret_len, ret);
+	if (found != -EAGAIN)
+		return found;
+	if (host_name_within(folded, *ret_len, "localhost")) {
+		answer_loopback(r->asker.order, ret);
+		return 0;
+	}
+	/* RFC 7686 §2: DNS must not hear of them. */
+	return host_name_within(folded, *ret_len, "onion") ? -ENOENT : -EAGAIN;
 }
 
 /* --- With DNS ----------------------------------------------------------- */
@@ -258,6 +332,16 @@ static int join_query(struct resolver *r, const char *name, size_t len,
 	return e ? name_query_start(a, e, w) : -ENOMEM;
 }
 
+/* -EAGAIN: the entry, which may be missing, does not hold, or not yet. */
+static int from_entry(struct resolver *r, struct name_entry *e,
+		      struct resolve_answer *ret)
+{
+	if (!e || e->holder || !name_entry_fresh(e, loop_now(r->asker.loop)))
+		return -EAGAIN;
+	name_cache_touch(r->asker.cache, e);
+	return name_entry_answer(e, r->asker.order, ret);
+}
+
 static int ask_dns(struct resolver *r, const char *name, size_t len,
 		   struct name_waiter *w, int64_t deadline)
 {
@@ -266,10 +350,9 @@ static int ask_dns(struct resolver *r, const char *name, size_t len,
 
 	follow_conf(r);
 	e = name_cache_find(r->asker.cache, name);
-	if (e && !e->holder && name_entry_fresh(e, loop_now(r->asker.loop))) {
-		name_cache_touch(r->asker.cache, e);
-		return name_entry_answer(e, w->answer);
-	}
+	error = from_entry(r, e, w->answer);
+	if (error != -EAGAIN)
+		return error;
 	error = join_query(r, name, len, e, w);
 	if (error < 0 || w->done)
 		return error < 0 ? error : w->result;
@@ -290,24 +373,12 @@ static int resolve(struct resolver *r, const char *name,
 		.whole = whole,
 	};
 	char folded[HOST_NAME_SIZE];
-	int len, found;
+	size_t len;
+	int error = without_dns(r, name, folded, &len, ret);
 
-	if (from_literal(name, ret))
-		return 0;
-	len = host_name_fold(folded, name, strnlen(name, HOST_NAME_SIZE));
-	if (len < 0)
-		return len;
-	found = from_hosts(r, folded, (size_t)len, ret);
-	if (found != 0)
-		return found < 0 ? found : 0;
-	if (host_name_within(folded, (size_t)len, "localhost")) {
-		answer_loopback(ret);
-		return 0;
-	}
-	/* RFC 7686 §2: DNS must not hear of them. */
-	if (host_name_within(folded, (size_t)len, "onion"))
-		return -ENOENT;
-	return ask_dns(r, folded, (size_t)len, &w, deadline);
+	if (error != -EAGAIN)
+		return error;
+	return ask_dns(r, folded, len, &w, deadline);
 }
 
 int resolver_lookup(struct resolver *r, const char *name,
@@ -325,8 +396,14 @@ int resolver_rest(struct resolver *r, const char *name,
 int resolver_peek(struct resolver *r, const char *name,
 		  struct resolve_answer *ret)
 {
-	(void)r;
-	(void)name;
-	(void)ret;
-	return -EAGAIN;
+	char folded[HOST_NAME_SIZE];
+	struct name_entry *e;
+	size_t len;
+	int error = without_dns(r, name, folded, &len, ret);
+
+	if (error != -EAGAIN)
+		return error;
+	follow_conf(r);
+	e = name_cache_find(r->asker.cache, folded);
+	return e && e->holder ? name_query_peek(e, ret) : from_entry(r, e, ret);
 }

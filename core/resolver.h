@@ -41,8 +41,8 @@ struct resolver_options {
 };
 
 struct resolve_answer {
-	struct tcp_addr addr[RESOLVE_MAX]; /* port 0; families in turn, IPv6 */
-					   /* first (RFC 8305 §4) */
+	struct tcp_addr addr[RESOLVE_MAX]; /* port 0; families in turn, the */
+					   /* one that is to come first first */
 	unsigned count;
 	bool partial; /* one family has not answered yet: resolver_rest() */
 };
@@ -58,9 +58,10 @@ int resolver_new(struct resolver **ret, struct loop *l,
 void resolver_free(struct resolver *r);
 
 /*
- * Suspends the task until the name's addresses are known.  IPv6 addresses are
- * answered as soon as they are there, IPv4 alone once IPv6 has had 50 ms more
- * (RFC 8305 §3).  *ret is set on success only; 0 comes with an address.
+ * Suspends the task until the name's addresses are known.  Those of the family
+ * that comes first are answered as soon as they are there, the others alone
+ * once that family has had 50 ms more (RFC 8305 §3).  *ret is set on success
+ * only; 0 comes with an address.
  *
  * -ENOENT     no such name, or it has no address
  * -EINVAL     not a host name
@@ -83,7 +84,8 @@ int resolver_rest(struct resolver *r, const char *name,
 
 /*
  * The same without waiting, and callable without a task: from a literal, the
- * hosts file or the cache.  -EAGAIN: resolver_lookup() would have to ask.
+ * hosts file or what DNS has said so far.  -EAGAIN: resolver_lookup() would
+ * have to wait.
  */
 int resolver_peek(struct resolver *r, const char *name,
 		  struct resolve_answer *ret) MUST_CHECK;

@@ -202,6 +202,132 @@ START_TEST(ndots_and_domains_that_fail)
 }
 END_TEST
 
+START_TEST(what_is_set_takes_the_place_of_the_file)
+{
+	static const char *const search[] = { "a..b", "two.test",
+					      "three.test" };
+
+	write_file(conf, "search one.test\noptions ndots:3\n");
+	options.resolv_conf = conf;
+	options.search = search;
+	options.search_count = ARRAY_SIZE(search);
+	make_resolver();
+	EXPECT("both.x", "2001:db8::1 10.0.0.1");
+	expect_asked("both.x.two.test", 1, 1); /* ndots are the file's */
+	expect_asked("both.x.one.test", 0, 0);
+	EXPECT_ERROR("nx", -ENOENT);
+	expect_asked("nx.two.test", 1, 1);
+	expect_asked("nx.three.test", 1, 1);
+	expect_asked("nx", 1, 1);
+	resolver_free(TAKE_PTR(resolver));
+	options.ndots = 0;
+	make_resolver();
+	EXPECT("v4", "10.0.0.1"); /* as it is, first */
+	expect_asked("v4", 1, 1);
+	expect_asked("v4.two.test", 0, 0);
+}
+END_TEST
+
+START_TEST(there_may_be_no_search_at_all)
+{
+	write_file(conf, "search one.test\n");
+	options.resolv_conf = conf;
+	options.no_search = true;
+	make_resolver();
+	EXPECT_ERROR("nx", -ENOENT);
+	expect_asked("nx", 1, 1);
+	expect_asked("nx.one.test", 0, 0);
+}
+END_TEST
+
+START_TEST(a_search_list_needs_no_file)
+{
+	static const char *const search[] = { "two.test" };
+
+	options.search = search;
+	options.search_count = 1;
+	make_resolver();
+	EXPECT("both", "2001:db8::1 10.0.0.1");
+	expect_asked("both.two.test", 1, 1);
+}
+END_TEST
+
+/* --- The order ----------------------------------------------------------- */
+
+START_TEST(ipv4_may_come_first)
+{
+	struct job jobs[] = {
+		{ .name = "slow6.test" },
+		{ .name = "slow4.test" },
+		{ .name = "slow4.test", .whole = true },
+	};
+	struct job many = { .name = "many.test", .whole = true };
+
+	options.order = RESOLVER_IPV4_FIRST;
+	make_resolver();
+	EXPECT("both.test", "10.0.0.1 2001:db8::1");
+	EXPECT("both.test", "10.0.0.1 2001:db8::1");
+	EXPECT("v6.test", "2001:db8::1");
+	run_jobs(jobs, 3);
+	ck_assert_str_eq(text_of(&jobs[0]), "10.0.0.1 ...");
+	ck_assert_int_lt(jobs[0].took_ms, 400);
+	ck_assert_str_eq(text_of(&jobs[1]), "2001:db8::1 ...");
+	ck_assert_int_ge(jobs[1].took_ms, 45);
+	ck_assert_int_lt(jobs[1].took_ms, 400);
+	ck_assert_str_eq(text_of(&jobs[2]), "10.0.0.1 2001:db8::1");
+	run_jobs(&many, 1);
+	ck_assert_uint_eq(many.answer.count, RESOLVE_MAX);
+	for (unsigned i = 0; i < RESOLVE_MAX; i++)
+		ck_assert_int_eq(many.answer.addr[i].family,
+				 i % 2 ? AF_INET6 : AF_INET);
+}
+END_TEST
+
+START_TEST(one_family_alone_is_asked_for)
+{
+	struct job j = { .name = "silent6.test" };
+
+	options.order = RESOLVER_IPV6_ONLY;
+	make_resolver();
+	for (int i = 0; i < 2; i++) {
+		EXPECT("both.test", "2001:db8::1");
+		EXPECT_ERROR("v4.test", -ENOENT);
+	}
+	expect_asked("both.test", 1, 0);
+	expect_asked("v4.test", 1, 0);
+	EXPECT_ERROR("fail.test", -EIO);
+	resolver_free(TAKE_PTR(resolver));
+	options.order = RESOLVER_IPV4_ONLY;
+	make_resolver();
+	EXPECT("both.test", "10.0.0.1");
+	EXPECT_ERROR("v6.test", -ENOENT);
+	EXPECT_ERROR("fail.test", -EIO);
+	run_jobs(&j, 1);
+	ck_assert_str_eq(text_of(&j), "10.0.0.1");
+	expect_asked("both.test", 1, 1);
+	expect_asked("v6.test", 0, 1);
+}
+END_TEST
+
+START_TEST(the_order_holds_for_what_dns_is_not_asked_for)
+{
+	write_file(hosts, "10.9.9.9 both.test four.test\n::9 both.test\n");
+	options.hosts = hosts;
+	options.order = RESOLVER_IPV4_FIRST;
+	make_resolver();
+	EXPECT("both.test", "10.9.9.9 ::9");
+	EXPECT("localhost", "127.0.0.1 ::1");
+	resolver_free(TAKE_PTR(resolver));
+	options.order = RESOLVER_IPV6_ONLY;
+	make_resolver();
+	EXPECT("both.test", "::9");
+	EXPECT("localhost", "::1");
+	/* What the file knows of another family does not go to DNS. */
+	EXPECT_ERROR("four.test", -ENOENT);
+	ck_assert_uint_eq(dns_server_total(), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("name_query");
@@ -221,6 +347,12 @@ int main(void)
 	tcase_add_test(t, a_family_that_stays_silent_is_left_out);
 	tcase_add_test(t, the_search_list_is_followed);
 	tcase_add_test(t, ndots_and_domains_that_fail);
+	tcase_add_test(t, what_is_set_takes_the_place_of_the_file);
+	tcase_add_test(t, there_may_be_no_search_at_all);
+	tcase_add_test(t, a_search_list_needs_no_file);
+	tcase_add_test(t, ipv4_may_come_first);
+	tcase_add_test(t, one_family_alone_is_asked_for);
+	tcase_add_test(t, the_order_holds_for_what_dns_is_not_asked_for);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }

@@ -179,6 +179,84 @@ START_TEST(without_a_cache_all_is_asked)
 }
 END_TEST
 
+/* --- Without waiting ----------------------------------------------------- */
+
+/* What is known of a name, as text_of() has it; "": *ret_error. */
+static const char *peek(const char *name, int *ret_error)
+{
+	static struct job j;
+
+	j = (struct job){ .name = name };
+	j.result = resolver_peek(resolver, name, &j.answer);
+	*ret_error = j.result;
+	return text_of(&j);
+}
+
+#define EXPECT_PEEK(name, text, error)                                         \
+	do {                                                                   \
+		int peeked;                                                    \
+                                                                               \
+		ck_assert_str_eq(peek(name, &peeked), text);                   \
+		ck_assert_int_eq(peeked, error);                               \
+	} while (0)
+
+START_TEST(a_peek_asks_nobody)
+{
+	write_file(hosts, "10.9.9.9 printer\n");
+	options.hosts = hosts;
+	make_resolver();
+	EXPECT_PEEK("::ffff:10.1.2.3", "10.1.2.3", 0);
+	EXPECT_PEEK("LOCALHOST", "::1 127.0.0.1", 0);
+	EXPECT_PEEK("Printer.", "10.9.9.9", 0);
+	EXPECT_PEEK("a..b", "", -EINVAL);
+	EXPECT_PEEK("secret.onion", "", -ENOENT);
+	EXPECT_PEEK("both.test", "", -EAGAIN);
+	ck_assert_uint_eq(dns_server_total(), 0);
+	EXPECT("both.test", "2001:db8::1 10.0.0.1");
+	EXPECT("short.test", "2001:db8::1 10.0.0.1");
+	EXPECT_ERROR("nx.test", -ENOENT);
+	EXPECT_ERROR("fail.test", -EIO);
+	EXPECT_PEEK("BOTH.test", "2001:db8::1 10.0.0.1", 0);
+	EXPECT_PEEK("nx.test", "", -ENOENT);
+	EXPECT_PEEK("fail.test", "", -EIO);
+	pass_time(1100);
+	EXPECT_PEEK("short.test", "", -EAGAIN);
+	EXPECT_PEEK("fail.test", "", -EAGAIN);
+	expect_asked("both.test", 1, 1);
+	expect_asked("short.test", 1, 1);
+}
+END_TEST
+
+START_TEST(a_peek_finds_what_has_come_so_far)
+{
+	struct job jobs[] = { { .name = "slow4.test" },
+			      { .name = "slow.test", .deadline_ms = 100 } };
+
+	make_resolver();
+	run_jobs(jobs, 2);
+	ck_assert_int_eq(jobs[0].result, 0);
+	ck_assert_int_eq(jobs[1].result, -ETIMEDOUT);
+	EXPECT_PEEK("slow4.test", "2001:db8::1 ...", 0);
+	EXPECT_PEEK("slow.test", "", -EAGAIN);
+	pass_time(600);
+	EXPECT_PEEK("slow4.test", "2001:db8::1 10.0.0.1", 0);
+	EXPECT_PEEK("slow.test", "2001:db8::1 10.0.0.1", 0);
+}
+END_TEST
+
+START_TEST(a_peek_keeps_a_name_in_the_cache)
+{
+	options.cache_entries = 2;
+	make_resolver();
+	EXPECT("v4.a.test", "10.0.0.1");
+	EXPECT("v4.b.test", "10.0.0.1");
+	EXPECT_PEEK("v4.a.test", "10.0.0.1", 0);
+	EXPECT("v4.c.test", "10.0.0.1");
+	EXPECT_PEEK("v4.a.test", "10.0.0.1", 0);
+	EXPECT_PEEK("v4.b.test", "", -EAGAIN);
+}
+END_TEST
+
 /* --- Who waits ----------------------------------------------------------- */
 
 START_TEST(questions_for_one_name_are_joined)
@@ -421,6 +499,9 @@ static SRunner *runner(void)
 	tcase_add_test(t, failures_are_soon_forgotten);
 	tcase_add_test(t, the_name_unused_for_longest_is_evicted);
 	tcase_add_test(t, without_a_cache_all_is_asked);
+	tcase_add_test(t, a_peek_asks_nobody);
+	tcase_add_test(t, a_peek_finds_what_has_come_so_far);
+	tcase_add_test(t, a_peek_keeps_a_name_in_the_cache);
 	tcase_add_test(t, questions_for_one_name_are_joined);
 	tcase_add_test(t, each_who_waits_has_a_deadline_of_its_own);
 	tcase_add_test(t, who_is_cancelled_leaves_the_others_alone);

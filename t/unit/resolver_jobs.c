@@ -61,6 +61,7 @@ void resolver_setup(void)
 		.ttl_max_ms = 3600000,
 		.negative_ttl_ms = 5000,
 		.max_pending = 50,
+		.ndots = -1,
 	};
 	make_temporary(hosts);
 	make_temporary(conf);
