@@ -1,16 +1,11 @@
 /*
  * Checks across options: names that must differ, addresses that collide,
- * rules that cannot match, and settings that leave a proxy open to the world.
+ * passwords that nobody could verify.
  */
 #include "conf/check.h"
 
-#include "conf/cover.h"
-
 #include <stdlib.h>
 #include <string.h>
-
-/* Comparing each rule with all before it; longer lists are generated. */
-#define COMPARED_RULES_MAX 2000
 
 struct check {
 	const struct conf *c;
@@ -25,11 +20,8 @@ struct check {
 		if ((k)->result == 0)                                          \
 			(k)->result = -EBADMSG;                                \
 	} while (0)
-#define WARN(k, where_, ...)                                                   \
-	conf_errors_add((k)->errors, CONF_WARNING, where_, 0, __VA_ARGS__)
 
-/* The line of an entry, without the file in front of it. */
-static const char *line_of(const char *where)
+const char *conf_line_of(const char *where)
 {
 	const char *colon = strrchr(where, ':');
 
@@ -91,7 +83,7 @@ static void check_endpoint(struct check *k, size_t l, size_t i)
 					 "listener '%s' collides on %s with "
 					 "'%s' of line %s",
 					 b->name, text, a->name,
-					 line_of(a->where));
+					 conf_line_of(a->where));
 			return;
 		}
 	}
@@ -129,7 +121,7 @@ static void check_names(struct check *k, const char *kind, struct named *list,
 		if (!strcmp(list[i].name, list[i - 1].name))
 			COMPLAIN(k, list[i].where,
 				 "the %s of line %s has the name '%s' already",
-				 kind, line_of(list[i - 1].where),
+				 kind, conf_line_of(list[i - 1].where),
 				 list[i].name);
 }
 
@@ -159,126 +151,20 @@ static void check_all_names(struct check *k)
 	free(list);
 }
 
-static void check_listener(struct check *k, const struct conf_listener *l)
+/* Whom nobody could verify would be locked out. */
+static void check_logins(struct check *k)
 {
-	if (!l->keepalive && (l->keepalive_idle_ms ||
-			      l->keepalive_interval_ms || l->keepalive_count))
-		WARN(k, l->where,
-		     "listener '%s' sets keepalive_idle, _interval or _count, "
-		     "but keepalive is false",
-		     l->name);
-}
-
-/* Tells whether others than this machine can reach an address. */
-static bool is_reachable(const struct conf_endpoint *e)
-{
-	return e->interface ? strcmp(e->interface, "lo") != 0
-			    : !addr_is_loopback(&e->addr);
-}
-
-static bool allows_anything(const struct conf *c)
-{
-	for (size_t i = 0; i < c->rule_count; i++)
-		if (c->rules[i].action == CONF_ALLOW)
-			return true;
-	return false;
-}
-
-/* Warns where the whole internet may use a listener, or nobody may. */
-static void check_clients_of(struct check *k, size_t listener)
-{
-	const struct conf_listener *l = &k->c->listeners[listener];
-	bool reachable = false, allowed = false;
-
-	for (size_t i = 0; i < l->address.count; i++)
-		reachable |= is_reachable(&l->address.at[i]);
+	if (*k->c->auth.users_file)
+		return;
 	for (size_t i = 0; i < k->c->client_count; i++) {
 		const struct conf_client *e = &k->c->clients[i];
 
-		if (!conf_listeners_hold(&e->listener, listener))
-			continue;
-		if (e->action == CONF_ALLOW)
-			allowed = true;
-		if (!conf_matches_everyone(&e->from))
-			continue;
-		if (e->action == CONF_ALLOW && reachable &&
-		    allows_anything(k->c))
-			WARN(k, e->where,
-			     "everyone who can reach listener '%s' may use it: "
-			     "an open proxy; name your networks in 'from'",
-			     l->name);
-		break;
+		if (e->action == CONF_ALLOW && e->auth & CONF_AUTH_PASSWORD)
+			COMPLAIN(k, e->where,
+				 "'%s' asks for a password, but there are no "
+				 "users: 'auth' has no 'users_file'",
+				 e->name);
 	}
-	if (!allowed)
-		WARN(k, l->where,
-		     "no entry of 'clients' allows anybody to use listener "
-		     "'%s'",
-		     l->name);
-}
-
-static bool client_covers(const struct conf_client *a,
-			  const struct conf_client *b)
-{
-	return conf_matches_cover(&a->from, &b->from, false) &&
-	       conf_listeners_cover(&a->listener, &b->listener);
-}
-
-static void check_client_order(struct check *k)
-{
-	const struct conf *c = k->c;
-
-	for (size_t i = 1; i < min_size(c->client_count, COMPARED_RULES_MAX);
-	     i++) {
-		size_t j = 0;
-
-		while (j < i && !client_covers(&c->clients[j], &c->clients[i]))
-			j++;
-		if (j < i)
-			WARN(k, c->clients[i].where,
-			     "'%s' never matches: '%s' of line %s takes all "
-			     "that it would",
-			     c->clients[i].name, c->clients[j].name,
-			     line_of(c->clients[j].where));
-	}
-}
-
-static bool rule_covers(const struct conf_rule *a, const struct conf_rule *b)
-{
-	return conf_matches_cover(&a->from, &b->from, false) &&
-	       conf_matches_cover(&a->to, &b->to, true) &&
-	       conf_ports_cover(&a->ports, &b->ports) &&
-	       conf_listeners_cover(&a->listener, &b->listener) &&
-	       (a->commands & b->commands) == b->commands;
-}
-
-static void check_rule_order(struct check *k)
-{
-	const struct conf *c = k->c;
-
-	for (size_t i = 1; i < min_size(c->rule_count, COMPARED_RULES_MAX);
-	     i++) {
-		size_t j = 0;
-
-		while (j < i && !rule_covers(&c->rules[j], &c->rules[i]))
-			j++;
-		if (j < i)
-			WARN(k, c->rules[i].where,
-			     "'%s' never matches: '%s' of line %s takes all "
-			     "that it would",
-			     c->rules[i].name, c->rules[j].name,
-			     line_of(c->rules[j].where));
-	}
-}
-
-static void check_outbound(struct check *k)
-{
-	const struct conf_endpoints *s = &k->c->outbound.source;
-
-	if (s->count == 2 && !s->at[0].interface && !s->at[1].interface &&
-	    s->at[0].addr.family == s->at[1].addr.family)
-		COMPLAIN(k, k->c->path,
-			 "outbound: 'source' has two addresses of one family; "
-			 "at most one of each is used");
 }
 
 static void check_names_group(struct check *k)
@@ -307,23 +193,7 @@ int conf_check(const struct conf *c, struct conf_errors *errors)
 			 "\"192.0.2.1:1080\"; } );");
 	check_all_names(&k);
 	check_addresses(&k);
-	check_outbound(&k);
+	check_logins(&k);
 	check_names_group(&k);
 	return k.result;
-}
-
-void conf_check_sense(const struct conf *c, struct conf_errors *errors)
-{
-	struct check k = { .c = c, .errors = errors };
-
-	for (size_t i = 0; i < c->listener_count; i++) {
-		check_listener(&k, &c->listeners[i]);
-		check_clients_of(&k, i);
-	}
-	if (!allows_anything(c))
-		WARN(&k, c->path,
-		     "no entry of 'rules' allows anything: every request will "
-		     "be denied");
-	check_client_order(&k);
-	check_rule_order(&k);
 }

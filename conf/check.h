@@ -18,3 +18,6 @@ void conf_check_sense(const struct conf *c, struct conf_errors *errors);
 /* The same for the listeners' addresses alone. */
 int conf_check_addresses(const struct conf *c, struct conf_errors *errors)
 	MUST_CHECK;
+
+/* The line of an entry's "file:line", for a message about another entry. */
+const char *conf_line_of(const char *where);

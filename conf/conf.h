@@ -11,8 +11,9 @@
 
 struct conf_timeouts {
 	int64_t handshake_ms; /* from the first byte or accept to the request */
-	int64_t name_ms, connect_ms;
+	int64_t name_ms, connect_ms, bind_ms;
 	int64_t idle_ms, half_closed_ms, session_ms; /* 0: none */
+	int64_t udp_idle_ms;                         /* 0: none */
 	int64_t shutdown_ms;                         /* 0: at once */
 	int64_t start_ms;                            /* of a generation */
 	int64_t drain_ms;    /* of an old one; 0: none */
@@ -20,11 +21,14 @@ struct conf_timeouts {
 };
 
 struct conf_limits {
-	uint32_t connections; /* 0: "auto", what RLIMIT_NOFILE leaves */
-	uint32_t handshakes;  /* under way in the process */
-	uint64_t buffers;     /* bytes in the process */
-	uint32_t pipes;       /* pooled in the process */
-	uint32_t generations; /* alive at a time */
+	uint32_t connections;      /* 0: "auto", what RLIMIT_NOFILE leaves */
+	uint32_t handshakes;       /* under way in the process */
+	uint64_t buffers;          /* bytes in the process */
+	uint32_t pipes;            /* pooled in the process */
+	uint32_t generations;      /* alive at a time */
+	uint32_t udp_associations; /* in the process; 0: no UDP */
+	uint32_t udp_per_client;   /* of one client, per worker; 0: no bound */
+	uint64_t udp_memory;       /* bytes in the process */
 };
 
 struct conf_admin {
@@ -49,7 +53,9 @@ struct conf {
 	size_t client_count;
 	struct conf_rule *rules; /* likewise */
 	size_t rule_count;
+	struct conf_auth auth;
 	struct conf_outbound outbound;
+	struct conf_udp udp;
 	struct conf_names names;
 	struct conf_timeouts timeouts;
 	struct conf_limits limits;
@@ -73,7 +79,7 @@ int conf_load_text(struct conf **ret, const char *text, const char *name,
 		   struct conf_errors *errors) MUST_CHECK;
 
 /*
- * Makes the configuration that holds without a file: SOCKS5 and HTTP on
+ * Makes the configuration that holds without a file: SOCKS and HTTP on
  * 127.0.0.1:1080 and [::1]:1080 for this machine.  0 or -ENOMEM.
  */
 int conf_default(struct conf **ret) MUST_CHECK;

@@ -48,6 +48,7 @@ static size_t value_count(const struct conf_option *o, const void *field)
 	case CONF_TYPE_ADDRESSES:
 	case CONF_TYPE_SERVERS:
 	case CONF_TYPE_SOURCES:
+	case CONF_TYPE_TOLD:
 		return ((const struct conf_endpoints *)field)->count;
 	case CONF_TYPE_FROM:
 	case CONF_TYPE_TO:
@@ -56,6 +57,9 @@ static size_t value_count(const struct conf_option *o, const void *field)
 		return max_size(1, ((const struct conf_ports *)field)->count);
 	case CONF_TYPE_LISTENERS:
 		return ((const struct conf_listener_set *)field)->count;
+	case CONF_TYPE_USERIDS:
+	case CONF_TYPE_DOMAINS:
+		return ((const struct conf_texts *)field)->count;
 	default:
 		return 1;
 	}
@@ -68,6 +72,7 @@ static void element_text(const struct conf *c, const struct conf_option *o,
 	const struct conf_listener_set *set = field;
 	const struct conf_matches *matches = field;
 	const struct conf_ports *ports = field;
+	const struct conf_texts *texts = field;
 
 	switch (o->type) {
 	case CONF_TYPE_WORDS:
@@ -77,9 +82,11 @@ static void element_text(const struct conf *c, const struct conf_option *o,
 	case CONF_TYPE_ADDRESSES:
 	case CONF_TYPE_SERVERS:
 	case CONF_TYPE_SOURCES:
+	case CONF_TYPE_TOLD:
 		conf_endpoint_format(&endpoints->at[i],
-				     o->type != CONF_TYPE_SOURCES, out,
-				     TEXT_BYTES);
+				     o->type == CONF_TYPE_ADDRESSES ||
+					     o->type == CONF_TYPE_SERVERS,
+				     out, TEXT_BYTES);
 		break;
 	case CONF_TYPE_FROM:
 	case CONF_TYPE_TO:
@@ -95,9 +102,19 @@ static void element_text(const struct conf *c, const struct conf_option *o,
 		(void)snprintf(out, TEXT_BYTES, "%s",
 			       c->listeners[set->at[i]].name);
 		break;
+	case CONF_TYPE_USERIDS:
+	case CONF_TYPE_DOMAINS:
+		(void)snprintf(out, TEXT_BYTES, "%s", texts->at[i]);
+		break;
 	default:
 		ASSERT(!"no list");
 	}
+}
+
+/* Tells whether a number is written by its word. */
+static bool is_zero_word(const struct conf_option *o, uint32_t n)
+{
+	return o->zero && n == o->zero_is && strcmp(o->zero, "0") != 0;
 }
 
 static void scalar_text(const struct conf_option *o, const void *field,
@@ -113,7 +130,8 @@ static void scalar_text(const struct conf_option *o, const void *field,
 	case CONF_TYPE_INT:
 		(void)snprintf(out, TEXT_BYTES, "%" PRIu32,
 			       *(const uint32_t *)field);
-		text = !*(const uint32_t *)field && o->zero ? o->zero : out;
+		text = is_zero_word(o, *(const uint32_t *)field) ? o->zero
+								 : out;
 		break;
 	case CONF_TYPE_SIZE:
 		text = conf_size_format((int64_t) * (const uint64_t *)field,
@@ -207,7 +225,7 @@ static void print_list(const struct dump *d, const struct conf_option *o,
 static void print_int(const struct dump *d, const struct conf_option *o,
 		      uint32_t n)
 {
-	if (!n && o->zero && strcmp(o->zero, "0") != 0)
+	if (is_zero_word(o, n))
 		(void)print_quoted(d, o->zero);
 	else
 		fprintf(d->out, "%" PRIu32 "%s", n, n > INT32_MAX ? "L" : "");

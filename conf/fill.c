@@ -1,26 +1,18 @@
 /*
- * One function for each type of option.  They complain and go on, so that one
- * run tells all; after a complaint the field's content does not matter.
+ * One function for each type of option; those of lists stand in fill_list.c.
+ * They complain and go on, so that one run tells all; after a complaint the
+ * field's content does not matter.
  */
 #include "conf/fill.h"
 
 #include "conf/arena.h"
+#include "conf/fill_internal.h"
 #include "conf/nearest.h"
 #include "conf/quantity.h"
 #include "conf/source.h"
 
 #include <stdarg.h>
 #include <string.h>
-
-/* One call of conf_fill_option(), for the functions below. */
-struct job {
-	struct conf_fill *f;
-	const struct conf_option *o;
-	void *field;
-	const struct conf_value *values;
-	size_t count;
-	unsigned line;
-};
 
 void conf_fill_report(struct conf_fill *f, enum conf_severity severity,
 		      unsigned line, const char *fmt, ...)
@@ -40,10 +32,7 @@ void conf_fill_report(struct conf_fill *f, enum conf_severity severity,
 		f->result = -EBADMSG;
 }
 
-#define COMPLAIN(j, line_, ...)                                                \
-	conf_fill_report((j)->f, CONF_ERROR, line_, __VA_ARGS__)
-
-static char *keep(struct job *j, const char *text, size_t len)
+char *fill_keep(struct fill_job *j, const char *text, size_t len)
 {
 	char *copy = conf_arena_copy(j->f->conf->arena, text, len);
 
@@ -52,22 +41,13 @@ static char *keep(struct job *j, const char *text, size_t len)
 	return copy;
 }
 
-static void *keep_array(struct job *j, size_t size)
-{
-	void *at = conf_arena_alloc(j->f->conf->arena, j->count, size);
-
-	if (!at)
-		j->f->result = -ENOMEM;
-	return at;
-}
-
-static void fill_bool(struct job *j)
+static void fill_bool(struct fill_job *j)
 {
 	*(bool *)j->field = !strcmp(j->values[0].text, "true");
 }
 
 /* Reads a number of the option's kind; complains and returns false. */
-static bool read_number(struct job *j, int64_t *ret)
+static bool read_number(struct fill_job *j, int64_t *ret)
 {
 	const char *text = j->values[0].text;
 	const struct conf_option *o = j->o;
@@ -75,7 +55,7 @@ static bool read_number(struct job *j, int64_t *ret)
 	int r;
 
 	if (o->zero && !strcmp(text, o->zero)) {
-		*ret = 0;
+		*ret = o->zero_is;
 		return true;
 	}
 	if (o->type == CONF_TYPE_SIZE)
@@ -111,7 +91,7 @@ static bool read_number(struct job *j, int64_t *ret)
 	return false;
 }
 
-static void fill_number(struct job *j)
+static void fill_number(struct fill_job *j)
 {
 	int64_t n;
 
@@ -135,12 +115,12 @@ static bool is_name(const char *text)
 	return true;
 }
 
-static void fill_string(struct job *j)
+static void fill_string(struct fill_job *j)
 {
 	const char *text = j->values[0].text;
 	const struct conf_option *o = j->o;
 	size_t len = strlen(text);
-	const char *copy = keep(j, text, len);
+	const char *copy = fill_keep(j, text, len);
 
 	if (len < (size_t)o->min)
 		COMPLAIN(j, j->line, "'%s' must not be empty", o->key);
@@ -162,7 +142,7 @@ static void fill_string(struct job *j)
 	*(const char **)j->field = copy ? copy : "";
 }
 
-static void fill_log(struct job *j)
+static void fill_log(struct fill_job *j)
 {
 	const char *text = j->values[0].text;
 	struct conf_log *log = j->field;
@@ -173,7 +153,7 @@ static void fill_log(struct job *j)
 		return;
 	if (!strncmp(text, "file:/", 6) &&
 	    strlen(text + 5) <= (size_t)j->o->max)
-		log->path = keep(j, text + 5, strlen(text + 5));
+		log->path = fill_keep(j, text + 5, strlen(text + 5));
 	else if (*text == '/')
 		COMPLAIN(j, j->line, "'%s' is a path; write \"file:%.100s\"",
 			 j->o->key, text);
@@ -185,7 +165,7 @@ static void fill_log(struct job *j)
 }
 
 /* Finds a word's number; complains and returns -1. */
-static int read_word(struct job *j, const struct conf_value *v)
+static int read_word(struct fill_job *j, const struct conf_value *v)
 {
 	char hint[CONF_HINT_BYTES], bounds[CONF_BOUNDS_BYTES];
 	struct conf_nearest n;
@@ -203,7 +183,7 @@ static int read_word(struct job *j, const struct conf_value *v)
 	return -1;
 }
 
-static void fill_word(struct job *j)
+static void fill_word(struct fill_job *j)
 {
 	int word = read_word(j, &j->values[0]);
 
@@ -211,7 +191,7 @@ static void fill_word(struct job *j)
 		*(unsigned *)j->field = (unsigned)word;
 }
 
-static void fill_words(struct job *j)
+static void fill_words(struct fill_job *j)
 {
 	uint32_t set = 0;
 
@@ -230,118 +210,7 @@ static void fill_words(struct job *j)
 	*(uint32_t *)j->field = set;
 }
 
-static bool read_endpoint(struct job *j, const struct conf_value *v,
-			  struct conf_endpoint *e)
-{
-	int port = j->o->type == CONF_TYPE_ADDRESSES ? -1
-		   : j->o->type == CONF_TYPE_SERVERS ? 53
-						     : 0;
-	char why[CONF_WHY_BYTES];
-	size_t len;
-
-	if (conf_endpoint_parse(e, &len, v->text, port, why) < 0) {
-		COMPLAIN(j, v->line, "'%s': %s", j->o->key, why);
-		return false;
-	}
-	if (e->interface)
-		e->interface = keep(j, e->interface, len);
-	if (j->o->type == CONF_TYPE_SERVERS &&
-	    (e->interface || !e->addr.port)) {
-		COMPLAIN(j, v->line,
-			 "'%s': '%.100s' is not the address of a server",
-			 j->o->key, v->text);
-		return false;
-	}
-	if (j->o->type == CONF_TYPE_SOURCES && e->addr.port) {
-		COMPLAIN(j, v->line, "'%s': '%.100s' must not have a port",
-			 j->o->key, v->text);
-		return false;
-	}
-	return true;
-}
-
-static void fill_endpoints(struct job *j)
-{
-	struct conf_endpoints *list = j->field;
-
-	list->at = keep_array(j, sizeof(*list->at));
-	list->count = 0;
-	for (size_t i = 0; list->at && i < j->count; i++)
-		if (read_endpoint(j, &j->values[i], &list->at[list->count]))
-			list->count++;
-}
-
-static void fill_matches(struct job *j)
-{
-	char name[CONF_NAME_BYTES], why[CONF_WHY_BYTES];
-	struct conf_matches *list = j->field;
-	bool names = j->o->type == CONF_TYPE_TO;
-
-	list->at = keep_array(j, sizeof(*list->at));
-	list->count = 0;
-	for (size_t i = 0; list->at && i < j->count; i++) {
-		struct conf_match *m = &list->at[list->count];
-
-		if (conf_match_parse(m, j->values[i].text, names ? name : NULL,
-				     why) < 0) {
-			COMPLAIN(j, j->values[i].line, "'%s': %s", j->o->key,
-				 why);
-			continue;
-		}
-		if (m->kind == CONF_MATCH_NAME || m->kind == CONF_MATCH_SUFFIX)
-			m->name = keep(j, name, strlen(name));
-		list->count++;
-	}
-}
-
-static void fill_ports(struct job *j)
-{
-	struct conf_ports *list = j->field;
-	char why[CONF_WHY_BYTES];
-
-	*list = (struct conf_ports){ 0 };
-	if (j->count == 1 && !strcmp(j->values[0].text, "any"))
-		return;
-	list->at = keep_array(j, sizeof(*list->at));
-	for (size_t i = 0; list->at && i < j->count; i++) {
-		if (conf_ports_parse(&list->at[list->count], j->values[i].text,
-				     why) < 0)
-			COMPLAIN(j, j->values[i].line, "'%s': %s", j->o->key,
-				 why);
-		else
-			list->count++;
-	}
-}
-
-static void fill_listeners(struct job *j)
-{
-	const struct conf *c = j->f->conf;
-	struct conf_listener_set *set = j->field;
-	char hint[CONF_HINT_BYTES];
-
-	set->at = keep_array(j, sizeof(*set->at));
-	set->count = 0;
-	for (size_t i = 0; set->at && i < j->count; i++) {
-		const char *name = j->values[i].text;
-		struct conf_nearest n;
-		size_t k;
-
-		conf_nearest_init(&n, name);
-		for (k = 0; k < c->listener_count; k++) {
-			if (!strcmp(c->listeners[k].name, name))
-				break;
-			conf_nearest_try(&n, c->listeners[k].name);
-		}
-		if (k < c->listener_count)
-			set->at[set->count++] = (uint16_t)k;
-		else
-			COMPLAIN(j, j->values[i].line,
-				 "there is no listener '%.63s'%s", name,
-				 conf_nearest_hint(&n, hint));
-	}
-}
-
-static void fill_field(struct job *j)
+static void fill_field(struct fill_job *j)
 {
 	switch (j->o->type) {
 	case CONF_TYPE_BOOL:
@@ -363,6 +232,7 @@ static void fill_field(struct job *j)
 	case CONF_TYPE_ADDRESSES:
 	case CONF_TYPE_SERVERS:
 	case CONF_TYPE_SOURCES:
+	case CONF_TYPE_TOLD:
 		return fill_endpoints(j);
 	case CONF_TYPE_FROM:
 	case CONF_TYPE_TO:
@@ -371,11 +241,14 @@ static void fill_field(struct job *j)
 		return fill_ports(j);
 	case CONF_TYPE_LISTENERS:
 		return fill_listeners(j);
+	case CONF_TYPE_USERIDS:
+	case CONF_TYPE_DOMAINS:
+		return fill_texts(j);
 	}
 }
 
 /* Tells whether the number of elements is right, but for sets of words. */
-static bool count_fits(struct job *j)
+static bool count_fits(struct fill_job *j)
 {
 	if (j->o->words || !conf_type_is_list(j->o->type))
 		return true;
@@ -396,7 +269,7 @@ void conf_fill_option(struct conf_fill *f, const struct conf_option *o,
 		      void *base, const struct conf_value *values, size_t count,
 		      unsigned line)
 {
-	struct job j = {
+	struct fill_job j = {
 		.f = f,
 		.o = o,
 		.field = (char *)base + o->offset,

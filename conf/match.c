@@ -260,6 +260,74 @@ int conf_endpoint_parse(struct conf_endpoint *ret, size_t *ret_len,
 	return 0;
 }
 
+static int parse_source_prefix(struct conf_endpoint *ret, const char *text,
+			       char *why)
+{
+	struct prefix p;
+	int r = parse_prefix(&p, text, why);
+
+	if (r < 0)
+		return r;
+	if (p.v4)
+		return refuse(why,
+			      "'" SHOWN
+			      "': only an IPv6 prefix can be a source; "
+			      "write IPv4 addresses one by one",
+			      text);
+	if (!p.bits)
+		return refuse(why, "'" SHOWN "' is all of IPv6, and no source",
+			      text);
+	ret->addr = (struct tcp_addr){ .family = AF_INET6 };
+	memcpy(ret->addr.ip, p.ip, sizeof(ret->addr.ip));
+	ret->prefix_bits = p.bits;
+	return 0;
+}
+
+int conf_endpoint_parse_source(struct conf_endpoint *ret, size_t *ret_len,
+			       const char *text, char *why)
+{
+	int r;
+
+	*ret = (struct conf_endpoint){ 0 };
+	*ret_len = 0;
+	if (strchr(text, '/'))
+		return parse_source_prefix(ret, text, why);
+	r = conf_endpoint_parse(ret, ret_len, text, 0, why);
+	if (r == 0 && ret->addr.port)
+		return refuse(why, "'" SHOWN "' must not have a port", text);
+	return r;
+}
+
+int conf_endpoint_parse_told(struct conf_endpoint *ret, const char *text,
+			     char *why)
+{
+	*ret = (struct conf_endpoint){ 0 };
+	if (addr_parse_ip(&ret->addr, text) < 0)
+		return refuse(why, "'" SHOWN "' is no IP address", text);
+	addr_unmap(&ret->addr);
+	if (addr_is_any(&ret->addr) ||
+	    addr_class_match(ADDR_CLASS_MULTICAST, &ret->addr))
+		return refuse(why,
+			      "'" SHOWN "' is no address that a client could "
+			      "send to",
+			      text);
+	return 0;
+}
+
+int conf_domain_parse(char *name, const char *text, char *why)
+{
+	if (!strcmp(text, ".")) {
+		memcpy(name, ".", 2);
+		return 0;
+	}
+	if (!fold_name(name, text))
+		return refuse(why,
+			      "'" SHOWN
+			      "' is no domain; write it as in 'example.com'",
+			      text);
+	return 0;
+}
+
 char *conf_match_format(const struct conf_match *m, char *out, size_t size)
 {
 	bool dot;
@@ -294,7 +362,13 @@ char *conf_ports_format(const struct conf_port_range *r, char *out, size_t size)
 char *conf_endpoint_format(const struct conf_endpoint *e, bool port, char *out,
 			   size_t size)
 {
-	if (e->interface && port)
+	char ip[TCPSERVER_ADDR_STRLEN];
+
+	if (e->prefix_bits)
+		(void)snprintf(out, size, "%s/%u",
+			       addr_format_ip(&e->addr, ip, sizeof(ip)),
+			       e->prefix_bits);
+	else if (e->interface && port)
 		(void)snprintf(out, size, "%s:%u", e->interface, e->addr.port);
 	else if (e->interface)
 		(void)snprintf(out, size, "%s", e->interface);

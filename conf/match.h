@@ -43,10 +43,16 @@ struct conf_ports {
 struct conf_endpoint {
 	struct tcp_addr addr;  /* AF_UNSPEC with an interface; port is valid */
 	const char *interface; /* NULL: addr says it */
+	uint8_t prefix_bits;   /* of a source that is an IPv6 prefix; else 0 */
 };
 
 struct conf_endpoints {
 	struct conf_endpoint *at;
+	size_t count;
+};
+
+struct conf_texts {
+	const char **at;
 	size_t count;
 };
 
@@ -76,6 +82,23 @@ int conf_ports_parse(struct conf_port_range *ret, const char *text, char *why)
 int conf_endpoint_parse(struct conf_endpoint *ret, size_t *ret_len,
 			const char *text, int default_port, char *why)
 	MUST_CHECK;
+
+/*
+ * Reads a source of connections: "IP", "INTERFACE" or an IPv6 prefix such as
+ * "2001:db8::/64".  As above.
+ */
+int conf_endpoint_parse_source(struct conf_endpoint *ret, size_t *ret_len,
+			       const char *text, char *why) MUST_CHECK;
+
+/* Reads an "IP" that a client may be told to send to.  As above. */
+int conf_endpoint_parse_told(struct conf_endpoint *ret, const char *text,
+			     char *why) MUST_CHECK;
+
+/*
+ * Reads a domain into name[CONF_NAME_BYTES], lower case and without a dot at
+ * its end; "." stays as it is.  As above.
+ */
+int conf_domain_parse(char *name, const char *text, char *why) MUST_CHECK;
 
 /* Writes the text that reads back as the same value; returns out. */
 char *conf_match_format(const struct conf_match *m, char *out, size_t size);

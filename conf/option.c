@@ -14,6 +14,7 @@
 #define HOUR   (60 * MINUTE)
 #define DAY    (24 * HOUR)
 #define KIB    ((int64_t)1 << 10)
+#define MIB    ((int64_t)1 << 20)
 #define GIB    ((int64_t)1 << 30)
 
 #define NAME_MAX_BYTES      63
@@ -25,13 +26,21 @@
 /* Enums are stored through unsigned. */
 _Static_assert(sizeof(enum conf_relay) == sizeof(unsigned), "enum size");
 _Static_assert(sizeof(enum conf_sandbox) == sizeof(unsigned), "enum size");
+_Static_assert(sizeof(enum conf_rotate) == sizeof(unsigned), "enum size");
 
 static const char *const log_levels[] = { "error", "warning", "notice",
 					  "info",  "debug",   NULL };
 static const char *const log_accesses[] = { "logfmt", "off", NULL };
 static const char *const actions[] = { "deny", "allow", NULL };
-static const char *const protocols[] = { "socks5", "http", NULL };
-static const char *const commands[] = { "connect", NULL };
+static const char *const protocols[] = { "socks5", "socks4", "http", NULL };
+static const char *const commands[] = { "connect", "bind", "udp", NULL };
+static const char *const auths[] = { "none", "password", NULL };
+static const char *const rotations[] = { "none", "per-connection", "per-client",
+					 "same-as-inbound", NULL };
+static const char *const orders[] = { "ipv6-first", "ipv4-first", "ipv6-only",
+				      "ipv4-only", NULL };
+static const char *const udp_sources[] = { "strict", "address", "any", NULL };
+static const char *const udp_replies[] = { "contacted", "any", NULL };
 static const char *const preferences[] = { "none", "ipv4", "ipv6", NULL };
 static const char *const relays[] = { "adaptive", "copy", "splice", NULL };
 static const char *const switches[] = { "off", "on", NULL };
@@ -74,8 +83,8 @@ static const struct conf_option listener_options[] = {
 	  .def = "0.0.0.0:1080 [::]:1080", .min = 1, .max = 64,
 	  .help = "\"IP:PORT\", \"[IP6]:PORT\" or \"INTERFACE:PORT\" (all "
 		  "addresses of it), one or a list" },
-	{ "protocols", CONF_TYPE_WORDS, AT(protocols), .def = "socks5 http",
-	  .words = protocols,
+	{ "protocols", CONF_TYPE_WORDS, AT(protocols),
+	  .def = "socks5 socks4 http", .words = protocols,
 	  .help = "What is spoken here; the first byte of a client decides" },
 	{ "optional", CONF_TYPE_BOOL, AT(optional), .def = "false",
 	  .help = "Go on without an address that this machine lacks" },
@@ -116,6 +125,13 @@ static const struct conf_option listener_options[] = {
 	  .help = "Take connections from this interface only; \"\": from any" },
 	{ "mark", CONF_TYPE_INT, AT(mark), .def = "0", .max = UINT32_MAX,
 	  .help = "Firewall mark of what is sent to clients; 0: none" },
+	{ "udp_address", CONF_TYPE_TOLD, AT(udp_address), .def = "", .max = 2,
+	  .help = "Where clients are told to send UDP to, behind NAT: an IP, "
+		  "or one a family; [ ]: where they have connected to" },
+	{ "udp_ports", CONF_TYPE_PORTS, AT(udp_ports), .def = "any", .min = 1,
+	  .max = 1,
+	  .help = "Ports at which clients are given UDP: \"LOW-HIGH\", or "
+		  "\"any\"" },
 };
 #undef STRUCT
 
@@ -129,6 +145,12 @@ static const struct conf_option client_options[] = {
 	{ "from", CONF_TYPE_FROM, AT(from), .def = "any", .min = 1,
 	  .max = ELEMENTS_MAX,
 	  .help = "Client addresses: prefixes and keywords, one or a list" },
+	{ "auth", CONF_TYPE_WORDS, AT(auth), .def = "none", .words = auths,
+	  .help = "How clients may say who they are; with both, as they like" },
+	{ "userid", CONF_TYPE_USERIDS, AT(userid), .def = "",
+	  .max = ELEMENTS_MAX,
+	  .help = "User ids that SOCKS4 clients may have, one or a list; "
+		  "[ ]: any" },
 	{ "listener", CONF_TYPE_LISTENERS, AT(listener), .def = "", .min = 0,
 	  .max = ELEMENTS_MAX,
 	  .help = "Listeners by name, one or a list; [ ]: all" },
@@ -153,7 +175,7 @@ static const struct conf_option rule_options[] = {
 	  .max = ELEMENTS_MAX,
 	  .help = "Target ports: numbers and \"LOW-HIGH\", one or a list, or "
 		  "\"any\"" },
-	{ "commands", CONF_TYPE_WORDS, AT(commands), .def = "connect",
+	{ "commands", CONF_TYPE_WORDS, AT(commands), .def = "connect bind udp",
 	  .words = commands, .help = "What the client wants to do" },
 	{ "listener", CONF_TYPE_LISTENERS, AT(listener), .def = "", .min = 0,
 	  .max = ELEMENTS_MAX,
@@ -161,11 +183,22 @@ static const struct conf_option rule_options[] = {
 };
 #undef STRUCT
 
+#define STRUCT struct conf_auth
+static const struct conf_option auth_options[] = {
+	{ "users_file", CONF_TYPE_PATH, AT(users_file), .def = "",
+	  .max = PATH_MAX_BYTES,
+	  .help = "File of users, a line \"name:hash\" each; \"\": none" },
+};
+#undef STRUCT
+
 #define STRUCT struct conf_outbound
 static const struct conf_option outbound_options[] = {
-	{ "source", CONF_TYPE_SOURCES, AT(source), .def = "", .max = 2,
-	  .help = "Source address or interface of connections to targets, or "
-		  "one a family; [ ]: as routed" },
+	{ "source", CONF_TYPE_SOURCES, AT(source), .def = "", .max = 1024,
+	  .help = "Sources of what goes to targets: IPs, interfaces, IPv6 "
+		  "prefixes, one or a list; [ ]: as routed" },
+	{ "rotate", CONF_TYPE_WORD, AT(rotate), .def = "none",
+	  .words = rotations,
+	  .help = "Who gets which source; none: the first of its family" },
 	{ "device", CONF_TYPE_STRING, AT(device), .def = "",
 	  .max = INTERFACE_MAX_BYTES,
 	  .help = "Leave by this interface or not at all; \"\": as routed" },
@@ -179,6 +212,31 @@ static const struct conf_option outbound_options[] = {
 	  .help = "Send small pieces at once (TCP_NODELAY)" },
 	{ "keepalive", CONF_TYPE_BOOL, AT(keepalive), .def = "false",
 	  .help = "Probe idle targets, so that vanished ones are found" },
+	{ "fastopen", CONF_TYPE_BOOL, AT(fastopen), .def = "false",
+	  .help = "Send a client's first bytes with the SYN, where a target "
+		  "is known to take them (TCP Fast Open)" },
+	{ "bind_address", CONF_TYPE_TOLD, AT(bind_address), .def = "", .max = 2,
+	  .help = "Where a BIND's peers are told to connect to, behind NAT: "
+		  "an IP, or one a family; [ ]: where it listens" },
+	{ "bind_ports", CONF_TYPE_PORTS, AT(bind_ports), .def = "any", .min = 1,
+	  .max = 1,
+	  .help = "Ports at which a BIND listens: \"LOW-HIGH\", or \"any\"" },
+};
+#undef STRUCT
+
+#define STRUCT struct conf_udp
+static const struct conf_option udp_options[] = {
+	{ "source", CONF_TYPE_WORD, AT(source), .def = "strict",
+	  .words = udp_sources,
+	  .help = "Whose datagrams are taken: from the client's address and "
+		  "first port, its address, or anywhere" },
+	{ "replies", CONF_TYPE_WORD, AT(replies), .def = "contacted",
+	  .words = udp_replies,
+	  .help = "Whose datagrams a client gets: of addresses that it has "
+		  "sent to, or of any that the rules allow" },
+	{ "buffer", CONF_TYPE_SIZE, AT(buffer), .def = "256k", .zero = "0",
+	  .min = 4 * KIB, .max = 64 * MIB,
+	  .help = "Buffer of each socket, each way; 0: as the kernel is set" },
 };
 #undef STRUCT
 
@@ -193,6 +251,15 @@ static const struct conf_option names_options[] = {
 	{ "resolv_conf", CONF_TYPE_PATH, AT(resolv_conf),
 	  .def = "/etc/resolv.conf", .min = 1, .max = PATH_MAX_BYTES,
 	  .help = "File with name servers and search domains" },
+	{ "search", CONF_TYPE_DOMAINS, AT(search), .def = "", .max = 16,
+	  .help = "Domains that short names are looked up in; \".\": none, "
+		  "[ ]: as resolv_conf says" },
+	{ "ndots", CONF_TYPE_INT, AT(ndots), .def = "auto", .zero = "auto",
+	  .zero_is = CONF_NDOTS_AUTO, .max = 15,
+	  .help = "Dots that make a name be tried as it is first; \"auto\": "
+		  "as resolv_conf says" },
+	{ "order", CONF_TYPE_WORD, AT(order), .def = "ipv6-first",
+	  .words = orders, .help = "Families that are asked for, in order" },
 	{ "timeout", CONF_TYPE_DURATION, AT(timeout_ms), .def = "5s",
 	  .min = 100, .max = MINUTE, .help = "Patience with one server, once" },
 	{ "tries", CONF_TYPE_INT, AT(tries), .def = "2", .min = 1, .max = 10,
@@ -224,12 +291,17 @@ static const struct conf_option timeouts_options[] = {
 	{ "connect", CONF_TYPE_DURATION, AT(connect_ms), .def = "15s",
 	  .min = 100, .max = 10 * MINUTE,
 	  .help = "For connecting to the target, all its addresses together" },
+	{ "bind", CONF_TYPE_DURATION, AT(bind_ms), .def = "2m", .min = 100,
+	  .max = HOUR, .help = "For the peer of a BIND to connect" },
 	{ "idle", CONF_TYPE_DURATION, AT(idle_ms), .def = "1h", .zero = "0",
 	  .min = 100, .max = 365 * DAY,
 	  .help = "A tunnel in which nothing moves; 0: for ever" },
 	{ "half_closed", CONF_TYPE_DURATION, AT(half_closed_ms), .def = "1m",
 	  .zero = "0", .min = 100, .max = 365 * DAY,
 	  .help = "The same once one side has ended; 0: for ever" },
+	{ "udp_idle", CONF_TYPE_DURATION, AT(udp_idle_ms), .def = "2m",
+	  .zero = "0", .min = 100, .max = 365 * DAY,
+	  .help = "A UDP association in which nothing moves; 0: for ever" },
 	{ "session", CONF_TYPE_DURATION, AT(session_ms), .def = "0",
 	  .zero = "0", .min = 100, .max = 365 * DAY,
 	  .help = "Age of any tunnel, busy or not; 0: for ever" },
@@ -265,6 +337,17 @@ static const struct conf_option limits_options[] = {
 	{ "generations", CONF_TYPE_INT, AT(generations), .def = "8", .min = 2,
 	  .max = 1000,
 	  .help = "Generations at a time; beyond it the oldest is ended" },
+	{ "udp_associations", CONF_TYPE_INT, AT(udp_associations),
+	  .def = "4096", .max = 1000000,
+	  .help = "UDP associations in all; 0: UDP is not served" },
+	{ "udp_per_client", CONF_TYPE_INT, AT(udp_per_client), .def = "64",
+	  .max = 1000000,
+	  .help = "UDP associations of one client in each worker; 0: any "
+		  "number" },
+	{ "udp_memory", CONF_TYPE_SIZE, AT(udp_memory), .def = "64M",
+	  .min = MIB, .max = 64 * GIB,
+	  .help = "Memory for UDP associations, their sockets' buffers "
+		  "included" },
 };
 #undef STRUCT
 
@@ -307,7 +390,9 @@ const struct conf_section conf_sections[] = {
 	  .help = "Who may connect; the first match decides, else: deny" },
 	{ LIST(rules, rule_count), OPTIONS(rule_options), .max = 65534,
 	  .help = "What a client may do; the first match decides, else: deny" },
+	{ GROUP(auth), .help = "Who may log in" },
 	{ GROUP(outbound), .help = "Connections to targets" },
+	{ GROUP(udp), .help = "UDP associations" },
 	{ GROUP(names), .help = "Resolving of names" },
 	{ GROUP(timeouts), .help = "How long things may take" },
 	{ GROUP(limits), .help = "How much there may be" },

@@ -19,11 +19,14 @@ enum conf_type {
 	CONF_TYPE_WORDS,     /* uint32_t, a bit for each of `words` */
 	CONF_TYPE_ADDRESSES, /* struct conf_endpoints, with ports */
 	CONF_TYPE_SERVERS,   /* the same: IPs, port 53 unless given */
-	CONF_TYPE_SOURCES,   /* the same: without ports */
+	CONF_TYPE_SOURCES,   /* the same: without ports; also IPv6 prefixes */
+	CONF_TYPE_TOLD,      /* the same: IPs that clients are told */
 	CONF_TYPE_FROM,      /* struct conf_matches without names */
 	CONF_TYPE_TO,        /* struct conf_matches */
 	CONF_TYPE_PORTS,     /* struct conf_ports */
 	CONF_TYPE_LISTENERS, /* struct conf_listener_set */
+	CONF_TYPE_USERIDS,   /* struct conf_texts, of at most 255 bytes */
+	CONF_TYPE_DOMAINS,   /* struct conf_texts; or "." alone */
 };
 
 struct conf_option {
@@ -35,8 +38,9 @@ struct conf_option {
 	bool required;    /* `def` is then an example */
 	int64_t min, max; /* number, bytes, ms, length or count of elements */
 	int64_t step;     /* a number is a multiple of it; 0: of 1 */
-	const char *zero; /* the word for 0, allowed beside min..max; of a
-			   * path, a word that may stand in its place */
+	const char *zero; /* the word for 0, or for `zero_is`, allowed beside
+			   * min..max; of a path, a word in its place */
+	int64_t zero_is;  /* of a number: what that word is stored as */
 	const char *const *words; /* NULL-terminated, in the field's order */
 	const char *help;         /* one line, a sentence without a full stop */
 };

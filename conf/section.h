@@ -21,9 +21,27 @@ enum conf_prefer { CONF_PREFER_NONE, CONF_PREFER_IPV4, CONF_PREFER_IPV6 };
 enum conf_relay { CONF_RELAY_ADAPTIVE, CONF_RELAY_COPY, CONF_RELAY_SPLICE };
 enum conf_sandbox { CONF_SANDBOX_OFF, CONF_SANDBOX_ON };
 
+enum conf_rotate {
+	CONF_ROTATE_NONE,
+	CONF_ROTATE_PER_CONNECTION,
+	CONF_ROTATE_PER_CLIENT,
+	CONF_ROTATE_SAME_AS_INBOUND,
+};
+
+enum conf_order {
+	CONF_ORDER_IPV6_FIRST,
+	CONF_ORDER_IPV4_FIRST,
+	CONF_ORDER_IPV6_ONLY,
+	CONF_ORDER_IPV4_ONLY,
+};
+
+enum conf_udp_source { CONF_UDP_STRICT, CONF_UDP_ADDRESS, CONF_UDP_ANY };
+enum conf_udp_replies { CONF_REPLIES_CONTACTED, CONF_REPLIES_ANY };
+
 /* Sets of words, as bits. */
-enum { CONF_SOCKS5 = 1 << 0, CONF_HTTP = 1 << 1 };
-enum { CONF_CONNECT = 1 << 0 };
+enum { CONF_SOCKS5 = 1 << 0, CONF_SOCKS4 = 1 << 1, CONF_HTTP = 1 << 2 };
+enum { CONF_CONNECT = 1 << 0, CONF_BIND = 1 << 1, CONF_UDP = 1 << 2 };
+enum { CONF_AUTH_NONE = 1 << 0, CONF_AUTH_PASSWORD = 1 << 1 };
 
 struct conf_log {
 	const char *path; /* absolute; NULL: journal or standard error */
@@ -36,13 +54,15 @@ struct conf_listener {
 	const char *where; /* "file:line" of its entry, for messages */
 	const char *name;
 	struct conf_endpoints address; /* at least one */
-	uint32_t protocols;            /* CONF_SOCKS5 | CONF_HTTP */
+	uint32_t protocols;            /* CONF_SOCKS5, ... */
 	bool optional, keepalive, nodelay, v6only, freebind;
 	uint32_t backlog, fastopen, mark; /* fastopen, mark: 0 is off */
 	int64_t defer_accept_ms, user_timeout_ms;
 	int64_t keepalive_idle_ms, keepalive_interval_ms; /* whole seconds */
-	uint32_t keepalive_count; /* like these two, 0: the kernel's */
-	const char *device;       /* "": any */
+	uint32_t keepalive_count;          /* like these two, 0: the kernel's */
+	const char *device;                /* "": any */
+	struct conf_endpoints udp_address; /* IPs; at most one a family */
+	struct conf_ports udp_ports;       /* at most one range */
 };
 
 /* Which listeners an entry is about, by index; empty: all. */
@@ -56,6 +76,8 @@ struct conf_client {
 	const char *name;  /* "client-N" unless given, N from 1 */
 	enum conf_action action;
 	struct conf_matches from; /* prefixes and classes only */
+	uint32_t auth;            /* CONF_AUTH_NONE, ... */
+	struct conf_texts userid; /* of SOCKS4; empty: any */
 	struct conf_listener_set listener;
 };
 
@@ -66,23 +88,41 @@ struct conf_rule {
 	struct conf_matches from; /* prefixes and classes only */
 	struct conf_matches to;
 	struct conf_ports ports;
-	uint32_t commands; /* CONF_CONNECT */
+	uint32_t commands; /* CONF_CONNECT, ... */
 	struct conf_listener_set listener;
 };
 
-struct conf_outbound {
-	struct conf_endpoints source; /* without ports; at most one a family */
-	const char *device;           /* "": as routed */
-	uint32_t mark;                /* 0: none */
-	enum conf_prefer prefer;
-	bool nodelay, keepalive;
+struct conf_auth {
+	const char *users_file; /* path; "": none */
 };
+
+struct conf_outbound {
+	struct conf_endpoints source; /* without ports; or prefixes */
+	enum conf_rotate rotate;
+	const char *device; /* "": as routed */
+	uint32_t mark;      /* 0: none */
+	enum conf_prefer prefer;
+	bool nodelay, keepalive, fastopen;
+	struct conf_endpoints bind_address; /* IPs; at most one a family */
+	struct conf_ports bind_ports;       /* at most one range */
+};
+
+struct conf_udp {
+	enum conf_udp_source source;
+	enum conf_udp_replies replies;
+	uint64_t buffer; /* 0: the kernel's */
+};
+
+#define CONF_NDOTS_AUTO UINT32_MAX
 
 struct conf_names {
 	struct conf_endpoints servers; /* IPs with port; empty: resolv_conf */
 	const char *hosts;             /* path; "": none is read */
 	const char *resolv_conf;       /* path */
-	int64_t timeout_ms;            /* of one try */
+	struct conf_texts search;      /* empty: the file's; ".": none */
+	uint32_t ndots;                /* CONF_NDOTS_AUTO: the file's */
+	enum conf_order order;
+	int64_t timeout_ms; /* of one try */
 	uint32_t tries;
 	uint32_t cache_entries; /* per worker; 0: no cache */
 	int64_t ttl_min_ms, ttl_max_ms, negative_ttl_ms;

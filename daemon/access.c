@@ -143,10 +143,13 @@ static void put_protocol(struct line *l, const struct session *s)
 		[PROTOCOL_NONE] = "",
 		[PROTOCOL_SOCKS5] = " protocol=socks5",
 		[PROTOCOL_HTTP] = " protocol=http",
+		[PROTOCOL_SOCKS4] = " protocol=socks4",
 	};
 	static const char *const commands[] = {
 		[COMMAND_NONE] = "",
 		[COMMAND_CONNECT] = " command=connect",
+		[COMMAND_BIND] = " command=bind",
+		[COMMAND_UDP] = " command=udp",
 	};
 
 	if (s->protocol < ARRAY_SIZE(protocols))

@@ -124,12 +124,15 @@ static json_t *json_connections(const struct table_totals *t)
 
 static json_t *json_totals(const struct table_totals *t)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "accepted",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "accepted",
 			 (json_int_t)t->accepted, "rejected",
 			 (json_int_t)t->rejected, "sessions",
 			 (json_int_t)t->sessions, "bytes_up",
 			 (json_int_t)t->bytes_up, "bytes_down",
-			 (json_int_t)t->bytes_down);
+			 (json_int_t)t->bytes_down, "datagrams_up",
+			 (json_int_t)t->datagrams_up, "datagrams_down",
+			 (json_int_t)t->datagrams_down, "datagrams_dropped",
+			 (json_int_t)t->datagrams_dropped);
 }
 
 char *answer_status(const struct view *v, int64_t now_us)

@@ -64,9 +64,10 @@ static void write_counts(const struct master *m, FILE *f)
 		      m->failed_reloads, m->crashes);
 	(void)fprintf(f,
 		      "carried %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64
-		      " %" PRIu64 "\n",
+		      " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
 		      t->accepted, t->rejected, t->sessions, t->bytes_up,
-		      t->bytes_down);
+		      t->bytes_down, t->datagrams_up, t->datagrams_down,
+		      t->datagrams_dropped);
 }
 
 /* The descriptor of what was written, or -errno. */
@@ -164,12 +165,16 @@ static bool read_master(struct master *m, const char *line)
 static bool read_carried(struct master *m, const char *line)
 {
 	struct table_totals *t = &m->carried;
+	/* A program that knew of no datagrams has written five. */
+	int count = sscanf(line,
+			   "carried %" SCNu64 " %" SCNu64 " %" SCNu64
+			   " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64
+			   " %" SCNu64,
+			   &t->accepted, &t->rejected, &t->sessions,
+			   &t->bytes_up, &t->bytes_down, &t->datagrams_up,
+			   &t->datagrams_down, &t->datagrams_dropped);
 
-	return sscanf(line,
-		      "carried %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64
-		      " %" SCNu64,
-		      &t->accepted, &t->rejected, &t->sessions, &t->bytes_up,
-		      &t->bytes_down) == 5;
+	return count == 5 || count == 8;
 }
 
 static void read_line(struct master *m, const char *line)

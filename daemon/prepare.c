@@ -109,16 +109,26 @@ int prepare_log(const struct conf *c)
 
 /* --- Capabilities ------------------------------------------------------- */
 
+/* Ports that only root may bind. */
+static bool has_low(const struct conf_ports *ports)
+{
+	return ports->count && ports->at[0].lo < 1024;
+}
+
 /* Those that sockets made while serving need. */
 static uint64_t needed_capabilities(const struct conf *c)
 {
 	uint64_t keep = 0;
 
+	if (has_low(&c->outbound.bind_ports))
+		keep |= CAPABILITY_BIT(CAP_NET_BIND_SERVICE);
 	if (c->outbound.mark || *c->outbound.device)
 		keep |= CAPABILITY_BIT(CAP_NET_RAW);
 	for (size_t i = 0; i < c->listener_count; i++) {
 		const struct conf_listener *l = &c->listeners[i];
 
+		if (has_low(&l->udp_ports))
+			keep |= CAPABILITY_BIT(CAP_NET_BIND_SERVICE);
 		if (!l->optional)
 			continue; /* open already */
 		keep |= CAPABILITY_BIT(CAP_NET_BIND_SERVICE);

@@ -1,14 +1,15 @@
 /*
- * From configuration to rules, proxy and server.
+ * From configuration to proxy and server; rules, users and the options of the
+ * proxy's parts stand in files of their own.
  */
 #include "daemon/setup.h"
 
-#include "core/local_addrs.h"
 #include "daemon/log.h"
 #include "daemon/proxy/guess.h"
 #include "daemon/proxy/sessions.h"
+#include "daemon/proxy/users.h"
+#include "daemon/setup_internal.h"
 
-#include <net/if.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 /* Descriptors for listeners, logs, names, pipes; the rest is for sessions. */
 #define RESERVED_DESCRIPTORS 512u
 #define DESCRIPTORS_EACH     2u
+#define DESCRIPTORS_UDP      2u /* more, for a UDP association */
 
 /* --- Limits ------------------------------------------------------------- */
 
@@ -38,10 +40,16 @@ static size_t descriptors(void)
 			       1 << 22);
 }
 
-static size_t max_connections(const struct conf *c)
+/* UDP takes a quarter of the descriptors at most. */
+static size_t max_associations(const struct conf *c, size_t all)
 {
-	size_t all = descriptors();
-	size_t reserved = min_size(RESERVED_DESCRIPTORS, all / 4);
+	return min_size(c->limits.udp_associations, all / 4 / DESCRIPTORS_UDP);
+}
+
+static size_t max_connections(const struct conf *c, size_t all)
+{
+	size_t reserved = min_size(RESERVED_DESCRIPTORS, all / 4) +
+			  max_associations(c, all) * DESCRIPTORS_UDP;
 	size_t fit = (all - reserved) / DESCRIPTORS_EACH;
 
 	if (!c->limits.connections)
@@ -63,136 +71,6 @@ static unsigned worker_count(const struct conf *c)
 	if (sched_getaffinity(0, sizeof(set), &set) < 0)
 		return 1;
 	return (unsigned)max_size((size_t)CPU_COUNT(&set), 1);
-}
-
-/* --- Rules -------------------------------------------------------------- */
-
-/* Arrays that a rule_spec points at, while rules_new() copies them. */
-struct spec_parts {
-	struct rule_match *from, *to;
-	struct port_range *ports;
-	uint16_t *listeners;
-};
-
-static void parts_free(struct spec_parts *p)
-{
-	free(p->from);
-	free(p->to);
-	free(p->ports);
-	free(p->listeners);
-}
-
-static struct rule_match *copy_matches(const struct conf_matches *m)
-{
-	struct rule_match *list = calloc(m->count + 1, sizeof(*list));
-
-	for (size_t i = 0; list && i < m->count; i++) {
-		const struct conf_match *from = &m->at[i];
-
-		switch (from->kind) {
-		case CONF_MATCH_PREFIX:
-			list[i].type = RULE_MATCH_PREFIX;
-			list[i].prefix = from->prefix;
-			break;
-		case CONF_MATCH_CLASS:
-			list[i].type = RULE_MATCH_CLASS;
-			list[i].class = from->class;
-			break;
-		case CONF_MATCH_NAME:
-			list[i].type = RULE_MATCH_NAME;
-			list[i].name = from->name;
-			break;
-		case CONF_MATCH_SUFFIX:
-			list[i].type = RULE_MATCH_SUFFIX;
-			list[i].name = from->name;
-			break;
-		}
-	}
-	return list;
-}
-
-static uint16_t *copy_listeners(const struct conf_listener_set *set)
-{
-	uint16_t *list = calloc(set->count + 1, sizeof(*list));
-
-	for (size_t i = 0; list && i < set->count; i++)
-		list[i] = (uint16_t)(set->at[i] + 1);
-	return list;
-}
-
-static struct port_range *copy_ports(const struct conf_ports *ports)
-{
-	struct port_range *list = calloc(ports->count + 1, sizeof(*list));
-
-	for (size_t i = 0; list && i < ports->count; i++)
-		list[i] = (struct port_range){ .first = ports->at[i].lo,
-					       .last = ports->at[i].hi };
-	return list;
-}
-
-static int client_spec(struct rule_spec *ret, struct spec_parts *p,
-		       const struct conf_client *c)
-{
-	p->from = copy_matches(&c->from);
-	p->listeners = copy_listeners(&c->listener);
-	if (!p->from || !p->listeners)
-		return -ENOMEM;
-	*ret = (struct rule_spec){ .name = c->name,
-				   .allow = c->action == CONF_ALLOW,
-				   .from = p->from,
-				   .from_count = c->from.count,
-				   .listeners = p->listeners,
-				   .listener_count = c->listener.count };
-	return 0;
-}
-
-static int request_spec(struct rule_spec *ret, struct spec_parts *p,
-			const struct conf_rule *c)
-{
-	p->from = copy_matches(&c->from);
-	p->to = copy_matches(&c->to);
-	p->ports = copy_ports(&c->ports);
-	p->listeners = copy_listeners(&c->listener);
-	if (!p->from || !p->to || !p->ports || !p->listeners)
-		return -ENOMEM;
-	*ret = (struct rule_spec){ .name = c->name,
-				   .allow = c->action == CONF_ALLOW,
-				   .from = p->from,
-				   .from_count = c->from.count,
-				   .to = p->to,
-				   .to_count = c->to.count,
-				   .ports = p->ports,
-				   .port_count = c->ports.count,
-				   .listeners = p->listeners,
-				   .listener_count = c->listener.count };
-	if (c->commands & CONF_CONNECT)
-		ret->commands |= COMMAND_BIT(COMMAND_CONNECT);
-	return 0;
-}
-
-static int make_rules(struct setup *s)
-{
-	const struct conf *c = s->conf;
-	size_t count = c->client_count + c->rule_count;
-	struct rule_spec *spec = calloc(count + 1, sizeof(*spec));
-	struct spec_parts *parts = calloc(count + 1, sizeof(*parts));
-	int r = spec && parts ? 0 : -ENOMEM;
-
-	for (size_t i = 0; r == 0 && i < c->client_count; i++)
-		r = client_spec(&spec[i], &parts[i], &c->clients[i]);
-	for (size_t i = 0; r == 0 && i < c->rule_count; i++) {
-		size_t k = c->client_count + i;
-
-		r = request_spec(&spec[k], &parts[k], &c->rules[i]);
-	}
-	if (r == 0)
-		r = rules_new(&s->rules, spec, c->client_count,
-			      spec + c->client_count, c->rule_count);
-	for (size_t i = 0; parts && i < count; i++)
-		parts_free(&parts[i]);
-	free(parts);
-	free(spec);
-	return r;
 }
 
 /* --- Names for the log -------------------------------------------------- */
@@ -224,49 +102,6 @@ static int make_names(struct setup *s)
 	return 0;
 }
 
-/* --- What the outbound options name ------------------------------------- */
-
-static int missing_interface(const char *option, const char *name)
-{
-	log_line(LOG_LEVEL_ERROR,
-		 "outbound.%s: there is no interface \"%s\" ('ip link' lists "
-		 "them)",
-		 option, name);
-	return -ENODEV;
-}
-
-static int missing_source(const struct tcp_addr *a)
-{
-	char text[TCPSERVER_ADDR_STRLEN];
-
-	log_line(LOG_LEVEL_ERROR,
-		 "outbound.source: no interface has the address %s ('ip "
-		 "address' lists them)",
-		 addr_format_ip(a, text, sizeof(text)));
-	return -EADDRNOTAVAIL;
-}
-
-/* A source that does not exist would make every connection fail. */
-static int check_outbound(const struct conf_outbound *o)
-{
-	struct local_addrs *table = NULL;
-	int r;
-
-	if (*o->device && !if_nametoindex(o->device))
-		return missing_interface("device", o->device);
-	r = local_addrs_new(&table, NULL);
-	for (size_t i = 0; r == 0 && i < o->source.count; i++) {
-		const struct conf_endpoint *e = &o->source.at[i];
-
-		if (e->interface && !if_nametoindex(e->interface))
-			r = missing_interface("source", e->interface);
-		else if (!e->interface && !local_addrs_has(table, &e->addr))
-			r = missing_source(&e->addr);
-	}
-	local_addrs_free(table);
-	return r;
-}
-
 /* --- Proxy -------------------------------------------------------------- */
 
 static void session_ended(void *ctx, const struct session *record,
@@ -283,60 +118,6 @@ static void session_ended(void *ctx, const struct session *record,
 		log_commit(LOG_LEVEL_INFO,
 			   access_logfmt(record, host_tail, &s->access, line,
 					 LOG_LINE_BYTES));
-}
-
-static int name_options(struct setup *s, struct resolver_options *ret)
-{
-	const struct conf_names *n = &s->conf->names;
-
-	s->name_servers = calloc(n->servers.count + 1, sizeof(struct tcp_addr));
-	if (!s->name_servers)
-		return -ENOMEM;
-	for (size_t i = 0; i < n->servers.count; i++)
-		s->name_servers[i] = n->servers.at[i].addr;
-	*ret = (struct resolver_options){
-		.servers = s->name_servers,
-		.server_count = n->servers.count,
-		.resolv_conf = n->resolv_conf,
-		.hosts = *n->hosts ? n->hosts : NULL,
-		.timeout_ms = n->timeout_ms,
-		.tries = (int)n->tries,
-		.cache_entries = n->cache_entries,
-		.ttl_min_ms = n->ttl_min_ms,
-		.ttl_max_ms = n->ttl_max_ms,
-		.negative_ttl_ms = n->negative_ttl_ms,
-		.max_pending = n->pending,
-		.ndots = -1,
-	};
-	return 0;
-}
-
-static int outbound_options(struct setup *s, struct outbound_options *ret)
-{
-	const struct conf_outbound *o = &s->conf->outbound;
-
-	s->sources = calloc(o->source.count + 1, sizeof(*s->sources));
-	if (!s->sources)
-		return -ENOMEM;
-	for (size_t i = 0; i < o->source.count; i++) {
-		s->sources[i].addr = o->source.at[i].addr;
-		s->sources[i].interface = o->source.at[i].interface;
-	}
-	*ret = (struct outbound_options){
-		.sources = s->sources,
-		.source_count = o->source.count,
-		.dial = {
-			.device = *o->device ? o->device : NULL,
-			.mark = o->mark,
-			.nodelay = o->nodelay,
-			.keepalive = o->keepalive,
-		},
-	};
-	if (o->prefer == CONF_PREFER_IPV4)
-		ret->prefer = AF_INET;
-	else if (o->prefer == CONF_PREFER_IPV6)
-		ret->prefer = AF_INET6;
-	return 0;
 }
 
 static enum tcp_relay_mode relay_mode(const struct conf *c)
@@ -368,7 +149,11 @@ static int make_proxy(struct setup *s)
 			.idle_ms = t->idle_ms,
 			.half_closed_ms = t->half_closed_ms,
 			.session_ms = t->session_ms,
+			.bind_ms = t->bind_ms,
+			.udp_idle_ms = t->udp_idle_ms,
 		},
+		.auth = s->auth,
+		.udp = setup_udp(s),
 		.relay = relay_mode(s->conf),
 		.slots = s->published.sessions,
 		.counts = s->published.proxy,
@@ -376,13 +161,26 @@ static int make_proxy(struct setup *s)
 		.ended = session_ended,
 		.ctx = s,
 	};
-	int r = name_options(s, &p.names);
+	int r = setup_names(s, &p.names);
 
 	if (r == 0)
-		r = outbound_options(s, &p.outbound);
+		r = setup_outbound(s, &p.outbound);
 	if (r < 0)
 		return r;
 	return proxy_new(&s->proxy, &p);
+}
+
+static uint32_t protocol_bits(uint32_t protocols)
+{
+	uint32_t bits = 0;
+
+	if (protocols & CONF_SOCKS5)
+		bits |= PROTOCOL_BIT(PROTOCOL_SOCKS5);
+	if (protocols & CONF_SOCKS4)
+		bits |= PROTOCOL_BIT(PROTOCOL_SOCKS4);
+	if (protocols & CONF_HTTP)
+		bits |= PROTOCOL_BIT(PROTOCOL_HTTP);
+	return bits;
 }
 
 static int make_listeners(struct setup *s)
@@ -393,14 +191,17 @@ static int make_listeners(struct setup *s)
 	if (!s->listeners)
 		return -ENOMEM;
 	for (size_t i = 0; i < c->listener_count; i++) {
-		struct proxy_listener *l = &s->listeners[i];
+		const struct conf_listener *from = &c->listeners[i];
 
-		l->proxy = s->proxy;
-		l->number = (uint16_t)(i + 1);
-		if (c->listeners[i].protocols & CONF_SOCKS5)
-			l->protocols |= PROTOCOL_BIT(PROTOCOL_SOCKS5);
-		if (c->listeners[i].protocols & CONF_HTTP)
-			l->protocols |= PROTOCOL_BIT(PROTOCOL_HTTP);
+		s->listeners[i] = (struct proxy_listener){
+			.proxy = s->proxy,
+			.number = (uint16_t)(i + 1),
+			.protocols = protocol_bits(from->protocols),
+			.udp_address4 = setup_told(&from->udp_address, AF_INET),
+			.udp_address6 = setup_told(&from->udp_address,
+						   AF_INET6),
+			.udp_ports = setup_ports(&from->udp_ports),
+		};
 	}
 	return 0;
 }
@@ -482,18 +283,22 @@ static int make_segment(struct setup *s)
 
 int setup_init(struct setup *s, const struct conf *c, uint32_t generation)
 {
+	size_t all = descriptors();
 	int r;
 
 	*s = (struct setup){ .conf = c, .generation = generation };
-	s->max_connections = max_connections(c);
+	s->max_connections = max_connections(c, all);
+	s->max_associations = max_associations(c, all);
 	s->workers = worker_count(c);
-	r = check_outbound(&c->outbound);
+	r = setup_check_outbound(&c->outbound);
+	if (r == 0)
+		r = setup_users(s);
 	if (r == 0)
 		r = make_segment(s);
 	if (r == 0)
 		r = make_names(s);
 	if (r == 0)
-		r = make_rules(s);
+		r = setup_rules(&s->rules, c);
 	if (r == 0)
 		r = make_server(s);
 	if (r == 0)
@@ -512,7 +317,10 @@ void setup_done(struct setup *s)
 	tcp_server_free(TAKE_PTR(s->server));
 	proxy_free(TAKE_PTR(s->proxy));
 	rules_free(TAKE_PTR(s->rules));
+	auth_free(TAKE_PTR(s->auth));
+	users_free(TAKE_PTR(s->users));
 	free(TAKE_PTR(s->listeners));
+	free(TAKE_PTR(s->search));
 	free(TAKE_PTR(s->name_servers));
 	free(TAKE_PTR(s->sources));
 	free(TAKE_PTR(s->names));

@@ -15,7 +15,10 @@ struct setup {
 	unsigned workers;
 	struct published published;
 	struct rules *rules;
+	struct users *users; /* NULL: no file of them is named */
+	struct auth *auth;   /* likewise */
 	struct tcp_addr *name_servers;
+	const char **search;
 	struct outbound_source *sources;
 	struct proxy *proxy;
 	struct tcp_server *server;
@@ -23,6 +26,7 @@ struct setup {
 	const char **names;               /* what access_names points at */
 	struct access_names access;
 	size_t max_connections;
+	size_t max_associations; /* UDP; 0: it is not served */
 };
 
 /*

@@ -47,6 +47,9 @@ static void add_proxy(struct table_totals *t, const struct segment *s)
 		t->sessions += get(&n[i].sessions);
 		t->bytes_up += get(&n[i].bytes_up);
 		t->bytes_down += get(&n[i].bytes_down);
+		t->datagrams_up += get(&n[i].datagrams_up);
+		t->datagrams_down += get(&n[i].datagrams_down);
+		t->datagrams_dropped += get(&n[i].datagrams_dropped);
 	}
 }
 

@@ -32,7 +32,8 @@ struct table_name {
 struct table_totals {
 	uint64_t accepted, rejected, active, handshakes, relays;
 	uint64_t sessions, bytes_up, bytes_down; /* of sessions that ended */
-	uint64_t lost; /* of these, by the death of their process */
+	uint64_t datagrams_up, datagrams_down, datagrams_dropped;
+	uint64_t lost; /* of the sessions, by the death of their process */
 };
 
 /*

@@ -55,6 +55,11 @@ static int64_t get_protocol(const struct row *r)
 	return r->session.protocol;
 }
 
+static int64_t get_command(const struct row *r)
+{
+	return r->session.command;
+}
+
 static int64_t get_generation(const struct row *r)
 {
 	return r->session.generation;
@@ -92,8 +97,10 @@ static const struct filter_key keys[] = {
 	{ "listener", KIND_TEXT, "=NAME", .text = get_listener },
 	{ "rule", KIND_TEXT, "=NAME", .text = get_rule },
 	{ "client_rule", KIND_TEXT, "=NAME", .text = get_client_rule },
-	{ "protocol", KIND_WORD, "=socks5 or =http", .word = row_protocol_word,
-	  .number = get_protocol },
+	{ "protocol", KIND_WORD, "=socks5, =socks4 or =http",
+	  .word = row_protocol_word, .number = get_protocol },
+	{ "command", KIND_WORD, "=connect, =bind or =udp",
+	  .word = row_command_word, .number = get_command },
 	{ "state", KIND_WORD, "=handshake, =name, =connect or =tunnel",
 	  .word = row_state_word, .number = get_state },
 	{ "generation", KIND_NUMBER, "=NUMBER", .number = get_generation },

@@ -124,6 +124,7 @@ const char *row_protocol_word(unsigned protocol)
 		[PROTOCOL_NONE] = "",
 		[PROTOCOL_SOCKS5] = "socks5",
 		[PROTOCOL_HTTP] = "http",
+		[PROTOCOL_SOCKS4] = "socks4",
 	};
 
 	return protocol < ARRAY_SIZE(words) ? words[protocol] : NULL;
@@ -134,6 +135,8 @@ const char *row_command_word(unsigned command)
 	static const char *const words[] = {
 		[COMMAND_NONE] = "",
 		[COMMAND_CONNECT] = "connect",
+		[COMMAND_BIND] = "bind",
+		[COMMAND_UDP] = "udp",
 	};
 
 	return command < ARRAY_SIZE(words) ? words[command] : NULL;

@@ -100,6 +100,12 @@ static void print_traffic(FILE *out, const json_t *j)
 		number_in(totals, "sessions"),
 		human_size((uint64_t)number_in(totals, "bytes_up"), up),
 		human_size((uint64_t)number_in(totals, "bytes_down"), down));
+	(void)fprintf(out,
+		      "datagrams    %" PRId64 " up, %" PRId64 " down, %" PRId64
+		      " dropped\n",
+		      number_in(totals, "datagrams_up"),
+		      number_in(totals, "datagrams_down"),
+		      number_in(totals, "datagrams_dropped"));
 }
 
 void show_status(FILE *out, const struct reply *r)

@@ -130,6 +130,30 @@ START_TEST(what_is_not_known_is_left_out)
 }
 END_TEST
 
+static bool says(uint8_t protocol, uint8_t command, const char *part)
+{
+	struct session s = example();
+
+	s.protocol = protocol;
+	s.command = command;
+	return strstr(line_of(&s, ""), part) != NULL;
+}
+
+START_TEST(every_protocol_and_command_has_its_word)
+{
+	ck_assert(says(PROTOCOL_SOCKS4, COMMAND_CONNECT,
+		       " protocol=socks4 command=connect target="));
+	ck_assert(says(PROTOCOL_SOCKS4, COMMAND_BIND,
+		       " protocol=socks4 command=bind target="));
+	ck_assert(says(PROTOCOL_SOCKS5, COMMAND_UDP,
+		       " protocol=socks5 command=udp target="));
+	ck_assert(says(PROTOCOL_HTTP, COMMAND_CONNECT,
+		       " protocol=http command=connect target="));
+	ck_assert(says(PROTOCOL_SOCKS5, COMMAND_NONE,
+		       " protocol=socks5 target="));
+}
+END_TEST
+
 START_TEST(names_are_escaped)
 {
 	struct session s = example();
@@ -227,6 +251,7 @@ int main(void)
 	tcase_add_test(t, a_session_is_told_in_one_line);
 	tcase_add_test(t, a_target_by_address_is_told_once);
 	tcase_add_test(t, what_is_not_known_is_left_out);
+	tcase_add_test(t, every_protocol_and_command_has_its_word);
 	tcase_add_test(t, names_are_escaped);
 	tcase_add_test(t, a_long_name_is_put_together);
 	tcase_add_test(t, numbers_have_all_their_digits);

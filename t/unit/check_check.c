@@ -81,13 +81,157 @@ START_TEST(addresses_must_not_collide)
 }
 END_TEST
 
-START_TEST(sources_must_differ_in_family)
+/* What `rotate` and `source` make together. */
+static void rotates(const char *how, const char *sources, const char *warning)
 {
-	conf_text_refused(CONF_TEXT "outbound: { source = [ \"192.0.2.1\", "
-				    "\"192.0.2.2\" ]; };",
-			  "two addresses of one family", true);
-	conf_free(conf_text_load(CONF_TEXT "outbound: { source = [ "
-					   "\"192.0.2.1\", \"::2\" ]; };"));
+	char text[512];
+
+	(void)snprintf(text, sizeof(text),
+		       CONF_TEXT
+		       "outbound: { rotate = \"%s\"; source = [ %s ]; "
+		       "};",
+		       how, sources);
+	if (warning)
+		conf_text_warned(text, warning);
+	else
+		conf_free(conf_text_load(text));
+}
+
+START_TEST(sources_without_a_turn_are_warned_of)
+{
+	static const char only[] = "outbound: 'source' has several addresses "
+				   "of one family, but 'rotate' is \"none\"";
+
+	rotates("none", "\"192.0.2.1\", \"192.0.2.2\"", only);
+	rotates("none", "\"::2\", \"192.0.2.2\", \"2001:db8::/64\"", only);
+	rotates("none", "\"192.0.2.1\", \"::2\"", NULL);
+	rotates("none", "\"eth0\", \"192.0.2.1\", \"eth1\"", NULL);
+	rotates("per-client", "\"192.0.2.1\", \"192.0.2.2\"", NULL);
+}
+END_TEST
+
+START_TEST(turns_without_sources_are_warned_of)
+{
+	static const char nothing[] =
+		"outbound: 'rotate' has nothing to choose from";
+
+	rotates("per-connection", "", nothing);
+	rotates("per-client", "", nothing);
+	rotates("per-client", "\"eth0\"", NULL);
+	/* The address that the client came to needs none. */
+	rotates("same-as-inbound", "", NULL);
+	rotates("none", "", NULL);
+}
+END_TEST
+
+#define USERS "auth: { users_file = \"/users\"; };"
+
+/* A listener that speaks `protocols` and whose clients have `entry`. */
+static char *with_clients(const char *protocols, const char *entry)
+{
+	static char text[768];
+
+	(void)snprintf(
+		text, sizeof(text),
+		"listeners: (\n{ name = \"a\"; address = "
+		"\"127.0.0.1:1\"; protocols = [ %s ]; } );\n"
+		"clients: (\n{ from = \"loopback\"; %s } );" CONF_TEXT_RULES,
+		protocols, entry);
+	return text;
+}
+
+START_TEST(a_password_needs_users)
+{
+	static const char ask[] = "action = \"allow\"; auth = \"password\";";
+	static const char both[] =
+		"action = \"allow\"; auth = [ \"none\", \"password\" ];";
+	static const char why[] =
+		"text:4: 'client-1' asks for a password, but there are no "
+		"users: 'auth' has no 'users_file'";
+	char text[1024];
+
+	conf_text_refused(with_clients("\"socks5\"", ask), why, true);
+	conf_text_refused(with_clients("\"socks5\"", both), why, true);
+	(void)snprintf(text, sizeof(text), USERS "%s",
+		       with_clients("\"socks5\"", ask));
+	conf_free(conf_text_load(text));
+	conf_text_warned(CONF_TEXT USERS,
+			 "auth: there is a 'users_file', but no entry of "
+			 "'clients' has auth = \"password\"");
+}
+END_TEST
+
+static void logs_in(const char *protocols, const char *entry,
+		    const char *warning)
+{
+	char text[1024];
+
+	(void)snprintf(text, sizeof(text), USERS "%s",
+		       with_clients(protocols, entry));
+	if (warning)
+		conf_text_warned(text, warning);
+	else
+		conf_free(conf_text_load(text));
+}
+
+START_TEST(protocols_without_passwords_are_warned_of)
+{
+	static const char ask[] = "action = \"allow\"; auth = \"password\";";
+
+	logs_in("\"socks5\", \"http\"", ask,
+		"text:2: listener 'a' speaks http, but all its clients must "
+		"log in");
+	logs_in("\"socks5\", \"socks4\"", ask, "'a' speaks socks4, but");
+	logs_in("\"socks5\", \"http\", \"socks4\"", ask,
+		"'a' speaks socks4 and http, but");
+	logs_in("\"socks5\"", ask, NULL);
+	logs_in("\"socks5\", \"http\", \"socks4\"",
+		"action = \"allow\"; auth = [ \"password\", \"none\" ];", NULL);
+	/* Some of them need not. */
+	logs_in("\"socks5\", \"http\"",
+		"action = \"allow\"; auth = \"password\"; }, { action = "
+		"\"allow\"; from = \"private\";",
+		NULL);
+}
+END_TEST
+
+START_TEST(what_a_client_entry_cannot_use_is_warned_of)
+{
+	logs_in("\"socks5\", \"socks4\"",
+		"action = \"allow\"; auth = [ \"none\", \"password\" ]; userid "
+		"= \"joe\";",
+		NULL);
+	logs_in("\"socks5\", \"http\"",
+		"action = \"allow\"; auth = [ \"none\", \"password\" ]; userid "
+		"= \"joe\";",
+		"text:4: 'client-1' names user ids, but no listener of it "
+		"speaks socks4");
+	logs_in("\"socks5\", \"socks4\"",
+		"action = \"allow\"; auth = \"password\"; userid = \"joe\";",
+		"'client-1' names user ids, but its clients must log in");
+	logs_in("\"socks5\"",
+		"action = \"deny\"; auth = \"password\"; }, { action = "
+		"\"allow\"; from = \"private\";",
+		"'client-1' denies: its 'auth' and 'userid' are not looked "
+		"at");
+	conf_text_warned("listeners: ( { name = \"a\"; address = "
+			 "\"127.0.0.1:1\"; protocols = [ \"socks4\", \"http\" "
+			 "]; udp_ports = \"4000-4999\"; } );" REST,
+			 "text:1: listener 'a' sets udp_address or udp_ports, "
+			 "but does not speak socks5");
+}
+END_TEST
+
+START_TEST(buffers_beyond_the_memory_for_udp_are_warned_of)
+{
+	conf_text_warned(CONF_TEXT "udp: { buffer = \"1M\"; }; limits: { "
+				   "udp_memory = \"3M\"; };",
+			 "limits: 'udp_memory' is not enough");
+	conf_free(conf_text_load(CONF_TEXT "udp: { buffer = \"1M\"; }; limits: "
+					   "{ udp_memory = \"4M\"; };"));
+	conf_free(conf_text_load(
+		CONF_TEXT "udp: { buffer = \"1M\"; }; limits: { udp_memory = "
+			  "\"1M\"; udp_associations = 0; };"));
 }
 END_TEST
 
@@ -115,6 +259,11 @@ START_TEST(an_open_proxy_is_warned_of)
 			 "from = \"private\"; }, { action = \"allow\"; } "
 			 ");" CONF_TEXT_RULES,
 			 "open proxy");
+	conf_text_warned(
+		"listeners: ( { name = \"pub\"; address = "
+		"\"0.0.0.0:1\"; } );clients: ( { action = \"allow\"; "
+		"auth = [ \"none\", \"password\" ]; } );" USERS CONF_TEXT_RULES,
+		"open proxy");
 }
 END_TEST
 
@@ -124,6 +273,12 @@ START_TEST(a_closed_proxy_is_not_warned_of)
 	conf_free(conf_text_load(
 		CONF_TEXT_LISTENERS
 		"clients: ( { action = \"allow\"; } );" CONF_TEXT_RULES));
+	/* Everyone must log in. */
+	conf_free(conf_text_load(
+		"listeners: ( { name = \"p\"; address = \"0.0.0.0:1\"; "
+		"protocols = \"socks5\"; } );"
+		"clients: ( { action = \"allow\"; auth = \"password\"; } "
+		");" USERS CONF_TEXT_RULES));
 	/* Everyone is denied first. */
 	conf_free(conf_text_load(
 		"listeners: ( { name = \"p\"; address = \"0.0.0.0:1\"; } );"
@@ -184,6 +339,12 @@ START_TEST(a_rule_behind_a_wider_one_is_warned_of)
 	never_matches("from = \"10.0.0.0/8\";", "", false);
 	never_matches("to = \".example.com\";", "", false);
 	never_matches("listener = \"lan\";", "", false);
+	never_matches("", "commands = \"udp\";", true);
+	never_matches("commands = [ \"bind\", \"connect\" ];",
+		      "commands = \"bind\";", true);
+	never_matches("commands = \"connect\";", "", false);
+	never_matches("commands = [ \"connect\", \"bind\" ];",
+		      "commands = [ \"bind\", \"udp\" ];", false);
 }
 END_TEST
 
@@ -219,7 +380,12 @@ int main(void)
 	tcase_add_test(t, a_file_without_listeners_is_refused);
 	tcase_add_test(t, names_must_differ);
 	tcase_add_test(t, addresses_must_not_collide);
-	tcase_add_test(t, sources_must_differ_in_family);
+	tcase_add_test(t, sources_without_a_turn_are_warned_of);
+	tcase_add_test(t, turns_without_sources_are_warned_of);
+	tcase_add_test(t, a_password_needs_users);
+	tcase_add_test(t, protocols_without_passwords_are_warned_of);
+	tcase_add_test(t, what_a_client_entry_cannot_use_is_warned_of);
+	tcase_add_test(t, buffers_beyond_the_memory_for_udp_are_warned_of);
 	tcase_add_test(t, ttl_bounds_must_be_in_order);
 	tcase_add_test(t, an_open_proxy_is_warned_of);
 	tcase_add_test(t, a_closed_proxy_is_not_warned_of);

@@ -82,6 +82,7 @@ static void status_body(void)
 	add_generation(4, NULL);
 	stand_in.view.carried.accepted = 1000;
 	stand_in.view.carried.bytes_up = (uint64_t)1 << 40;
+	stand_in.view.carried.datagrams_dropped = 9;
 	stand_in.view.reloads = 7;
 	stand_in.view.failed_reloads = 1;
 	stand_in.view.crashes = 2;
@@ -103,6 +104,8 @@ static void status_body(void)
 	part = json_object_get(j, "totals");
 	ck_assert_int_eq(field_number(part, "accepted"), 1110);
 	ck_assert_int_eq(field_number(part, "bytes_up"), (int64_t)1 << 40);
+	ck_assert_int_eq(field_number(part, "datagrams_up"), 0);
+	ck_assert_int_eq(field_number(part, "datagrams_dropped"), 9);
 	part = json_object_get(j, "reloads");
 	ck_assert_int_eq(field_number(part, "ok"), 7);
 	ck_assert_int_eq(field_number(part, "failed"), 1);

@@ -37,7 +37,16 @@ START_TEST(defaults_come_back_and_are_marked)
 	ck_assert_ptr_nonnull(
 		strstr(text, "connections = \"auto\";  # default\n"));
 	ck_assert_ptr_nonnull(strstr(
-		text, "protocols = [ \"socks5\", \"http\" ];  # default\n"));
+		text, "protocols = [ \"socks5\", \"socks4\", \"http\" ];  # "
+		      "default\n"));
+	ck_assert_ptr_nonnull(strstr(text, "ndots = \"auto\";  # default\n"));
+	ck_assert_ptr_nonnull(strstr(
+		text, "commands = [ \"connect\", \"bind\", \"udp\" ];  # "
+		      "default\n"));
+	ck_assert_ptr_nonnull(strstr(text, "udp_address = [ ];  # default\n"));
+	ck_assert_ptr_nonnull(
+		strstr(text, "udp_ports = \"any\";  # default\n"));
+	ck_assert_ptr_nonnull(strstr(text, "buffer = \"256k\";  # default\n"));
 	ck_assert_ptr_nonnull(strstr(text, "source = [ ];  # default\n"));
 	ck_assert_ptr_nonnull(strstr(text, "from = \"loopback\";\n"));
 	free(text);
@@ -51,32 +60,44 @@ static const char full[] =
 	"log: { target = \"file:/var/log/a b.log\"; level = \"debug\"; "
 	"access = \"off\"; };"
 	"listeners: ( { name = \"lan\"; address = [ \"192.0.2.1:1080\", "
-	"\"[2001:db8::1]:0\", \"eth0:1081\" ]; protocols = \"http\"; "
+	"\"[2001:db8::1]:0\", \"eth0:1081\" ]; protocols = [ \"http\", "
+	"\"socks5\" ]; udp_address = [ \"203.0.113.1\", \"2001:db8::2\" ]; "
+	"udp_ports = \"40000-40999\"; "
 	"optional = true; backlog = 16; fastopen = 5; defer_accept = \"2s\"; "
 	"keepalive = true; keepalive_idle = \"10s\"; keepalive_interval = "
 	"\"5s\"; keepalive_count = 4; nodelay = false; user_timeout = "
 	"\"30s\"; v6only = false; freebind = true; device = \"eth0\"; mark = "
 	"4294967295L; }, { name = \"edge\"; address = \"[::]:1443\"; } );"
 	"clients: ( { name = \"in\"; action = \"allow\"; from = [ "
-	"\"10.0.0.0/8\", \"fd00::/8\", \"loopback\" ]; listener = [ \"edge\", "
-	"\"lan\" ]; } );"
+	"\"10.0.0.0/8\", \"fd00::/8\", \"loopback\" ]; auth = [ \"password\", "
+	"\"none\" ]; userid = [ \"joe\", \"a \\\"b\\\\\" ]; listener = [ "
+	"\"edge\", \"lan\" ]; } );"
+	"auth: { users_file = \"/etc/my users\"; };"
 	"rules: ( { name = \"no\"; action = \"deny\"; from = \"10.0.0.0/24\"; "
 	"to = [ \"192.0.2.0/24\", \"private\", \"example.com\", "
 	"\".example.org\", \"privat.\" ]; ports = [ \"25\", \"1024-65535\" ]; "
-	"commands = [ \"connect\" ]; listener = \"lan\"; }, { action = "
+	"commands = [ \"udp\", \"connect\" ]; listener = \"lan\"; }, { action "
+	"= "
 	"\"allow\"; } );"
-	"outbound: { source = [ \"192.0.2.7\", \"2001:db8::7\" ]; device = "
+	"outbound: { source = [ \"192.0.2.7\", \"192.0.2.8\", \"eth1\", "
+	"\"2001:db8:1::/64\" ]; rotate = \"per-client\"; device = "
 	"\"tun0\"; mark = 7; prefer = \"ipv6\"; nodelay = false; keepalive = "
-	"true; };"
+	"true; fastopen = true; bind_address = \"203.0.113.1\"; bind_ports = "
+	"\"50000\"; };"
+	"udp: { source = \"address\"; replies = \"any\"; buffer = \"0\"; };"
 	"names: { servers = [ \"192.0.2.53\", \"[2001:db8::53]:5353\" ]; "
-	"hosts = \"\"; resolv_conf = \"/tmp/r\"; timeout = \"1500ms\"; tries "
+	"hosts = \"\"; resolv_conf = \"/tmp/r\"; search = [ \"lan\", "
+	"\"Example.com.\" ]; ndots = 0; order = \"ipv4-only\"; timeout = "
+	"\"1500ms\"; tries "
 	"= 3; cache_entries = 0; ttl_min = \"5s\"; ttl_max = \"2h\"; "
 	"negative_ttl = \"0\"; pending = 5; };"
 	"timeouts: { handshake = \"1s\"; name = \"2s\"; connect = \"3s\"; "
+	"bind = \"4s\"; udp_idle = \"0\"; "
 	"idle = \"0\"; half_closed = \"0\"; session = \"1d\"; shutdown = "
 	"\"0\"; start = \"1m\"; drain = \"12h\"; watchdog = \"0\"; };"
 	"limits: { connections = 99; handshakes = 7; buffers "
-	"= \"1500k\"; pipes = 0; generations = 2; };"
+	"= \"1500k\"; pipes = 0; generations = 2; "
+	"udp_associations = 0; udp_per_client = 1; udp_memory = \"2M\"; };"
 	"admin: { socket = \"/run/x y\"; };"
 	"debug: { relay = \"splice\"; };";
 
@@ -91,6 +112,23 @@ START_TEST(every_value_comes_back)
 	ck_assert_str_eq(c->listeners[0].address.at[2].interface, "eth0");
 	ck_assert_uint_eq(c->listeners[0].mark, 4294967295);
 	ck_assert_uint_eq(c->clients[0].listener.at[0], 1);
+	ck_assert_uint_eq(c->listeners[0].udp_ports.at[0].hi, 40999);
+	ck_assert_uint_eq(c->listeners[0].udp_address.count, 2);
+	ck_assert_uint_eq(c->clients[0].auth,
+			  CONF_AUTH_NONE | CONF_AUTH_PASSWORD);
+	ck_assert_str_eq(c->clients[0].userid.at[1], "a \"b\\");
+	ck_assert_str_eq(c->auth.users_file, "/etc/my users");
+	ck_assert_uint_eq(c->rules[0].commands, CONF_CONNECT | CONF_UDP);
+	ck_assert_uint_eq(c->outbound.source.count, 4);
+	ck_assert_uint_eq(c->outbound.source.at[3].prefix_bits, 64);
+	ck_assert_int_eq(c->outbound.rotate, CONF_ROTATE_PER_CLIENT);
+	ck_assert_str_eq(c->names.search.at[1], "example.com");
+	ck_assert_uint_eq(c->names.ndots, 0);
+	ck_assert_int_eq(c->names.order, CONF_ORDER_IPV4_ONLY);
+	ck_assert_int_eq(c->udp.source, CONF_UDP_ADDRESS);
+	ck_assert_uint_eq(c->udp.buffer, 0);
+	ck_assert_uint_eq(c->limits.udp_associations, 0);
+	ck_assert_int_eq(c->timeouts.udp_idle_ms, 0);
 	ck_assert_str_eq(c->rules[0].to.at[4].name, "privat");
 	ck_assert_uint_eq(c->rules[0].ports.at[1].lo, 1024);
 	ck_assert_uint_eq(c->names.servers.at[1].addr.port, 5353);
@@ -117,7 +155,7 @@ START_TEST(every_value_comes_back)
 }
 END_TEST
 
-START_TEST(words_in_place_of_paths_come_back)
+START_TEST(words_in_place_of_values_come_back)
 {
 	struct conf *c = round_trip(CONF_TEXT "log: { target = \"journal\"; };"
 					      "admin: { socket = \"\"; };");
@@ -134,6 +172,15 @@ START_TEST(words_in_place_of_paths_come_back)
 	text = conf_text_dump(c);
 	ck_assert_ptr_nonnull(
 		strstr(text, "\tsocket = \"auto\";  # default\n"));
+	free(text);
+	conf_free(c);
+	c = round_trip(CONF_TEXT "names: { search = \".\"; ndots = \"auto\"; "
+				 "}; limits: { connections = \"auto\"; };");
+	text = conf_text_dump(c);
+	ck_assert_str_eq(c->names.search.at[0], ".");
+	ck_assert_uint_eq(c->names.ndots, CONF_NDOTS_AUTO);
+	ck_assert_uint_eq(c->limits.connections, 0);
+	ck_assert_ptr_nonnull(strstr(text, "\tsearch = \".\";\n"));
 	free(text);
 	conf_free(c);
 }
@@ -206,7 +253,7 @@ int main(void)
 
 	tcase_add_test(t, defaults_come_back_and_are_marked);
 	tcase_add_test(t, every_value_comes_back);
-	tcase_add_test(t, words_in_place_of_paths_come_back);
+	tcase_add_test(t, words_in_place_of_values_come_back);
 	tcase_add_test(t, long_lists_are_wrapped_and_come_back);
 	tcase_add_test(t, the_longest_texts_come_back);
 	tcase_add_test(t, a_stream_that_fails_is_told);

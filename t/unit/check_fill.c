@@ -33,6 +33,7 @@ static void write_text(struct option_at at, const char *value, char *out,
 	else if (!strcmp(name, "clients"))
 		(void)snprintf(out, size,
 			       CONF_TEXT_LISTENERS CONF_TEXT_RULES
+			       "auth: { users_file = \"/users\"; };"
 			       "clients: ( { action = \"allow\"; %s = %s; } );",
 			       key, value);
 	else if (!strcmp(name, "rules"))
@@ -439,7 +440,8 @@ START_TEST(lists_take_one_or_many)
 	ck_assert_str_eq(c->listeners[1].address.at[0].interface, "lo");
 	ck_assert_uint_eq(c->listeners[1].address.at[0].addr.port, 2);
 	ck_assert_uint_eq(c->listeners[1].protocols, CONF_HTTP);
-	ck_assert_uint_eq(c->listeners[0].protocols, CONF_SOCKS5 | CONF_HTTP);
+	ck_assert_uint_eq(c->listeners[0].protocols,
+			  CONF_SOCKS5 | CONF_SOCKS4 | CONF_HTTP);
 	ck_assert_uint_eq(c->clients[0].listener.count, 1);
 	ck_assert_uint_eq(c->clients[0].listener.at[0], 1);
 	ck_assert_uint_eq(c->clients[1].from.count, 2);
@@ -460,6 +462,28 @@ START_TEST(lists_take_one_or_many)
 }
 END_TEST
 
+/* With so many sources, of one family, that take turns. */
+static void sources_refused(int count, bool refused)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	fputs(CONF_TEXT "outbound: { rotate = \"per-connection\"; source = [ ",
+	      out);
+	for (int i = 0; i < count; i++)
+		fprintf(out, "%s\"10.0.%d.%d\"", i ? ", " : "", i / 250,
+			i % 250 + 1);
+	fputs(" ]; };", out);
+	ck_assert_int_eq(fclose(out), 0);
+	if (refused)
+		conf_text_refused(text, "1025 elements, but at most 1024",
+				  true);
+	else
+		conf_free(conf_text_load(text));
+	free(text);
+}
+
 START_TEST(lists_are_refused_when_empty_or_too_long)
 {
 	conf_text_refused(CONF_TEXT_LISTENERS CONF_TEXT_RULES
@@ -473,9 +497,15 @@ START_TEST(lists_are_refused_when_empty_or_too_long)
 			  "'ports' is an empty list", true);
 	conf_text_refused("listeners: ( { name = \"a\"; address = [ ]; } );",
 			  "'address' is an empty list", true);
-	conf_text_refused(CONF_TEXT "outbound: { source = [ \"1.1.1.1\", "
+	conf_text_refused(CONF_TEXT "outbound: { bind_address = [ \"1.1.1.1\", "
 				    "\"::1\", \"::2\" ]; };",
 			  "3 elements, but at most 2", true);
+	conf_text_refused(CONF_TEXT "outbound: { bind_ports = [ ]; };",
+			  "'bind_ports' is an empty list", true);
+	conf_text_refused(CONF_TEXT "outbound: { bind_ports = [ 80, 81 ]; };",
+			  "2 elements, but at most 1", true);
+	sources_refused(1024, false);
+	sources_refused(1025, true);
 	conf_text_refused(CONF_TEXT_LISTENERS CONF_TEXT_CLIENTS
 			  "rules: ( { action = \"allow\"; ports = [ \"any\", "
 			  "\"80\" ]; } );",
@@ -508,6 +538,124 @@ START_TEST(servers_and_sources_keep_their_form)
 			  "must not have a port", true);
 	conf_text_refused(CONF_TEXT "outbound: { source = \"eth0:8\"; };",
 			  "must not have a port", true);
+	conf_text_refused(CONF_TEXT "outbound: {\nsource = [ \"::1\",\n"
+				    "\"2001:db8::1/64\" ]; };",
+			  "text:6: 'source': '2001:db8::1/64' has host bits "
+			  "set; write 2001:db8::/64 or 2001:db8::1/128",
+			  true);
+	conf_text_refused(CONF_TEXT "outbound: { source = \"10.0.0.0/8\"; };",
+			  "only an IPv6 prefix can be a source", true);
+	conf_text_refused(CONF_TEXT "outbound: { source = \"::/0\"; };",
+			  "is all of IPv6", true);
+}
+END_TEST
+
+START_TEST(what_clients_are_told_is_an_ip_of_each_family)
+{
+	struct conf *c = conf_text_load(
+		"listeners: ( { name = \"a\"; address = \"127.0.0.1:1\"; "
+		"udp_address = [ \"2001:db8::1\", \"203.0.113.1\" ]; "
+		"udp_ports = \"4000-4999\"; } );" CONF_TEXT_CLIENTS
+			CONF_TEXT_RULES
+		"outbound: { bind_address = \"::ffff:203.0.113.2\"; "
+		"bind_ports = 4000; };");
+
+	ck_assert_int_eq(c->listeners[0].udp_address.at[0].addr.family,
+			 AF_INET6);
+	ck_assert_int_eq(c->listeners[0].udp_address.at[1].addr.family,
+			 AF_INET);
+	ck_assert_uint_eq(c->listeners[0].udp_ports.at[0].lo, 4000);
+	ck_assert_uint_eq(c->listeners[0].udp_ports.at[0].hi, 4999);
+	ck_assert_int_eq(c->outbound.bind_address.at[0].addr.family, AF_INET);
+	ck_assert_uint_eq(c->outbound.bind_ports.at[0].hi, 4000);
+	conf_free(c);
+	conf_text_refused("listeners: ( { name = \"a\"; address = "
+			  "\"127.0.0.1:1\";\nudp_address = [ \"192.0.2.1\",\n"
+			  "\"192.0.2.2\" ]; } );",
+			  "text:3: 'udp_address' has two addresses of one "
+			  "family",
+			  true);
+	conf_text_refused(CONF_TEXT "outbound: { bind_address = [ \"::1\", "
+				    "\"::2\" ]; };",
+			  "'bind_address' has two addresses of one family",
+			  true);
+	conf_text_refused(CONF_TEXT "outbound: { bind_address = \"eth0\"; };",
+			  "'eth0' is no IP address", true);
+	conf_text_refused(CONF_TEXT
+			  "outbound: { bind_address = \"1.2.3.4:5\"; };",
+			  "'1.2.3.4:5' is no IP address", true);
+	conf_text_refused(CONF_TEXT
+			  "outbound: { bind_address = \"0.0.0.0\"; };",
+			  "no address that a client could send to", true);
+	conf_text_refused(CONF_TEXT
+			  "outbound: { bind_address = \"ff02::1\"; };",
+			  "no address that a client could send to", true);
+	conf_text_refused(CONF_TEXT "outbound: { bind_ports = \"0-9\"; };",
+			  "'bind_ports': '0-9' is no port from 1", true);
+}
+END_TEST
+
+/* Loads with such a user id; with `part` it must be refused. */
+static void userid(const char *text, const char *part)
+{
+	char file[1024];
+
+	(void)snprintf(file, sizeof(file),
+		       CONF_TEXT_LISTENERS CONF_TEXT_RULES
+		       "clients: ( { action = \"allow\"; from = \"loopback\"; "
+		       "userid = [ \"joe\",\n\"%s\" ]; } );",
+		       text);
+	if (part)
+		conf_text_refused(file, part, true);
+	else
+		conf_free(conf_text_load(file));
+}
+
+START_TEST(user_ids_have_a_length)
+{
+	char text[257];
+
+	memset(text, 'x', sizeof(text));
+	text[255] = '\0';
+	userid(text, NULL);
+	text[255] = 'x';
+	text[256] = '\0';
+	userid(text, "text:4: 'userid' has a text of 256 bytes, but must have "
+		     "1 to 255");
+	userid("", "has a text of 0 bytes");
+	userid("a b\\\\\\\"\xc3\xa4", NULL);
+	userid("\\n", "control character");
+}
+END_TEST
+
+START_TEST(search_is_domains_or_none)
+{
+	struct conf *c = conf_text_load(
+		CONF_TEXT
+		"names: { search = [ \"LAN\", \"a_b.example.\" ]; };");
+
+	ck_assert_uint_eq(c->names.search.count, 2);
+	ck_assert_str_eq(c->names.search.at[0], "lan");
+	ck_assert_str_eq(c->names.search.at[1], "a_b.example");
+	ck_assert_uint_eq(c->names.ndots, CONF_NDOTS_AUTO);
+	conf_free(c);
+	c = conf_text_load(CONF_TEXT "names: { search = \".\"; ndots = 0; };");
+	ck_assert_str_eq(c->names.search.at[0], ".");
+	ck_assert_uint_eq(c->names.ndots, 0);
+	conf_free(c);
+	conf_text_refused(CONF_TEXT "names: { search = [ \"a\", \".\" ]; };",
+			  "'.' says that there is none, and stands alone",
+			  true);
+	conf_text_refused(CONF_TEXT "names: { search = \".lan\"; };",
+			  "'.lan' is no domain", true);
+	conf_text_refused(CONF_TEXT "names: { search = \"a..b\"; };",
+			  "'a..b' is no domain", true);
+	conf_text_refused(CONF_TEXT "names: { search = [ \"a\", \"\" ]; };",
+			  "'' is no domain", true);
+	conf_text_refused(CONF_TEXT "names: { ndots = \"file\"; };",
+			  "'file', which is no whole number; it must be auto "
+			  "or 0 to 15",
+			  true);
 }
 END_TEST
 
@@ -529,6 +677,9 @@ int main(void)
 	tcase_add_test(t, lists_are_refused_when_empty_or_too_long);
 	tcase_add_test(t, unknown_listeners_are_told_with_the_nearest);
 	tcase_add_test(t, servers_and_sources_keep_their_form);
+	tcase_add_test(t, what_clients_are_told_is_an_ip_of_each_family);
+	tcase_add_test(t, user_ids_have_a_length);
+	tcase_add_test(t, search_is_domains_or_none);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }

@@ -20,6 +20,7 @@ static void setup(void)
 	row.session.generation = 3;
 	row.session.state = SESSION_RELAY;
 	row.session.protocol = PROTOCOL_HTTP;
+	row.session.command = COMMAND_CONNECT;
 	row.session.bytes_up = 1024;
 	row.session.bytes_down = 2048;
 	ck_assert_int_eq(
@@ -96,6 +97,10 @@ START_TEST(texts_and_words_are_exact)
 	ck_assert(passes("client_rule="));
 	ck_assert(passes("protocol=http"));
 	ck_assert(!passes("protocol=socks5"));
+	ck_assert(!passes("protocol=socks4"));
+	ck_assert(passes("command=connect"));
+	ck_assert(!passes("command=bind"));
+	ck_assert(!passes("command=udp"));
 	ck_assert(passes("state=tunnel"));
 	ck_assert(!passes("state=handshake"));
 	ck_assert(passes("generation=3"));
@@ -138,6 +143,8 @@ START_TEST(what_is_no_filter_is_explained)
 	refused("clint=10.0.0.1", "did you mean 'client'?");
 	refused("a_key_that_is_longer_than_any_of_them=1", "a_key_that_is");
 	refused("state=open", "state=handshake, =name");
+	refused("protocol=socks", "=socks5, =socks4 or =http");
+	refused("command=associate", "command=connect, =bind or =udp");
 	refused("state=", "state=handshake");
 	refused("state>tunnel", "state is asked for by =");
 	refused("bytes=1M", "bytes is asked for by > or <");

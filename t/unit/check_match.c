@@ -255,6 +255,53 @@ START_TEST(odd_addresses_are_refused)
 }
 END_TEST
 
+static void source(const char *text, const char *expected)
+{
+	char why[CONF_WHY_BYTES] = "", out[64];
+	struct conf_endpoint e;
+	size_t len;
+
+	ck_assert_msg(conf_endpoint_parse_source(&e, &len, text, why) == 0,
+		      "%s", why);
+	ck_assert_uint_eq(len, e.interface ? strlen(text) : 0);
+	conf_endpoint_format(&e, false, out, sizeof(out));
+	ck_assert_str_eq(out, expected);
+}
+
+static void source_refused(const char *text, const char *part)
+{
+	char why[CONF_WHY_BYTES] = "";
+	struct conf_endpoint e;
+	size_t len;
+	int r = conf_endpoint_parse_source(&e, &len, text, why);
+
+	ck_assert_msg(r == -EINVAL && strstr(why, part), "'%s': %d %s", text, r,
+		      why);
+}
+
+START_TEST(sources_are_addresses_interfaces_and_prefixes)
+{
+	source("192.0.2.1", "192.0.2.1");
+	source("2001:db8::1", "2001:db8::1");
+	source("tun0", "tun0");
+	source("2001:db8:1::/64", "2001:db8:1::/64");
+	source("2001:db8:1:0::/48", "2001:db8:1::/48");
+	source("2001:db8::1/128", "2001:db8::1/128");
+	source("8000::/1", "8000::/1");
+	source_refused("2001:db8::1/64", "has host bits set; write "
+					 "2001:db8::/64 or 2001:db8::1/128");
+	source_refused("2001:db8::/129", "is no address and no prefix");
+	source_refused("::/0", "is all of IPv6");
+	source_refused("192.0.2.0/24", "only an IPv6 prefix");
+	source_refused("::ffff:192.0.2.0/120", "IPv4 within IPv6");
+	source_refused("192.0.2.1:80", "must not have a port");
+	source_refused("[2001:db8::1]:80", "must not have a port");
+	source_refused("tun0:80", "must not have a port");
+	source_refused("tun0/64", "is no address and no prefix");
+	source_refused("", "no address");
+}
+END_TEST
+
 START_TEST(texts_read_back_as_the_same)
 {
 	static const char *const texts[] = {
@@ -288,6 +335,7 @@ int main(void)
 	tcase_add_test(t, ports_and_ranges);
 	tcase_add_test(t, addresses_and_interfaces);
 	tcase_add_test(t, odd_addresses_are_refused);
+	tcase_add_test(t, sources_are_addresses_interfaces_and_prefixes);
 	tcase_add_test(t, texts_read_back_as_the_same);
 	suite_add_tcase(s, t);
 	return run_suite(s);

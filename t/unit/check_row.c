@@ -128,6 +128,17 @@ START_TEST(numbers_out_of_range_have_no_name)
 }
 END_TEST
 
+START_TEST(every_protocol_and_command_has_its_word)
+{
+	ck_assert_str_eq(row_protocol_word(PROTOCOL_SOCKS5), "socks5");
+	ck_assert_str_eq(row_protocol_word(PROTOCOL_SOCKS4), "socks4");
+	ck_assert_str_eq(row_protocol_word(PROTOCOL_HTTP), "http");
+	ck_assert_str_eq(row_command_word(COMMAND_CONNECT), "connect");
+	ck_assert_str_eq(row_command_word(COMMAND_BIND), "bind");
+	ck_assert_str_eq(row_command_word(COMMAND_UDP), "udp");
+}
+END_TEST
+
 START_TEST(names_without_an_end_get_one)
 {
 	struct table_name *names;
@@ -228,6 +239,7 @@ int main(void)
 	tcase_add_test(t, idle_counts_from_the_last_byte_or_the_begin);
 	tcase_add_test(t, a_target_is_a_name_or_an_address_or_not_known);
 	tcase_add_test(t, numbers_out_of_range_have_no_name);
+	tcase_add_test(t, every_protocol_and_command_has_its_word);
 	tcase_add_test(t, names_without_an_end_get_one);
 	tcase_add_test(t, json_has_what_is_known);
 	tcase_add_test(t, json_leaves_out_what_is_not_known);

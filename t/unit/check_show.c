@@ -68,7 +68,9 @@ START_TEST(a_status_is_a_list)
 	       "\"addresses\":[\"127.0.0.1:1080\",\"[::1]:1080\"],"
 	       "\"connections\":{\"active\":9,\"handshakes\":2,\"tunnels\":7},"
 	       "\"totals\":{\"accepted\":100,\"rejected\":1,\"sessions\":91,"
-	       "\"bytes_up\":2048,\"bytes_down\":3221225472},"
+	       "\"bytes_up\":2048,\"bytes_down\":3221225472,"
+	       "\"datagrams_up\":5000000000,\"datagrams_down\":6,"
+	       "\"datagrams_dropped\":7},"
 	       "\"reloads\":{\"ok\":3,\"failed\":1,\"last\":{\"ok\":true,"
 	       "\"generation\":4,\"ms\":80,\"error\":\"\"}},\"crashes\":0}");
 	show_status(out, &reply);
@@ -81,6 +83,7 @@ START_TEST(a_status_is_a_list)
 	       "connections  9 now: 2 in a handshake, 7 tunnels\n"
 	       "accepted     100, and 1 rejected\n"
 	       "sessions     91 ended, 2.0k up, 3.0G down\n"
+	       "datagrams    5000000000 up, 6 down, 7 dropped\n"
 	       "reloads      3, and 1 failed\n"
 	       "last reload  generation 4, after 80 ms\n"
 	       "crashes      0\n");

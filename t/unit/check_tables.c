@@ -104,7 +104,10 @@ static void fill_counters(void)
 							 .relays = 3 };
 		proxy[i] = (struct proxy_counts){ .sessions = 90 + i,
 						  .bytes_up = 1000,
-						  .bytes_down = 1u << 31 };
+						  .bytes_down = 1u << 31,
+						  .datagrams_up = 7,
+						  .datagrams_down = 8,
+						  .datagrams_dropped = i };
 	}
 }
 
@@ -122,6 +125,9 @@ START_TEST(totals_are_those_of_all_workers)
 	ck_assert_uint_eq(t.sessions, 273);
 	ck_assert_uint_eq(t.bytes_up, 3000);
 	ck_assert_uint_eq(t.bytes_down, UINT64_C(3) << 31);
+	ck_assert_uint_eq(t.datagrams_up, 21);
+	ck_assert_uint_eq(t.datagrams_down, 24);
+	ck_assert_uint_eq(t.datagrams_dropped, 3);
 	ck_assert_uint_eq(t.lost, 0);
 	/* Another generation comes on top. */
 	table_totals_add(&t, mine, true);

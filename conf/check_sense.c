@@ -1,0 +1,278 @@
+/*
+ * What is most likely a mistake: rules that cannot match, settings that do
+ * nothing, and those that leave a proxy open to the world.
+ */
+#include "conf/check.h"
+
+#include "conf/cover.h"
+
+#include <string.h>
+
+/* Comparing each rule with all before it; longer lists are generated. */
+#define COMPARED_RULES_MAX 2000
+
+struct sense {
+	const struct conf *c;
+	struct conf_errors *errors;
+};
+
+#define WARN(k, where_, ...)                                                   \
+	conf_errors_add((k)->errors, CONF_WARNING, where_, 0, __VA_ARGS__)
+
+/* --- Listeners ---------------------------------------------------------- */
+
+static void check_listener(struct sense *k, const struct conf_listener *l)
+{
+	if (!l->keepalive && (l->keepalive_idle_ms ||
+			      l->keepalive_interval_ms || l->keepalive_count))
+		WARN(k, l->where,
+		     "listener '%s' sets keepalive_idle, _interval or _count, "
+		     "but keepalive is false",
+		     l->name);
+	if (!(l->protocols & CONF_SOCKS5) &&
+	    (l->udp_address.count || l->udp_ports.count))
+		WARN(k, l->where,
+		     "listener '%s' sets udp_address or udp_ports, but does "
+		     "not speak socks5, which alone has UDP",
+		     l->name);
+}
+
+/* Tells whether others than this machine can reach an address. */
+static bool is_reachable(const struct conf_endpoint *e)
+{
+	return e->interface ? strcmp(e->interface, "lo") != 0
+			    : !addr_is_loopback(&e->addr);
+}
+
+static bool allows_anything(const struct conf *c)
+{
+	for (size_t i = 0; i < c->rule_count; i++)
+		if (c->rules[i].action == CONF_ALLOW)
+			return true;
+	return false;
+}
+
+/* Warns where the whole internet may use a listener, or nobody may. */
+static void check_clients_of(struct sense *k, size_t listener)
+{
+	const struct conf_listener *l = &k->c->listeners[listener];
+	bool reachable = false, allowed = false;
+
+	for (size_t i = 0; i < l->address.count; i++)
+		reachable |= is_reachable(&l->address.at[i]);
+	for (size_t i = 0; i < k->c->client_count; i++) {
+		const struct conf_client *e = &k->c->clients[i];
+
+		if (!conf_listeners_hold(&e->listener, listener))
+			continue;
+		if (e->action == CONF_ALLOW)
+			allowed = true;
+		if (!conf_matches_everyone(&e->from))
+			continue;
+		if (e->action == CONF_ALLOW && reachable &&
+		    e->auth & CONF_AUTH_NONE && allows_anything(k->c))
+			WARN(k, e->where,
+			     "everyone who can reach listener '%s' may use it: "
+			     "an open proxy; name your networks in 'from'",
+			     l->name);
+		break;
+	}
+	if (!allowed)
+		WARN(k, l->where,
+		     "no entry of 'clients' allows anybody to use listener "
+		     "'%s'",
+		     l->name);
+}
+
+/* SOCKS4 and HTTP clients have no password to give. */
+static void check_logins_of(struct sense *k, size_t listener)
+{
+	const struct conf_listener *l = &k->c->listeners[listener];
+	bool socks4 = l->protocols & CONF_SOCKS4;
+	bool http = l->protocols & CONF_HTTP;
+	uint32_t auth = 0;
+
+	for (size_t i = 0; i < k->c->client_count; i++) {
+		const struct conf_client *e = &k->c->clients[i];
+
+		if (e->action == CONF_ALLOW &&
+		    conf_listeners_hold(&e->listener, listener))
+			auth |= e->auth;
+	}
+	if (auth == CONF_AUTH_PASSWORD && (socks4 || http))
+		WARN(k, l->where,
+		     "listener '%s' speaks %s%s%s, but all its clients must "
+		     "log in, which only those of socks5 can",
+		     l->name, socks4 ? "socks4" : "",
+		     socks4 && http ? " and " : "", http ? "http" : "");
+}
+
+/* --- Clients ------------------------------------------------------------ */
+
+/* Tells whether a listener that an entry is about speaks a protocol. */
+static bool is_spoken(const struct conf *c, const struct conf_client *e,
+		      uint32_t protocol)
+{
+	for (size_t i = 0; i < c->listener_count; i++)
+		if (c->listeners[i].protocols & protocol &&
+		    conf_listeners_hold(&e->listener, i))
+			return true;
+	return false;
+}
+
+static void check_client(struct sense *k, const struct conf_client *e)
+{
+	if (e->action == CONF_DENY &&
+	    (e->auth != CONF_AUTH_NONE || e->userid.count))
+		WARN(k, e->where,
+		     "'%s' denies: its 'auth' and 'userid' are not looked at",
+		     e->name);
+	else if (e->userid.count && !(e->auth & CONF_AUTH_NONE))
+		WARN(k, e->where,
+		     "'%s' names user ids, but its clients must log in, which "
+		     "those of socks4 cannot",
+		     e->name);
+	else if (e->userid.count && !is_spoken(k->c, e, CONF_SOCKS4))
+		WARN(k, e->where,
+		     "'%s' names user ids, but no listener of it speaks "
+		     "socks4, which alone has them",
+		     e->name);
+}
+
+static void check_users(struct sense *k)
+{
+	if (!*k->c->auth.users_file)
+		return;
+	for (size_t i = 0; i < k->c->client_count; i++)
+		if (k->c->clients[i].auth & CONF_AUTH_PASSWORD)
+			return;
+	WARN(k, k->c->path,
+	     "auth: there is a 'users_file', but no entry of 'clients' has "
+	     "auth = \"password\": nobody is asked for one");
+}
+
+static bool client_covers(const struct conf_client *a,
+			  const struct conf_client *b)
+{
+	return conf_matches_cover(&a->from, &b->from, false) &&
+	       conf_listeners_cover(&a->listener, &b->listener);
+}
+
+static void check_client_order(struct sense *k)
+{
+	const struct conf *c = k->c;
+
+	for (size_t i = 1; i < min_size(c->client_count, COMPARED_RULES_MAX);
+	     i++) {
+		size_t j = 0;
+
+		while (j < i && !client_covers(&c->clients[j], &c->clients[i]))
+			j++;
+		if (j < i)
+			WARN(k, c->clients[i].where,
+			     "'%s' never matches: '%s' of line %s takes all "
+			     "that it would",
+			     c->clients[i].name, c->clients[j].name,
+			     conf_line_of(c->clients[j].where));
+	}
+}
+
+/* --- Rules -------------------------------------------------------------- */
+
+static bool rule_covers(const struct conf_rule *a, const struct conf_rule *b)
+{
+	return conf_matches_cover(&a->from, &b->from, false) &&
+	       conf_matches_cover(&a->to, &b->to, true) &&
+	       conf_ports_cover(&a->ports, &b->ports) &&
+	       conf_listeners_cover(&a->listener, &b->listener) &&
+	       (a->commands & b->commands) == b->commands;
+}
+
+static void check_rule_order(struct sense *k)
+{
+	const struct conf *c = k->c;
+
+	for (size_t i = 1; i < min_size(c->rule_count, COMPARED_RULES_MAX);
+	     i++) {
+		size_t j = 0;
+
+		while (j < i && !rule_covers(&c->rules[j], &c->rules[i]))
+			j++;
+		if (j < i)
+			WARN(k, c->rules[i].where,
+			     "'%s' never matches: '%s' of line %s takes all "
+			     "that it would",
+			     c->rules[i].name, c->rules[j].name,
+			     conf_line_of(c->rules[j].where));
+	}
+}
+
+/* --- Groups ------------------------------------------------------------- */
+
+/* Tells whether a family has more than one address of its own. */
+static bool has_many(const struct conf_endpoints *list)
+{
+	bool ipv4 = false, ipv6 = false;
+
+	for (size_t i = 0; i < list->count; i++) {
+		const struct conf_endpoint *e = &list->at[i];
+		bool *seen = e->addr.family == AF_INET ? &ipv4 : &ipv6;
+
+		if (e->interface)
+			continue;
+		if (*seen)
+			return true;
+		*seen = true;
+	}
+	return false;
+}
+
+static void check_outbound(struct sense *k)
+{
+	const struct conf_outbound *o = &k->c->outbound;
+
+	if ((o->rotate == CONF_ROTATE_PER_CONNECTION ||
+	     o->rotate == CONF_ROTATE_PER_CLIENT) &&
+	    !o->source.count)
+		WARN(k, k->c->path,
+		     "outbound: 'rotate' has nothing to choose from: 'source' "
+		     "is empty");
+	if (o->rotate == CONF_ROTATE_NONE && has_many(&o->source))
+		WARN(k, k->c->path,
+		     "outbound: 'source' has several addresses of one family, "
+		     "but 'rotate' is \"none\": only the first is used");
+}
+
+static void check_udp(struct sense *k)
+{
+	const struct conf *c = k->c;
+
+	if (c->limits.udp_associations &&
+	    c->udp.buffer > c->limits.udp_memory / 4)
+		WARN(k, c->path,
+		     "limits: 'udp_memory' is not enough for the buffers of "
+		     "one association: 'buffer' of 'udp', twice for each of "
+		     "two sockets");
+}
+
+void conf_check_sense(const struct conf *c, struct conf_errors *errors)
+{
+	struct sense k = { .c = c, .errors = errors };
+
+	for (size_t i = 0; i < c->listener_count; i++) {
+		check_listener(&k, &c->listeners[i]);
+		check_clients_of(&k, i);
+		check_logins_of(&k, i);
+	}
+	for (size_t i = 0; i < c->client_count; i++)
+		check_client(&k, &c->clients[i]);
+	check_users(&k);
+	if (!allows_anything(c))
+		WARN(&k, c->path,
+		     "no entry of 'rules' allows anything: every request will "
+		     "be denied");
+	check_client_order(&k);
+	check_rule_order(&k);
+	check_outbound(&k);
+	check_udp(&k);
+}

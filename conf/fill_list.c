@@ -1,0 +1,195 @@
+/*
+ * Options that are lists: each element is read by itself, so that one that is
+ * refused hides no other.
+ */
+#include "conf/arena.h"
+#include "conf/fill_internal.h"
+#include "conf/nearest.h"
+
+#include <string.h>
+
+#define USERID_MAX_BYTES 255 /* what a request may hold */
+
+static void *keep_array(struct fill_job *j, size_t size)
+{
+	void *at = conf_arena_alloc(j->f->conf->arena, j->count, size);
+
+	if (!at)
+		j->f->result = -ENOMEM;
+	return at;
+}
+
+/* Reads one by the form that its type of option has; false: see why. */
+static bool parse_endpoint(const struct fill_job *j, const char *text,
+			   struct conf_endpoint *e, size_t *ret_len, char *why)
+{
+	int port = j->o->type == CONF_TYPE_SERVERS ? 53 : -1;
+
+	*ret_len = 0;
+	if (j->o->type == CONF_TYPE_SOURCES)
+		return conf_endpoint_parse_source(e, ret_len, text, why) == 0;
+	if (j->o->type == CONF_TYPE_TOLD)
+		return conf_endpoint_parse_told(e, text, why) == 0;
+	return conf_endpoint_parse(e, ret_len, text, port, why) == 0;
+}
+
+static bool read_endpoint(struct fill_job *j, const struct conf_value *v,
+			  struct conf_endpoint *e)
+{
+	char why[CONF_WHY_BYTES];
+	size_t len;
+
+	if (!parse_endpoint(j, v->text, e, &len, why)) {
+		COMPLAIN(j, v->line, "'%s': %s", j->o->key, why);
+		return false;
+	}
+	if (e->interface)
+		e->interface = fill_keep(j, e->interface, len);
+	if (j->o->type == CONF_TYPE_SERVERS &&
+	    (e->interface || !e->addr.port)) {
+		COMPLAIN(j, v->line,
+			 "'%s': '%.100s' is not the address of a server",
+			 j->o->key, v->text);
+		return false;
+	}
+	return true;
+}
+
+/* What clients are told is one address of each family. */
+static void check_families(struct fill_job *j)
+{
+	const struct conf_endpoints *list = j->field;
+
+	if (j->o->type == CONF_TYPE_TOLD && list->count == 2 &&
+	    list->at[0].addr.family == list->at[1].addr.family)
+		COMPLAIN(j, j->values[1].line,
+			 "'%s' has two addresses of one family; at most one of "
+			 "each can be told",
+			 j->o->key);
+}
+
+void fill_endpoints(struct fill_job *j)
+{
+	struct conf_endpoints *list = j->field;
+
+	list->at = keep_array(j, sizeof(*list->at));
+	list->count = 0;
+	for (size_t i = 0; list->at && i < j->count; i++)
+		if (read_endpoint(j, &j->values[i], &list->at[list->count]))
+			list->count++;
+	check_families(j);
+}
+
+void fill_matches(struct fill_job *j)
+{
+	char name[CONF_NAME_BYTES], why[CONF_WHY_BYTES];
+	struct conf_matches *list = j->field;
+	bool names = j->o->type == CONF_TYPE_TO;
+
+	list->at = keep_array(j, sizeof(*list->at));
+	list->count = 0;
+	for (size_t i = 0; list->at && i < j->count; i++) {
+		struct conf_match *m = &list->at[list->count];
+
+		if (conf_match_parse(m, j->values[i].text, names ? name : NULL,
+				     why) < 0) {
+			COMPLAIN(j, j->values[i].line, "'%s': %s", j->o->key,
+				 why);
+			continue;
+		}
+		if (m->kind == CONF_MATCH_NAME || m->kind == CONF_MATCH_SUFFIX)
+			m->name = fill_keep(j, name, strlen(name));
+		list->count++;
+	}
+}
+
+void fill_ports(struct fill_job *j)
+{
+	struct conf_ports *list = j->field;
+	char why[CONF_WHY_BYTES];
+
+	*list = (struct conf_ports){ 0 };
+	if (j->count == 1 && !strcmp(j->values[0].text, "any"))
+		return;
+	list->at = keep_array(j, sizeof(*list->at));
+	for (size_t i = 0; list->at && i < j->count; i++) {
+		if (conf_ports_parse(&list->at[list->count], j->values[i].text,
+				     why) < 0)
+			COMPLAIN(j, j->values[i].line, "'%s': %s", j->o->key,
+				 why);
+		else
+			list->count++;
+	}
+}
+
+void fill_listeners(struct fill_job *j)
+{
+	const struct conf *c = j->f->conf;
+	struct conf_listener_set *set = j->field;
+	char hint[CONF_HINT_BYTES];
+
+	set->at = keep_array(j, sizeof(*set->at));
+	set->count = 0;
+	for (size_t i = 0; set->at && i < j->count; i++) {
+		const char *name = j->values[i].text;
+		struct conf_nearest n;
+		size_t k;
+
+		conf_nearest_init(&n, name);
+		for (k = 0; k < c->listener_count; k++) {
+			if (!strcmp(c->listeners[k].name, name))
+				break;
+			conf_nearest_try(&n, c->listeners[k].name);
+		}
+		if (k < c->listener_count)
+			set->at[set->count++] = (uint16_t)k;
+		else
+			COMPLAIN(j, j->values[i].line,
+				 "there is no listener '%.63s'%s", name,
+				 conf_nearest_hint(&n, hint));
+	}
+}
+
+static const char *read_userid(struct fill_job *j, const struct conf_value *v)
+{
+	size_t len = strlen(v->text);
+
+	if (len && len <= USERID_MAX_BYTES)
+		return fill_keep(j, v->text, len);
+	COMPLAIN(j, v->line,
+		 "'%s' has a text of %zu bytes, but must have 1 to %d",
+		 j->o->key, len, USERID_MAX_BYTES);
+	return NULL;
+}
+
+static const char *read_domain(struct fill_job *j, const struct conf_value *v)
+{
+	char name[CONF_NAME_BYTES], why[CONF_WHY_BYTES];
+
+	if (conf_domain_parse(name, v->text, why) < 0)
+		COMPLAIN(j, v->line, "'%s': %s", j->o->key, why);
+	else if (!strcmp(name, ".") && j->count > 1)
+		COMPLAIN(j, v->line,
+			 "'%s': '.' says that there is none, and stands alone",
+			 j->o->key);
+	else
+		return fill_keep(j, name, strlen(name));
+	return NULL;
+}
+
+void fill_texts(struct fill_job *j)
+{
+	struct conf_texts *list = j->field;
+
+	list->at = keep_array(j, sizeof(*list->at));
+	list->count = 0;
+	for (size_t i = 0; list->at && i < j->count; i++) {
+		const struct conf_value *v = &j->values[i];
+		const char *text = j->o->type == CONF_TYPE_DOMAINS
+					   ? read_domain(j, v)
+					   : read_userid(j, v);
+
+		if (text)
+			list->at[list->count++] = text;
+	}
+}

@@ -1,0 +1,33 @@
+/*
+ * Parts of the setup: what the configuration says of rules, users, names, ways
+ * out and UDP, in the words of the proxy.
+ */
+#pragma once
+
+#include "daemon/setup.h"
+
+/* Makes both lists of rules.  -errno of rules_new(). */
+int setup_rules(struct rules **ret, const struct conf *c) MUST_CHECK;
+
+/*
+ * Reads the users and makes who verifies their passwords, if a file of them is
+ * named.  -errno after a line in the log.
+ */
+int setup_users(struct setup *s) MUST_CHECK;
+
+/* Looks for interfaces and addresses.  -errno after a line in the log. */
+int setup_check_outbound(const struct conf_outbound *o) MUST_CHECK;
+
+/* Options that borrow from *s and its configuration.  -ENOMEM. */
+int setup_names(struct setup *s, struct resolver_options *ret) MUST_CHECK;
+int setup_outbound(struct setup *s, struct outbound_options *ret) MUST_CHECK;
+
+/* The share of one worker. */
+struct associate_options setup_udp(const struct setup *s);
+
+/* The address of a family that clients are told; AF_UNSPEC: none. */
+struct tcp_addr setup_told(const struct conf_endpoints *list,
+			   sa_family_t family);
+
+/* 0-0: any. */
+struct port_range setup_ports(const struct conf_ports *ports);

@@ -1,0 +1,213 @@
+/*
+ * From the configuration to the options of the proxy's parts: users, names,
+ * ways out, UDP.
+ */
+#include "core/local_addrs.h"
+#include "daemon/log.h"
+#include "daemon/proxy/users.h"
+#include "daemon/setup_internal.h"
+
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- Small values ------------------------------------------------------- */
+
+struct tcp_addr setup_told(const struct conf_endpoints *list,
+			   sa_family_t family)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->at[i].addr.family == family)
+			return list->at[i].addr;
+	return (struct tcp_addr){ .family = AF_UNSPEC };
+}
+
+struct port_range setup_ports(const struct conf_ports *ports)
+{
+	if (!ports->count)
+		return (struct port_range){ 0 };
+	return (struct port_range){ .first = ports->at[0].lo,
+				    .last = ports->at[0].hi };
+}
+
+/* --- Users -------------------------------------------------------------- */
+
+static void tell_users(const char *path, int r, const struct users_fault *fault)
+{
+	if (!fault->why)
+		log_line(LOG_LEVEL_ERROR,
+			 "the users file %s cannot be read: %s", path,
+			 strerror(-r));
+	else if (fault->line)
+		log_line(LOG_LEVEL_ERROR, "%s:%u: %s", path, fault->line,
+			 fault->why);
+	else
+		log_line(LOG_LEVEL_ERROR, "%s: %s", path, fault->why);
+}
+
+int setup_users(struct setup *s)
+{
+	const char *path = s->conf->auth.users_file;
+	struct users_fault fault = { 0 };
+	struct auth_options o = { 0 };
+	int r;
+
+	if (!*path)
+		return 0;
+	r = users_load(&s->users, path, &fault);
+	if (r < 0) {
+		tell_users(path, r, &fault);
+		return r;
+	}
+	o.users = s->users;
+	return auth_new(&s->auth, &o);
+}
+
+/* --- What the outbound options name ------------------------------------- */
+
+static int missing_interface(const char *option, const char *name)
+{
+	log_line(LOG_LEVEL_ERROR,
+		 "outbound.%s: there is no interface \"%s\" ('ip link' lists "
+		 "them)",
+		 option, name);
+	return -ENODEV;
+}
+
+static int missing_source(const struct tcp_addr *a)
+{
+	char text[TCPSERVER_ADDR_STRLEN];
+
+	log_line(LOG_LEVEL_ERROR,
+		 "outbound.source: no interface has the address %s ('ip "
+		 "address' lists them)",
+		 addr_format_ip(a, text, sizeof(text)));
+	return -EADDRNOTAVAIL;
+}
+
+/*
+ * A source that does not exist would make every connection fail.  Those of a
+ * prefix need not: they are bound freely.
+ */
+int setup_check_outbound(const struct conf_outbound *o)
+{
+	struct local_addrs *table = NULL;
+	int r;
+
+	if (*o->device && !if_nametoindex(o->device))
+		return missing_interface("device", o->device);
+	r = local_addrs_new(&table, NULL);
+	for (size_t i = 0; r == 0 && i < o->source.count; i++) {
+		const struct conf_endpoint *e = &o->source.at[i];
+
+		if (e->interface && !if_nametoindex(e->interface))
+			r = missing_interface("source", e->interface);
+		else if (!e->interface && !e->prefix_bits &&
+			 !local_addrs_has(table, &e->addr))
+			r = missing_source(&e->addr);
+	}
+	local_addrs_free(table);
+	return r;
+}
+
+/* --- Options ------------------------------------------------------------ */
+
+int setup_names(struct setup *s, struct resolver_options *ret)
+{
+	static const enum resolver_order orders[] = {
+		[CONF_ORDER_IPV6_FIRST] = RESOLVER_IPV6_FIRST,
+		[CONF_ORDER_IPV4_FIRST] = RESOLVER_IPV4_FIRST,
+		[CONF_ORDER_IPV6_ONLY] = RESOLVER_IPV6_ONLY,
+		[CONF_ORDER_IPV4_ONLY] = RESOLVER_IPV4_ONLY,
+	};
+	const struct conf_names *n = &s->conf->names;
+	bool no_search = n->search.count && !strcmp(n->search.at[0], ".");
+
+	s->name_servers = calloc(n->servers.count + 1, sizeof(struct tcp_addr));
+	s->search = calloc(n->search.count + 1, sizeof(*s->search));
+	if (!s->name_servers || !s->search)
+		return -ENOMEM;
+	for (size_t i = 0; i < n->servers.count; i++)
+		s->name_servers[i] = n->servers.at[i].addr;
+	for (size_t i = 0; !no_search && i < n->search.count; i++)
+		s->search[i] = n->search.at[i];
+	*ret = (struct resolver_options){
+		.servers = s->name_servers,
+		.server_count = n->servers.count,
+		.resolv_conf = n->resolv_conf,
+		.hosts = *n->hosts ? n->hosts : NULL,
+		.timeout_ms = n->timeout_ms,
+		.tries = (int)n->tries,
+		.cache_entries = n->cache_entries,
+		.ttl_min_ms = n->ttl_min_ms,
+		.ttl_max_ms = n->ttl_max_ms,
+		.negative_ttl_ms = n->negative_ttl_ms,
+		.max_pending = n->pending,
+		.search = s->search,
+		.search_count = no_search ? 0 : n->search.count,
+		.no_search = no_search,
+		.ndots = n->ndots == CONF_NDOTS_AUTO ? -1 : (int)n->ndots,
+		.order = orders[n->order],
+	};
+	return 0;
+}
+
+int setup_outbound(struct setup *s, struct outbound_options *ret)
+{
+	static const enum outbound_rotate rotations[] = {
+		[CONF_ROTATE_NONE] = OUTBOUND_FIRST,
+		[CONF_ROTATE_PER_CONNECTION] = OUTBOUND_PER_CONNECTION,
+		[CONF_ROTATE_PER_CLIENT] = OUTBOUND_PER_CLIENT,
+		[CONF_ROTATE_SAME_AS_INBOUND] = OUTBOUND_SAME_AS_INBOUND,
+	};
+	const struct conf_outbound *o = &s->conf->outbound;
+
+	s->sources = calloc(o->source.count + 1, sizeof(*s->sources));
+	if (!s->sources)
+		return -ENOMEM;
+	for (size_t i = 0; i < o->source.count; i++) {
+		s->sources[i].addr = o->source.at[i].addr;
+		s->sources[i].prefix_bits = o->source.at[i].prefix_bits;
+		s->sources[i].interface = o->source.at[i].interface;
+	}
+	*ret = (struct outbound_options){
+		.sources = s->sources,
+		.source_count = o->source.count,
+		.rotate = rotations[o->rotate],
+		.dial = {
+			.device = *o->device ? o->device : NULL,
+			.mark = o->mark,
+			.nodelay = o->nodelay,
+			.keepalive = o->keepalive,
+			.fastopen = o->fastopen,
+		},
+		.bind_address4 = setup_told(&o->bind_address, AF_INET),
+		.bind_address6 = setup_told(&o->bind_address, AF_INET6),
+		.bind_ports = setup_ports(&o->bind_ports),
+	};
+	if (o->prefer == CONF_PREFER_IPV4)
+		ret->prefer = AF_INET;
+	else if (o->prefer == CONF_PREFER_IPV6)
+		ret->prefer = AF_INET6;
+	return 0;
+}
+
+struct associate_options setup_udp(const struct setup *s)
+{
+	static const enum associate_source sources[] = {
+		[CONF_UDP_STRICT] = ASSOCIATE_STRICT,
+		[CONF_UDP_ADDRESS] = ASSOCIATE_ADDRESS,
+		[CONF_UDP_ANY] = ASSOCIATE_ANY,
+	};
+	const struct conf *c = s->conf;
+	size_t max = s->max_associations;
+
+	return (struct associate_options){
+		.source = sources[c->udp.source],
+		.any_reply = c->udp.replies == CONF_REPLIES_ANY,
+		.max = max ? max_size(max / s->workers, 1) : 0,
+		.per_client = c->limits.udp_per_client,
+		.bytes = c->limits.udp_memory / s->workers,
+		.buffer = c->udp.buffer,
+	};
+}

@@ -1,0 +1,159 @@
+/*
+ * From the configuration's clients and rules to those of the proxy.
+ */
+#include "daemon/setup_internal.h"
+
+#include <stdlib.h>
+
+/* Arrays that a rule_spec points at, while rules_new() copies them. */
+struct spec_parts {
+	struct rule_match *from, *to;
+	struct port_range *ports;
+	uint16_t *listeners;
+};
+
+static void parts_free(struct spec_parts *p)
+{
+	free(p->from);
+	free(p->to);
+	free(p->ports);
+	free(p->listeners);
+}
+
+static struct rule_match *copy_matches(const struct conf_matches *m)
+{
+	struct rule_match *list = calloc(m->count + 1, sizeof(*list));
+
+	for (size_t i = 0; list && i < m->count; i++) {
+		const struct conf_match *from = &m->at[i];
+
+		switch (from->kind) {
+		case CONF_MATCH_PREFIX:
+			list[i].type = RULE_MATCH_PREFIX;
+			list[i].prefix = from->prefix;
+			break;
+		case CONF_MATCH_CLASS:
+			list[i].type = RULE_MATCH_CLASS;
+			list[i].class = from->class;
+			break;
+		case CONF_MATCH_NAME:
+			list[i].type = RULE_MATCH_NAME;
+			list[i].name = from->name;
+			break;
+		case CONF_MATCH_SUFFIX:
+			list[i].type = RULE_MATCH_SUFFIX;
+			list[i].name = from->name;
+			break;
+		}
+	}
+	return list;
+}
+
+static uint16_t *copy_listeners(const struct conf_listener_set *set)
+{
+	uint16_t *list = calloc(set->count + 1, sizeof(*list));
+
+	for (size_t i = 0; list && i < set->count; i++)
+		list[i] = (uint16_t)(set->at[i] + 1);
+	return list;
+}
+
+static struct port_range *copy_ports(const struct conf_ports *ports)
+{
+	struct port_range *list = calloc(ports->count + 1, sizeof(*list));
+
+	for (size_t i = 0; list && i < ports->count; i++)
+		list[i] = (struct port_range){ .first = ports->at[i].lo,
+					       .last = ports->at[i].hi };
+	return list;
+}
+
+static uint32_t auth_bits(uint32_t auth)
+{
+	uint32_t bits = 0;
+
+	if (auth & CONF_AUTH_NONE)
+		bits |= AUTH_BIT(AUTH_NONE);
+	if (auth & CONF_AUTH_PASSWORD)
+		bits |= AUTH_BIT(AUTH_PASSWORD);
+	return bits;
+}
+
+static uint32_t command_bits(uint32_t commands)
+{
+	uint32_t bits = 0;
+
+	if (commands & CONF_CONNECT)
+		bits |= COMMAND_BIT(COMMAND_CONNECT);
+	if (commands & CONF_BIND)
+		bits |= COMMAND_BIT(COMMAND_BIND);
+	if (commands & CONF_UDP)
+		bits |= COMMAND_BIT(COMMAND_UDP);
+	return bits;
+}
+
+static int client_spec(struct rule_spec *ret, struct spec_parts *p,
+		       const struct conf_client *c)
+{
+	p->from = copy_matches(&c->from);
+	p->listeners = copy_listeners(&c->listener);
+	if (!p->from || !p->listeners)
+		return -ENOMEM;
+	*ret = (struct rule_spec){ .name = c->name,
+				   .allow = c->action == CONF_ALLOW,
+				   .from = p->from,
+				   .from_count = c->from.count,
+				   .listeners = p->listeners,
+				   .listener_count = c->listener.count,
+				   .userids = c->userid.at,
+				   .userid_count = c->userid.count,
+				   .auth = auth_bits(c->auth) };
+	return 0;
+}
+
+static int request_spec(struct rule_spec *ret, struct spec_parts *p,
+			const struct conf_rule *c)
+{
+	p->from = copy_matches(&c->from);
+	p->to = copy_matches(&c->to);
+	p->ports = copy_ports(&c->ports);
+	p->listeners = copy_listeners(&c->listener);
+	if (!p->from || !p->to || !p->ports || !p->listeners)
+		return -ENOMEM;
+	*ret = (struct rule_spec){ .name = c->name,
+				   .allow = c->action == CONF_ALLOW,
+				   .from = p->from,
+				   .from_count = c->from.count,
+				   .to = p->to,
+				   .to_count = c->to.count,
+				   .ports = p->ports,
+				   .port_count = c->ports.count,
+				   .listeners = p->listeners,
+				   .listener_count = c->listener.count,
+				   .commands = command_bits(c->commands) };
+	return 0;
+}
+
+int setup_rules(struct rules **ret, const struct conf *c)
+{
+	size_t count = c->client_count + c->rule_count;
+	struct rule_spec *spec = calloc(count + 1, sizeof(*spec));
+	struct spec_parts *parts = calloc(count + 1, sizeof(*parts));
+	int r = spec && parts ? 0 : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < c->client_count; i++)
+		r = client_spec(&spec[i], &parts[i], &c->clients[i]);
+	for (size_t i = 0; r == 0 && i < c->rule_count; i++) {
+		size_t k = c->client_count + i;
+
+		r = request_spec(&spec[k], &parts[k], &c->rules[i]);
+	}
+	if (r == 0)
+		r = rules_new(ret, spec, c->client_count,
+			      spec + c->client_count, c->rule_count);
+	for (size_t i = 0; parts && i < count; i++)
+		parts_free(&parts[i]);
+	free(parts);
+	free(spec);
+	return r;
+}
