@@ -316,7 +316,7 @@ static void dress(const struct pool_thread *t)
 	}
 	/* Without the right to a lower one it runs as the others do. */
 	if (p->nice != 0)
-		(void)setpriority(PRIO_PROCESS, (id_t)gettid(), p->nice);
+		(void)setpriority(PRIO_PROCESS, 0, p->nice);
 }
 
 static void *run_thread(void *arg)

@@ -24,6 +24,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #if defined(__x86_64__) || defined(__aarch64__)
@@ -318,6 +319,10 @@ static int add_process(scmp_filter_ctx ctx)
 		  1,
 		  { BITS_ARE(0, thread | elsewhere, thread) } },
 		{ SCMP_SYS(tgkill), 1, { INT_IS(0, getpid()) } },
+		/* A thread's own: those that verify passwords yield. */
+		{ SCMP_SYS(setpriority),
+		  2,
+		  { INT_IS(0, PRIO_PROCESS), INT_IS(1, 0) } },
 		{ SCMP_SYS(prctl), 1, { INT_IS(0, PR_SET_NAME) } },
 		{ SCMP_SYS(prctl), 1, { INT_IS(0, PR_SET_VMA) } },
 		{ SCMP_SYS(prlimit64), 2, { INT_IS(0, 0), IS_NULL(2) } },
