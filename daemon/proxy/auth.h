@@ -8,20 +8,28 @@
 struct auth;
 struct users;
 
+/* How many may wait for their turn; see limits.handshakes for their clients. */
+#define AUTH_QUEUE 256
+
 /* Threads that hash: passwords are made to cost time. */
 struct auth_options {
 	const struct users *users; /* borrowed */
-	unsigned threads;          /* 0: one per two CPUs */
+	unsigned threads;          /* at most; 0: one per two CPUs */
 };
 
-/* -ENOMEM, -errno of pthread_create(3). */
+/*
+ * Starts no thread before there is work.  -ENOMEM, -errno of
+ * pthread_create(3).
+ */
 int auth_new(struct auth **ret, const struct auth_options *o) MUST_CHECK;
+
+/* NULL is harmless. */
 void auth_free(struct auth *a);
 
 /*
  * Verifies; suspends the calling task.  A user that does not exist takes as
- * long as one that does.  -EACCES: wrong; -EAGAIN: too many wait already;
- * -ETIMEDOUT, -ECANCELED, -ENOMEM.
+ * long as one that does.  Both spans are only used before that.  -EACCES:
+ * wrong; -EAGAIN: too many wait already; -ETIMEDOUT, -ECANCELED, -ENOMEM.
  */
 int auth_password(struct auth *a, struct span name, struct span password,
 		  int64_t deadline) MUST_CHECK;

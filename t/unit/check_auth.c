@@ -1,0 +1,306 @@
+/*
+ * Verification of passwords: who is let in, what it costs, and what happens
+ * when there is more to do than can be done.
+ */
+#include "daemon/proxy/auth.h"
+
+#include "daemon/proxy/users.h"
+#include "t/unit/on_loop.h"
+#include "t/unit/suite.h"
+
+#include <check.h>
+#include <crypt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define SOON_MS 60000
+
+/* A hash that takes a millisecond, and one that takes some hundred. */
+#define QUICK "$5$rounds=1000$salt$"
+#define SLOW  "$6$rounds=400000$salt$"
+
+static char path[64];
+static struct users *users;
+static struct auth *auth;
+
+static void put_user(FILE *f, const char *name, const char *password,
+		     const char *setting)
+{
+	struct crypt_data *d = calloc(1, sizeof(*d));
+	const char *hash;
+
+	ck_assert_ptr_nonnull(d);
+	hash = crypt_rn(password, setting, d, sizeof(*d));
+	ck_assert_ptr_nonnull(hash);
+	(void)fprintf(f, "%s:%s\n", name, hash);
+	free(d);
+}
+
+static void start(void (*put)(FILE *f))
+{
+	struct auth_options o = { .threads = 1 };
+	struct users_fault fault;
+	FILE *f;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/tmp/spliced-auth-XXXXXX");
+	fd = mkstemp(path);
+	ck_assert_int_ge(fd, 0);
+	f = fdopen(fd, "w");
+	ck_assert_ptr_nonnull(f);
+	put(f);
+	ck_assert_int_eq(fclose(f), 0);
+	ck_assert_int_eq(users_load(&users, path, &fault), 0);
+	(void)unlink(path);
+	o.users = users;
+	ck_assert_int_eq(auth_new(&auth, &o), 0);
+}
+
+static void teardown(void)
+{
+	auth_free(auth);
+	users_free(users);
+}
+
+static int try_bytes(const char *name, const char *password, size_t len,
+		     int64_t ms)
+{
+	return auth_password(
+		auth, (struct span){ (const uint8_t *)name, strlen(name) },
+		(struct span){ (const uint8_t *)password, len },
+		tcp_deadline(ms));
+}
+
+static int try_login(const char *name, const char *password)
+{
+	return try_bytes(name, password, strlen(password), SOON_MS);
+}
+
+/* --- Who is let in ------------------------------------------------------ */
+
+#define LONGEST 255
+static char longest[LONGEST + 2];
+
+static void put_all_kinds(FILE *f)
+{
+	memset(longest, 'p', LONGEST);
+	put_user(f, "md5", "secret", "$1$salt$");
+	put_user(f, "sha256", "secret", QUICK);
+	put_user(f, "sha512", "secret", "$6$rounds=1000$salt$");
+	put_user(f, "bcrypt", "secret", "$2b$04$abcdefghijklmnopqrstuu");
+	put_user(f, "yescrypt", "secret", "$y$j75$salt$");
+	put_user(f, "long", longest, QUICK);
+	put_user(f, "empty", "", QUICK);
+	put_user(f, "utf8", "p\xc3\xa4ss", QUICK);
+}
+
+static void verify_all_kinds(void)
+{
+	static const char *const names[] = { "md5", "sha256", "sha512",
+					     "bcrypt", "yescrypt" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		ck_assert_int_eq(try_login(names[i], "secret"), 0);
+		ck_assert_int_eq(try_login(names[i], "Secret"), -EACCES);
+		ck_assert_int_eq(try_login(names[i], "secret1"), -EACCES);
+		ck_assert_int_eq(try_login(names[i], "secre"), -EACCES);
+		ck_assert_int_eq(try_login(names[i], ""), -EACCES);
+	}
+	ck_assert_int_eq(try_login("nobody", "secret"), -EACCES);
+	ck_assert_int_eq(try_login("", ""), -EACCES);
+	ck_assert_int_eq(try_login("empty", ""), 0);
+	ck_assert_int_eq(try_login("utf8", "p\xc3\xa4ss"), 0);
+}
+
+START_TEST(each_kind_of_hash_is_verified)
+{
+	start(put_all_kinds);
+	on_loop(verify_all_kinds, NULL);
+}
+END_TEST
+
+static void verify_lengths(void)
+{
+	ck_assert_int_eq(try_login("long", longest), 0);
+	ck_assert_int_eq(try_bytes("long", longest, LONGEST - 1, SOON_MS),
+			 -EACCES);
+	longest[LONGEST] = 'p';
+	ck_assert_int_eq(try_bytes("long", longest, LONGEST + 1, SOON_MS),
+			 -EACCES);
+}
+
+START_TEST(all_of_a_long_password_counts)
+{
+	start(put_all_kinds);
+	on_loop(verify_lengths, NULL);
+}
+END_TEST
+
+static void verify_nul(void)
+{
+	ck_assert_int_eq(try_bytes("md5", "secret", 7, SOON_MS), -EACCES);
+	ck_assert_int_eq(try_bytes("md5", "secret\0x", 8, SOON_MS), -EACCES);
+	ck_assert_int_eq(try_bytes("empty", "", 1, SOON_MS), -EACCES);
+}
+
+START_TEST(a_password_does_not_end_at_a_nul)
+{
+	start(put_all_kinds);
+	on_loop(verify_nul, NULL);
+}
+END_TEST
+
+static void put_none(FILE *f UNUSED)
+{
+}
+
+static void verify_none(void)
+{
+	ck_assert_int_eq(try_login("nobody", "secret"), -EACCES);
+}
+
+START_TEST(where_there_are_no_users_nobody_is_let_in)
+{
+	start(put_none);
+	on_loop(verify_none, NULL);
+}
+END_TEST
+
+/* --- What it costs ------------------------------------------------------ */
+
+static void put_slow(FILE *f)
+{
+	put_user(f, "slow", "secret", SLOW);
+}
+
+static int64_t cpu_us(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+static int64_t cost(const char *name, const char *password, size_t len)
+{
+	int64_t best = INT64_MAX;
+
+	for (int i = 0; i < 3; i++) {
+		int64_t since = cpu_us();
+
+		ck_assert_int_eq(try_bytes(name, password, len, SOON_MS),
+				 -EACCES);
+		best = min_i64(best, cpu_us() - since);
+	}
+	return best;
+}
+
+static void compare_costs(void)
+{
+	int64_t wrong = cost("slow", "wrong", 5);
+	int64_t costs[] = { cost("nobody", "wrong", 5), cost("", "", 0),
+			    cost("slow", "secret\0", 7),
+			    cost("slow", longest, sizeof(longest)) };
+
+	for (size_t i = 0; i < ARRAY_SIZE(costs); i++) {
+		ck_assert_int_gt(costs[i], wrong / 2);
+		ck_assert_int_lt(costs[i], wrong * 2);
+	}
+}
+
+START_TEST(a_wrong_name_costs_as_much_as_a_wrong_password)
+{
+	start(put_slow);
+	on_loop(compare_costs, NULL);
+}
+END_TEST
+
+/* --- Too much to do ----------------------------------------------------- */
+
+static void give_up(void)
+{
+	ck_assert_int_eq(try_bytes("slow", "secret", 6, 1), -ETIMEDOUT);
+	/* One that is done meanwhile is not in the way of the next. */
+	ck_assert_int_eq(try_login("slow", "secret"), 0);
+}
+
+START_TEST(a_deadline_is_kept)
+{
+	start(put_slow);
+	on_loop(give_up, NULL);
+}
+END_TEST
+
+static int results[AUTH_QUEUE + 8];
+static struct task *tasks[ARRAY_SIZE(results)];
+
+static void try_in_crowd(void *at)
+{
+	*(int *)at = try_bytes("slow", "secret", 6, SOON_MS);
+}
+
+static unsigned count_of(int r)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(results); i++)
+		n += results[i] == r;
+	return n;
+}
+
+static void crowd(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(results); i++) {
+		results[i] = 1;
+		ck_assert_int_eq(
+			task_start(try_in_crowd, &results[i], &tasks[i]), 0);
+	}
+	settle();
+	/* One may be at work beside those that wait. */
+	ck_assert_uint_ge(count_of(-EAGAIN), 7);
+	ck_assert_uint_le(count_of(-EAGAIN), 8);
+	ck_assert_uint_eq(count_of(-EAGAIN) + count_of(1), AUTH_QUEUE + 8);
+	/* All of them are let go, and leave nothing. */
+	for (size_t i = 0; i < ARRAY_SIZE(results); i++)
+		if (results[i] == 1)
+			task_cancel(tasks[i]);
+	while (task_count() > 1)
+		settle();
+	ck_assert_uint_eq(count_of(-EAGAIN) + count_of(-ECANCELED),
+			  AUTH_QUEUE + 8);
+}
+
+START_TEST(more_than_can_wait_are_refused)
+{
+	start(put_slow);
+	on_loop(crowd, NULL);
+}
+END_TEST
+
+START_TEST(none_is_harmless)
+{
+	auth_free(NULL);
+	users_free(NULL);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("auth");
+	TCase *t = tcase_create("all");
+
+	tcase_add_checked_fixture(t, NULL, teardown);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, each_kind_of_hash_is_verified);
+	tcase_add_test(t, all_of_a_long_password_counts);
+	tcase_add_test(t, a_password_does_not_end_at_a_nul);
+	tcase_add_test(t, where_there_are_no_users_nobody_is_let_in);
+	tcase_add_test(t, a_wrong_name_costs_as_much_as_a_wrong_password);
+	tcase_add_test(t, a_deadline_is_kept);
+	tcase_add_test(t, more_than_can_wait_are_refused);
+	tcase_add_test(t, none_is_harmless);
+	suite_add_tcase(s, t);
+	return run_suite(s);
+}
