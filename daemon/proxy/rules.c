@@ -228,6 +228,40 @@ struct verdict rules_before_dns(const struct rules *rules,
 	return default_deny;
 }
 
+/* NULL: none did. */
+static const struct rule *client_rule(const struct rules *rules, uint16_t rule)
+{
+	const struct rule_list *list = &rules->clients;
+
+	return rule && rule <= list->count ? &list->at[rule - 1] : NULL;
+}
+
+uint32_t rules_client_auth(const struct rules *rules, uint16_t rule)
+{
+	const struct rule *r = client_rule(rules, rule);
+
+	return r ? r->auth : AUTH_BIT(AUTH_PASSWORD);
+}
+
+bool rules_client_has_userids(const struct rules *rules, uint16_t rule)
+{
+	const struct rule *r = client_rule(rules, rule);
+
+	return !r || r->userid_count > 0;
+}
+
+bool rules_client_userid(const struct rules *rules, uint16_t rule,
+			 struct span userid)
+{
+	const struct rule *r = client_rule(rules, rule);
+
+	for (size_t i = 0; r && i < r->userid_count; i++)
+		if (strlen(r->userids[i]) == userid.len &&
+		    memcmp(r->userids[i], userid.at, userid.len) == 0)
+			return true;
+	return r && r->userid_count == 0;
+}
+
 static const char *find_name(const struct rule_list *list, uint16_t rule)
 {
 	return rule && rule <= list->count ? list->at[rule - 1].name : "";

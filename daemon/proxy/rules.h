@@ -40,7 +40,7 @@ struct rule_spec {
 	const struct rule_match *to;    /* not for a client rule */
 	const struct port_range *ports; /* of the target, likewise */
 	const uint16_t *listeners;      /* numbers from 1 */
-	const char *const *userids; /* of SOCKS4; a client rule's */
+	const char *const *userids;     /* of SOCKS4; a client rule's */
 	size_t from_count, to_count, port_count, listener_count, userid_count;
 	uint32_t auth; /* AUTH_BIT()s, 0: AUTH_NONE; a client rule's */
 };
@@ -76,8 +76,13 @@ struct verdict rules_client(const struct rules *rules,
 /* AUTH_BIT()s that the client rule of a verdict takes; never 0. */
 uint32_t rules_client_auth(const struct rules *rules, uint16_t rule);
 
-/* Tells whether a client of that rule may use SOCKS4 with this user id: any,
- * unless the rule names some. */
+/* Tells whether that rule names the user ids that SOCKS4 may be used with. */
+bool rules_client_has_userids(const struct rules *rules, uint16_t rule);
+
+/*
+ * Tells whether a client of that rule may use SOCKS4 with this user id: any,
+ * unless the rule names some.  Case matters.
+ */
 bool rules_client_userid(const struct rules *rules, uint16_t rule,
 			 struct span userid);
 

@@ -10,9 +10,10 @@ struct rule {
 	const char *name;
 	const struct rule_match *from, *to;
 	const struct port_range *ports;
+	const char *const *userids;
 	const uint16_t *listeners;
-	size_t from_count, to_count, port_count, listener_count;
-	uint32_t commands;
+	size_t from_count, to_count, port_count, listener_count, userid_count;
+	uint32_t commands, auth;
 	bool allow;
 };
 

@@ -10,14 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ALL_AUTH (AUTH_BIT(AUTH_NONE) | AUTH_BIT(AUTH_PASSWORD))
+
 /* How much there is to copy. */
 struct room {
-	size_t matches, ports, listeners, text;
+	size_t matches, userids, ports, listeners, text;
 };
 
 /* Where the next copies go. */
 struct pools {
 	struct rule_match *matches;
+	const char **userids;
 	struct port_range *ports;
 	uint16_t *listeners;
 	char *text;
@@ -50,9 +53,21 @@ static bool match_is_valid(const struct rule_match *m)
 	return false;
 }
 
+/* What a rule of the one list has, and one of the other has not. */
+static bool kind_is_valid(const struct rule_spec *spec, bool client)
+{
+	if (!client)
+		return !spec->userid_count && !spec->auth;
+	for (size_t i = 0; i < spec->userid_count; i++)
+		if (!spec->userids[i])
+			return false;
+	return !spec->to_count && !spec->port_count && !spec->commands &&
+	       !(spec->auth & ~ALL_AUTH);
+}
+
 static bool spec_is_valid(const struct rule_spec *spec, bool client)
 {
-	if (client && (spec->to_count || spec->port_count || spec->commands))
+	if (!kind_is_valid(spec, client))
 		return false;
 	for (size_t i = 0; i < spec->from_count; i++)
 		if (match_is_by_name(&spec->from[i]) ||
@@ -91,11 +106,14 @@ static int add_room(struct room *room, const struct rule_spec *specs,
 		if (!spec_is_valid(spec, client))
 			return -EINVAL;
 		room->matches += spec->from_count + spec->to_count;
+		room->userids += spec->userid_count;
 		room->ports += spec->port_count;
 		room->listeners += spec->listener_count;
 		room->text += text_size(spec->to, spec->to_count) + 1;
 		if (spec->name)
 			room->text += strlen(spec->name);
+		for (size_t k = 0; k < spec->userid_count; k++)
+			room->text += strlen(spec->userids[k]) + 1;
 	}
 	return 0;
 }
@@ -136,15 +154,21 @@ static void copy_rule(struct rule *rule, struct pools *to,
 				  spec->name ? strlen(spec->name) : 0),
 		.from = copy_matches(to, spec->from, spec->from_count),
 		.to = copy_matches(to, spec->to, spec->to_count),
+		.userids = to->userids,
 		.ports = to->ports,
 		.listeners = to->listeners,
 		.from_count = spec->from_count,
 		.to_count = spec->to_count,
 		.port_count = spec->port_count,
 		.listener_count = spec->listener_count,
+		.userid_count = spec->userid_count,
 		.commands = spec->commands,
+		.auth = spec->auth ? spec->auth : AUTH_BIT(AUTH_NONE),
 		.allow = spec->allow,
 	};
+	for (size_t i = 0; i < spec->userid_count; i++)
+		*to->userids++ = copy_text(to, spec->userids[i],
+					   strlen(spec->userids[i]));
 	for (size_t i = 0; i < spec->port_count; i++)
 		*to->ports++ = spec->ports[i];
 	for (size_t i = 0; i < spec->listener_count; i++)
@@ -169,6 +193,7 @@ int rules_new(struct rules **ret, const struct rule_spec *clients,
 				  (client_count + request_count) *
 					  sizeof(struct rule) +
 				  room.matches * sizeof(*to.matches) +
+				  room.userids * sizeof(*to.userids) +
 				  room.ports * sizeof(*to.ports) +
 				  room.listeners * sizeof(*to.listeners) +
 				  room.text);
@@ -179,7 +204,8 @@ int rules_new(struct rules **ret, const struct rule_spec *clients,
 					      request_count };
 	/* What needs the widest alignment comes first. */
 	to.matches = (struct rule_match *)(rules->requests.at + request_count);
-	to.ports = (struct port_range *)(to.matches + room.matches);
+	to.userids = (const char **)(to.matches + room.matches);
+	to.ports = (struct port_range *)(to.userids + room.userids);
 	to.listeners = (uint16_t *)(to.ports + room.ports);
 	to.text = (char *)(to.listeners + room.listeners);
 	for (size_t i = 0; i < client_count; i++)

@@ -6,6 +6,7 @@
 
 #include <check.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int try_spec(struct rule_spec spec, bool client)
 {
@@ -77,6 +78,30 @@ START_TEST(nonsense_is_refused)
 }
 END_TEST
 
+START_TEST(users_are_a_matter_of_clients)
+{
+	const char *const ids[] = { "alice", NULL };
+
+	ck_assert_int_eq(try_spec((struct rule_spec){ .auth = 4 }, true),
+			 -EINVAL);
+	ck_assert_int_eq(try_spec((struct rule_spec){ .auth = 1 }, false),
+			 -EINVAL);
+	ck_assert_int_eq(try_spec((struct rule_spec){ .userids = ids,
+						      .userid_count = 1 },
+				  false),
+			 -EINVAL);
+	ck_assert_int_eq(try_spec((struct rule_spec){ .userids = ids,
+						      .userid_count = 2 },
+				  true),
+			 -EINVAL);
+	ck_assert_int_eq(try_spec((struct rule_spec){ .userids = ids,
+						      .userid_count = 1,
+						      .auth = 3 },
+				  true),
+			 0);
+}
+END_TEST
+
 START_TEST(rules_are_counted_in_16_bits)
 {
 	struct rule_spec *specs = calloc(65536, sizeof(*specs));
@@ -98,6 +123,46 @@ START_TEST(rules_are_counted_in_16_bits)
 	ck_assert_uint_eq(v.rule, 65535);
 	rules_free(rules);
 	free(specs);
+}
+END_TEST
+
+static bool may_be(const struct rules *r, uint16_t rule, const char *userid)
+{
+	return rules_client_userid(
+		r, rule,
+		(struct span){ (const uint8_t *)userid, strlen(userid) });
+}
+
+START_TEST(client_rules_say_how_a_client_says_who_it_is)
+{
+	const char *const ids[] = { "alice", "" };
+	const struct rule_spec clients[] = {
+		{ .allow = true },
+		{ .auth = AUTH_BIT(AUTH_PASSWORD), .name = "staff" },
+		{ .auth = AUTH_BIT(AUTH_NONE) | AUTH_BIT(AUTH_PASSWORD),
+		  .userids = ids,
+		  .userid_count = 2 },
+		{ .userids = ids, .userid_count = 1 },
+	};
+	struct rules *r;
+
+	ck_assert_int_eq(rules_new(&r, clients, 4, NULL, 0), 0);
+	ck_assert_uint_eq(rules_client_auth(r, 1), 1);
+	ck_assert_uint_eq(rules_client_auth(r, 2), 2);
+	ck_assert_uint_eq(rules_client_auth(r, 3), 3);
+	ck_assert(!rules_client_has_userids(r, 1) && may_be(r, 1, "anybody"));
+	ck_assert(!rules_client_has_userids(r, 2) && may_be(r, 2, ""));
+	ck_assert(rules_client_has_userids(r, 3) && may_be(r, 3, "alice"));
+	ck_assert(may_be(r, 3, "") && !may_be(r, 3, "Alice"));
+	ck_assert(!may_be(r, 3, "alic") && !may_be(r, 3, "alices"));
+	ck_assert(may_be(r, 4, "alice") && !may_be(r, 4, ""));
+	/* What no rule has said lets nobody pass. */
+	for (uint16_t none = 0; none < 6; none += 5) {
+		ck_assert_uint_eq(rules_client_auth(r, none), 2);
+		ck_assert(rules_client_has_userids(r, none));
+		ck_assert(!may_be(r, none, "alice") && !may_be(r, none, ""));
+	}
+	rules_free(r);
 }
 END_TEST
 
@@ -124,7 +189,9 @@ int main(void)
 	TCase *t = tcase_create("all");
 
 	tcase_add_test(t, nonsense_is_refused);
+	tcase_add_test(t, users_are_a_matter_of_clients);
 	tcase_add_test(t, rules_are_counted_in_16_bits);
+	tcase_add_test(t, client_rules_say_how_a_client_says_who_it_is);
 	tcase_add_test(t, rules_have_names);
 	suite_add_tcase(s, t);
 	return run_suite(s);
