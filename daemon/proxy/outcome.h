@@ -1,6 +1,6 @@
 /*
  * How a session went, and what each protocol and the log say of it: one table
- * from errno to outcome, one from outcome to SOCKS5 reply (RFC 1928 §6), HTTP
+ * from errno to outcome, one from outcome to SOCKS reply (RFC 1928 §6), HTTP
  * status (RFC 9110 §15) and log word.
  */
 #pragma once

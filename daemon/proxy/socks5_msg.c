@@ -9,6 +9,8 @@
 /* Commands and address types, RFC 1928 §4. */
 enum {
 	CMD_CONNECT = 0x01,
+	CMD_BIND = 0x02,
+	CMD_UDP_ASSOCIATE = 0x03,
 	ATYP_IPV4 = 0x01,
 	ATYP_NAME = 0x03,
 	ATYP_IPV6 = 0x04,
@@ -52,12 +54,68 @@ void socks5_choice_format(uint8_t out[SOCKS5_CHOICE_BYTES], uint8_t method)
 	out[1] = method;
 }
 
+/* RFC 1929 §2. */
+#define LOGIN_VERSION 0x01
+#define LOGIN_SUCCESS 0x00
+#define LOGIN_FAILURE 0x01
+
+/*
+ * Finds a text that follows its length, at `at`; 0 or -EAGAIN.  The RFC wants
+ * no text to be empty, but clients send such passwords, and that an empty name
+ * is nobody's will turn out.
+ */
+static int find_text(struct span *ret, struct span in, size_t at)
+{
+	if (in.len <= at || in.len - at - 1 < in.at[at])
+		return -EAGAIN;
+	*ret = (struct span){ .at = in.at + at + 1, .len = in.at[at] };
+	return 0;
+}
+
+int socks5_login_parse(struct socks5_login *ret, struct span in)
+{
+	struct socks5_login l;
+	size_t at = 1;
+
+	if (in.len > 0 && in.at[0] != LOGIN_VERSION)
+		return -EBADMSG;
+	if (find_text(&l.name, in, at) < 0)
+		return -EAGAIN;
+	at += 1 + l.name.len;
+	if (find_text(&l.password, in, at) < 0)
+		return -EAGAIN;
+	*ret = l;
+	return (int)(at + 1 + l.password.len);
+}
+
+void socks5_status_format(uint8_t out[SOCKS5_STATUS_BYTES], bool success)
+{
+	out[0] = LOGIN_VERSION;
+	out[1] = success ? LOGIN_SUCCESS : LOGIN_FAILURE;
+}
+
+/* COMMAND_NONE: it is none. */
+static enum session_command command_of(uint8_t cmd)
+{
+	switch (cmd) {
+	case CMD_CONNECT:
+		return COMMAND_CONNECT;
+	case CMD_BIND:
+		return COMMAND_BIND;
+	case CMD_UDP_ASSOCIATE:
+		return COMMAND_UDP;
+	default:
+		return COMMAND_NONE;
+	}
+}
+
 /* Looks at VER, CMD and ATYP, as many of them as are there. */
 static enum outcome find_fault(struct span in)
 {
 	if (in.len > AT_VERSION && in.at[AT_VERSION] != SOCKS5_VERSION)
 		return OUTCOME_BAD_REQUEST;
-	if (in.len > AT_COMMAND && in.at[AT_COMMAND] != CMD_CONNECT)
+	if (in.len > AT_COMMAND &&
+	    command_of(in.at[AT_COMMAND]) == COMMAND_NONE)
 		return OUTCOME_BAD_COMMAND;
 	if (in.len > AT_TYPE && in.at[AT_TYPE] != ATYP_IPV4 &&
 	    in.at[AT_TYPE] != ATYP_NAME && in.at[AT_TYPE] != ATYP_IPV6)
@@ -84,6 +142,17 @@ static int find_address(struct span *ret, uint8_t type, struct span in)
 	return 0;
 }
 
+/* Whoever asks for a connection to come need not know from where. */
+static int set_peer(struct target *ret, uint8_t type, struct span address,
+		    uint16_t port)
+{
+	if (type == ATYP_NAME)
+		return target_set_peer_host(ret, address, port);
+	target_set_peer_addr(ret, type == ATYP_IPV4 ? AF_INET : AF_INET6,
+			     address.at, port);
+	return 0;
+}
+
 static int set_target(struct target *ret, uint8_t type, struct span address,
 		      uint16_t port)
 {
@@ -101,9 +170,10 @@ int socks5_request_parse(struct socks5_request *ret, struct span in,
 			 enum outcome *ret_fault)
 {
 	enum outcome fault = find_fault(in);
+	struct socks5_request q;
 	struct span address;
-	struct target target;
 	size_t before;
+	uint16_t port;
 	uint8_t type;
 	int r;
 
@@ -124,12 +194,16 @@ int socks5_request_parse(struct socks5_request *ret, struct span in,
 	before = (size_t)(address.at - in.at) + address.len;
 	if (in.len < before + 2)
 		return -EAGAIN;
-	if (set_target(&target, type, address, get_be16(in.at + before)) < 0) {
+	port = get_be16(in.at + before);
+	q.command = command_of(in.at[AT_COMMAND]);
+	r = q.command == COMMAND_CONNECT
+		    ? set_target(&q.target, type, address, port)
+		    : set_peer(&q.target, type, address, port);
+	if (r < 0) {
 		*ret_fault = OUTCOME_BAD_ADDRESS;
 		return -EBADMSG;
 	}
-	*ret = (struct socks5_request){ .command = COMMAND_CONNECT,
-					.target = target };
+	*ret = q;
 	return (int)before + 2;
 }
 

@@ -1,5 +1,6 @@
 /*
- * The messages of SOCKS5 (RFC 1928) as values.  The parsers look at the bytes
+ * The messages of SOCKS5 (RFC 1928) and of its login by a password (RFC 1929)
+ * as values.  The parsers look at the bytes
  * that are there from the start and return the length of the message (> 0),
  * -EAGAIN while it may still become a valid one, or -EBADMSG as soon as it
  * cannot; more bytes never change the last.  Nothing is kept between calls.
@@ -15,6 +16,8 @@
 #define SOCKS5_REQUEST_MAX  262 /* VER CMD RSV ATYP LEN NAME PORT */
 #define SOCKS5_REPLY_MAX    22  /* with an IPv6 address */
 #define SOCKS5_CHOICE_BYTES 2
+#define SOCKS5_LOGIN_MAX    513 /* VER ULEN UNAME PLEN PASSWD */
+#define SOCKS5_STATUS_BYTES 2
 
 /* Authentication methods, RFC 1928 §3. */
 enum {
@@ -36,6 +39,16 @@ bool socks5_offers(const struct socks5_greeting *g, uint8_t method);
 /* Writes the answer to a greeting: the method that the server chose. */
 void socks5_choice_format(uint8_t out[SOCKS5_CHOICE_BYTES], uint8_t method);
 
+struct socks5_login {
+	struct span name, password; /* in the parsed bytes; may be empty */
+};
+
+/* RFC 1929 §2. */
+int socks5_login_parse(struct socks5_login *ret, struct span in) MUST_CHECK;
+
+/* Writes the answer to a login. */
+void socks5_status_format(uint8_t out[SOCKS5_STATUS_BYTES], bool success);
+
 struct socks5_request {
 	enum session_command command;
 	struct target target; /* its host points into the parsed bytes */
@@ -45,7 +58,8 @@ struct socks5_request {
  * RFC 1928 §4.  On -EBADMSG *ret_fault says why: OUTCOME_BAD_REQUEST (not this
  * version), OUTCOME_BAD_COMMAND (none that we serve), OUTCOME_BAD_ADDRESS
  * (type, name, address or port that cannot be connected to).  On success and
- * -EAGAIN it is left alone.
+ * -EAGAIN it is left alone.  BIND and UDP ASSOCIATE may leave address and port
+ * open, target_set_peer_addr().
  */
 int socks5_request_parse(struct socks5_request *ret, struct span in,
 			 enum outcome *ret_fault) MUST_CHECK;

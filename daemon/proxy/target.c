@@ -95,7 +95,7 @@ static int parse_literal(struct tcp_addr *ret, struct span text)
 	return 0;
 }
 
-int target_set_host(struct target *ret, struct span text, uint16_t port)
+int target_set_peer_host(struct target *ret, struct span text, uint16_t port)
 {
 	struct tcp_addr a;
 	size_t len;
@@ -103,11 +103,12 @@ int target_set_host(struct target *ret, struct span text, uint16_t port)
 	if (!parse_literal(&a, text)) {
 		const uint8_t *ip = addr_bytes(&a, &len);
 
-		return target_set_addr(ret, a.family, ip, port);
+		target_set_peer_addr(ret, a.family, ip, port);
+		return 0;
 	}
 	if (text.len && text.at[text.len - 1] == '.')
 		text.len--;
-	if (!port || !host_name_is_valid(text))
+	if (!host_name_is_valid(text))
 		return -EINVAL;
 	*ret = (struct target){ .addr.family = AF_UNSPEC,
 				.host = text,
@@ -115,15 +116,40 @@ int target_set_host(struct target *ret, struct span text, uint16_t port)
 	return 0;
 }
 
-int target_set_addr(struct target *ret, sa_family_t family, const uint8_t *ip,
-		    uint16_t port)
+void target_set_peer_addr(struct target *ret, sa_family_t family,
+			  const uint8_t *ip, uint16_t port)
 {
 	struct tcp_addr a;
 
 	addr_set(&a, family, ip, port);
 	addr_unmap(&a);
-	if (!port || addr_is_any(&a))
-		return -EINVAL;
 	*ret = (struct target){ .addr = a, .port = port };
+}
+
+/* Tells whether there is one host and one port to go to. */
+static bool is_somewhere(const struct target *t)
+{
+	return t->port && (t->host.len || !addr_is_any(&t->addr));
+}
+
+int target_set_host(struct target *ret, struct span text, uint16_t port)
+{
+	struct target t;
+
+	if (target_set_peer_host(&t, text, port) < 0 || !is_somewhere(&t))
+		return -EINVAL;
+	*ret = t;
+	return 0;
+}
+
+int target_set_addr(struct target *ret, sa_family_t family, const uint8_t *ip,
+		    uint16_t port)
+{
+	struct target t;
+
+	target_set_peer_addr(&t, family, ip, port);
+	if (!is_somewhere(&t))
+		return -EINVAL;
+	*ret = t;
 	return 0;
 }

@@ -10,7 +10,7 @@
 struct target {
 	struct tcp_addr addr; /* with the port; AF_UNSPEC: `host` is a name */
 	struct span host; /* the name, in the parsed bytes; empty: an address */
-	uint16_t port;    /* 1..65535 */
+	uint16_t port;    /* 1..65535; 0 too where it says so */
 };
 
 /* The longest host name without its trailing dot (RFC 1035 §2.3.4). */
@@ -39,3 +39,12 @@ int target_set_host(struct target *ret, struct span text, uint16_t port)
  */
 int target_set_addr(struct target *ret, sa_family_t family, const uint8_t *ip,
 		    uint16_t port) MUST_CHECK;
+
+/*
+ * The same for a peer that is to come by itself, of BIND and UDP ASSOCIATE:
+ * an unspecified address, and port 0, stand for any (RFC 1928 §4, §7).
+ */
+int target_set_peer_host(struct target *ret, struct span text, uint16_t port)
+	MUST_CHECK;
+void target_set_peer_addr(struct target *ret, sa_family_t family,
+			  const uint8_t *ip, uint16_t port);

@@ -1,6 +1,6 @@
 /*
- * SOCKS5 greetings and requests from arbitrary bytes: no read beyond them, and
- * the same answer however they arrive.
+ * SOCKS5 greetings, logins and requests from arbitrary bytes: no read beyond
+ * them, and the same answer however they arrive.
  */
 #include "daemon/proxy/socks5_msg.h"
 
@@ -49,6 +49,38 @@ static int parse_greeting(struct span in)
 	return r;
 }
 
+static bool is_within(struct span part, struct span in, int len)
+{
+	return part.at >= in.at && part.at + part.len <= in.at + len;
+}
+
+static int parse_login(struct span in)
+{
+	struct socks5_login l;
+	int r = socks5_login_parse(&l, in);
+
+	ASSERT(r == -EAGAIN || r == -EBADMSG || r >= 3);
+	if (r < 0)
+		return r;
+	ASSERT(r <= SOCKS5_LOGIN_MAX);
+	ASSERT((size_t)r == 3 + l.name.len + l.password.len);
+	ASSERT(is_within(l.name, in, r) && is_within(l.password, in, r));
+	return r;
+}
+
+/* Whoever asks for a connection to come may leave open from where. */
+static void check_target(const struct socks5_request *q)
+{
+	const struct target *t = &q->target;
+
+	if (q->command == COMMAND_CONNECT)
+		ASSERT(t->port && (t->host.len || !addr_is_any(&t->addr)));
+	if (t->addr.family == AF_UNSPEC)
+		ASSERT(host_name_is_valid(t->host));
+	else
+		ASSERT(!t->host.len && t->addr.port == t->port);
+}
+
 static int parse_request(struct span in)
 {
 	enum outcome fault = OUTCOME_NONE;
@@ -60,15 +92,10 @@ static int parse_request(struct span in)
 	if (r < 0)
 		return r;
 	ASSERT(r <= SOCKS5_REQUEST_MAX);
-	ASSERT(q.command == COMMAND_CONNECT && q.target.port != 0);
-	if (q.target.addr.family == AF_UNSPEC) {
-		ASSERT(host_name_is_valid(q.target.host));
-		ASSERT(q.target.host.at >= in.at &&
-		       q.target.host.at + q.target.host.len <= in.at + r);
-	} else {
-		ASSERT(!q.target.host.len && !addr_is_any(&q.target.addr));
-		ASSERT(q.target.addr.port == q.target.port);
-	}
+	ASSERT(q.command == COMMAND_CONNECT || q.command == COMMAND_BIND ||
+	       q.command == COMMAND_UDP);
+	ASSERT(!q.target.host.len || is_within(q.target.host, in, r));
+	check_target(&q);
 	return r;
 }
 
@@ -77,6 +104,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	const struct span in = { bytes, min_size(size, 600) };
 
 	check_cuts(parse_greeting, in);
+	check_cuts(parse_login, in);
 	check_cuts(parse_request, in);
 	return 0;
 }

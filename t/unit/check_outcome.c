@@ -72,9 +72,26 @@ START_TEST(socks5_replies_are_those_of_the_rfc)
 	ck_assert_int_eq(outcome_socks5(OUTCOME_BAD_COMMAND), 7);
 	ck_assert_int_eq(outcome_socks5(OUTCOME_BAD_ADDRESS), 8);
 	ck_assert_int_eq(outcome_socks5(OUTCOME_LIMIT), 1);
+	ck_assert_int_eq(outcome_socks5(OUTCOME_NO_SOURCE), 1);
+	ck_assert_int_eq(outcome_socks5(OUTCOME_ACCEPT_TIMEOUT), 6);
 	/* Only what still goes on may look like success. */
 	for (int o = OUTCOME_NONE + 1; o < OUTCOME_COUNT; o++)
 		ck_assert_int_ne(outcome_socks5((enum outcome)o), 0);
+}
+END_TEST
+
+START_TEST(socks4_tells_users_from_failures)
+{
+	ck_assert_int_eq(outcome_socks4(OUTCOME_NONE), 0x5a);
+	ck_assert_int_eq(outcome_socks4(OUTCOME_AUTH_REQUIRED), 0x5d);
+	ck_assert_int_eq(outcome_socks4(OUTCOME_AUTH_FAILED), 0x5d);
+	ck_assert_int_eq(outcome_socks4(OUTCOME_DENIED), 0x5b);
+	ck_assert_int_eq(outcome_socks4(OUTCOME_REFUSED), 0x5b);
+	for (int o = OUTCOME_NONE + 1; o < OUTCOME_COUNT; o++) {
+		uint8_t code = outcome_socks4((enum outcome)o);
+
+		ck_assert(code == 0x5b || code == 0x5d);
+	}
 }
 END_TEST
 
@@ -87,6 +104,7 @@ START_TEST(http_statuses_are_errors_or_none)
 	}
 	ck_assert_int_eq(outcome_http(OUTCOME_BAD_AUTHORITY), 400);
 	ck_assert_int_eq(outcome_http(OUTCOME_DENIED), 403);
+	ck_assert_int_eq(outcome_http(OUTCOME_AUTH_REQUIRED), 403);
 	ck_assert_int_eq(outcome_http(OUTCOME_BAD_METHOD), 405);
 	ck_assert_int_eq(outcome_http(OUTCOME_HANDSHAKE), 408);
 	ck_assert_int_eq(outcome_http(OUTCOME_TOO_LARGE), 431);
@@ -107,6 +125,7 @@ int main(void)
 	tcase_add_test(t, errors_of_connect_are_told_apart);
 	tcase_add_test(t, any_other_number_is_a_failure);
 	tcase_add_test(t, socks5_replies_are_those_of_the_rfc);
+	tcase_add_test(t, socks4_tells_users_from_failures);
 	tcase_add_test(t, http_statuses_are_errors_or_none);
 	suite_add_tcase(s, t);
 	return run_suite(s);

@@ -58,8 +58,8 @@ static bool asks_for(struct span in, size_t len, const char *want)
 	struct socks5_request got;
 	enum outcome fault;
 
-	return parse(&got, in, &fault) == (int)len &&
-	       got.command == COMMAND_CONNECT && !got.target.host.len &&
+	return parse(&got, in, &fault) == (int)len && got.command == in.at[1] &&
+	       !got.target.host.len &&
 	       got.target.port == got.target.addr.port &&
 	       !strcmp(tcp_addr_format(&got.target.addr, out, sizeof(out)),
 		       want);
@@ -176,13 +176,125 @@ START_TEST(literals_as_names_count_as_addresses)
 }
 END_TEST
 
+START_TEST(commands_are_told_apart)
+{
+	struct socks5_request got;
+	enum outcome fault;
+	uint8_t in[] = { 5, 1, 0, 1, 192, 0, 2, 1, 0, 80 };
+
+	ck_assert_int_eq(parse(&got, IN(5, 1, 0, 1, 1, 2, 3, 4, 0, 80), &fault),
+			 10);
+	ck_assert_int_eq(got.command, COMMAND_CONNECT);
+	in[1] = 2;
+	ck_assert_int_eq(parse(&got, (struct span){ in, 10 }, &fault), 10);
+	ck_assert_int_eq(got.command, COMMAND_BIND);
+	in[1] = 3;
+	ck_assert_int_eq(parse(&got, (struct span){ in, 10 }, &fault), 10);
+	ck_assert_int_eq(got.command, COMMAND_UDP);
+}
+END_TEST
+
+/* Who waits for a peer need not know it. */
+START_TEST(bind_and_udp_may_leave_their_peer_open)
+{
+	for (uint8_t cmd = 2; cmd <= 3; cmd++) {
+		struct socks5_request got;
+		enum outcome fault;
+
+		ck_assert(asks_for(IN(5, cmd, 0, 1, 0, 0, 0, 0, 0, 0), 10,
+				   "0.0.0.0:0"));
+		ck_assert(asks_for(IN(5, cmd, 0, 1, 10, 0, 0, 1, 0, 0), 10,
+				   "10.0.0.1:0"));
+		ck_assert(asks_for(IN(5, cmd, 0, 1, 0, 0, 0, 0, 0, 80), 10,
+				   "0.0.0.0:80"));
+		ck_assert(asks_for(IN(5, cmd, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+				      0, 0, 0, 0, 0, 0, 0, 0, 0),
+				   22, "[::]:0"));
+		ck_assert(asks_for(IN(5, cmd, 0, 3, 7, '0', '.', '0', '.', '0',
+				      '.', '0', 0, 0),
+				   14, "0.0.0.0:0"));
+		ck_assert_int_eq(
+			parse(&got, IN(5, cmd, 0, 3, 1, 'a', 0, 0), &fault), 8);
+		ck_assert_uint_eq(got.target.host.len, 1);
+		ck_assert_uint_eq(got.target.port, 0);
+		ck_assert_int_eq(fault_of(IN(5, cmd, 0, 3, 1, '.', 0, 80)),
+				 OUTCOME_BAD_ADDRESS);
+		ck_assert_int_eq(fault_of(IN(5, cmd, 0, 3, 0)),
+				 OUTCOME_BAD_ADDRESS);
+	}
+}
+END_TEST
+
+static int parse_login(struct socks5_login *ret, struct span in)
+{
+	int last = -EAGAIN;
+
+	for (size_t len = 0; len <= in.len; len++) {
+		uint8_t *copy = malloc(len + !len);
+		struct socks5_login got;
+		int r;
+
+		ck_assert_ptr_nonnull(copy);
+		if (len)
+			memcpy(copy, in.at, len);
+		r = socks5_login_parse(&got, (struct span){ copy, len });
+		ck_assert(last == -EAGAIN || r == last);
+		ck_assert(r != 0 && (r < 0 || (size_t)r <= len));
+		last = r;
+		free(copy);
+	}
+	return socks5_login_parse(ret, in) == last ? last : 0;
+}
+
+START_TEST(logins_are_read_at_every_split)
+{
+	const struct span in = IN(1, 2, 'm', 'e', 3, 'a', 0, 0xff, 5, 1);
+	struct socks5_login l;
+
+	ck_assert_int_eq(parse_login(&l, in), 8);
+	ck_assert_ptr_eq(l.name.at, in.at + 2);
+	ck_assert_uint_eq(l.name.len, 2);
+	ck_assert_ptr_eq(l.password.at, in.at + 5);
+	ck_assert_uint_eq(l.password.len, 3);
+}
+END_TEST
+
+START_TEST(logins_have_a_shortest_and_a_longest)
+{
+	uint8_t in[SOCKS5_LOGIN_MAX + 1] = { 1, 255 };
+	struct socks5_login l;
+
+	ck_assert_int_eq(parse_login(&l, IN(1, 0, 0)), 3);
+	ck_assert_uint_eq(l.name.len + l.password.len, 0);
+	memset(in + 2, 'n', 255);
+	in[257] = 255;
+	memset(in + 258, 'p', 256);
+	ck_assert_int_eq(parse_login(&l, (struct span){ in, sizeof(in) }),
+			 SOCKS5_LOGIN_MAX);
+	ck_assert_uint_eq(l.name.len, 255);
+	ck_assert_uint_eq(l.password.len, 255);
+	ck_assert_ptr_eq(l.password.at, in + 258);
+}
+END_TEST
+
+START_TEST(a_login_of_another_version_is_refused_at_once)
+{
+	struct socks5_login l;
+
+	for (unsigned v = 0; v < 256; v++)
+		ck_assert_int_eq(parse_login(&l, IN((uint8_t)v)),
+				 v == 1 ? -EAGAIN : -EBADMSG);
+}
+END_TEST
+
 START_TEST(faults_are_told_apart)
 {
 	ck_assert_int_eq(fault_of(IN(4)), OUTCOME_BAD_REQUEST);
 	ck_assert_int_eq(fault_of(IN(5, 0)), OUTCOME_BAD_COMMAND);
-	ck_assert_int_eq(fault_of(IN(5, 2)), OUTCOME_BAD_COMMAND);
-	ck_assert_int_eq(fault_of(IN(5, 3, 0, 9)), OUTCOME_BAD_COMMAND);
+	ck_assert_int_eq(fault_of(IN(5, 2)), OUTCOME_NONE);
+	ck_assert_int_eq(fault_of(IN(5, 3, 0, 9)), OUTCOME_BAD_ADDRESS);
 	ck_assert_int_eq(fault_of(IN(5, 4)), OUTCOME_BAD_COMMAND);
+	ck_assert_int_eq(fault_of(IN(5, 0xff)), OUTCOME_BAD_COMMAND);
 	for (unsigned t = 0; t < 256; t++)
 		ck_assert_int_eq(fault_of(IN(5, 1, 0, (uint8_t)t)),
 				 t == 1 || t == 3 || t == 4
@@ -236,6 +348,10 @@ START_TEST(replies_are_written)
 	ck_assert_mem_eq(out, v6, sizeof(v6));
 	socks5_choice_format(out, SOCKS5_METHOD_UNACCEPTABLE);
 	ck_assert_mem_eq(out, "\x05\xff", 2);
+	socks5_status_format(out, true);
+	ck_assert_mem_eq(out, "\x01\x00", 2);
+	socks5_status_format(out, false);
+	ck_assert_mem_eq(out, "\x01\x01", 2);
 }
 END_TEST
 
@@ -251,6 +367,11 @@ int main(void)
 	tcase_add_test(t, names_are_read);
 	tcase_add_test(t, names_have_a_longest);
 	tcase_add_test(t, literals_as_names_count_as_addresses);
+	tcase_add_test(t, commands_are_told_apart);
+	tcase_add_test(t, bind_and_udp_may_leave_their_peer_open);
+	tcase_add_test(t, logins_are_read_at_every_split);
+	tcase_add_test(t, logins_have_a_shortest_and_a_longest);
+	tcase_add_test(t, a_login_of_another_version_is_refused_at_once);
 	tcase_add_test(t, faults_are_told_apart);
 	tcase_add_test(t, unusable_targets_are_bad_addresses);
 	tcase_add_test(t, replies_are_written);
