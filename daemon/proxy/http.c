@@ -30,6 +30,8 @@ static enum outcome read_request(struct request *rq)
 	}
 	if (r < 0)
 		return o;
+	if (request_needs_login(rq))
+		return OUTCOME_AUTH_REQUIRED;
 	rq->command = COMMAND_CONNECT;
 	request_set_target(rq, &head.target);
 	request_consume(rq, (size_t)r);

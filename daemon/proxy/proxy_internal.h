@@ -36,7 +36,7 @@ struct proxy {
 struct proxy_worker *proxy_here(void);
 
 /* Bytes of a client that nobody has used yet. */
-#define INPUT_FIRST_BYTES 520 /* the longest SOCKS message: 518 bytes */
+#define INPUT_FIRST_BYTES 520 /* the longest SOCKS message, one of 4a */
 
 struct input {
 	uint8_t *at; /* `first`, or a larger allocation */
@@ -51,13 +51,14 @@ struct request {
 	const struct proxy_listener *listener;
 	const struct proxy_protocol *protocol;
 	struct session *session;
-	int64_t deadline;       /* of the handshake */
-	struct tcp_addr target; /* AF_UNSPEC: `host` is to be resolved */
+	int64_t deadline;           /* of the handshake */
+	struct tcp_addr target;     /* AF_UNSPEC: `host` is to be resolved */
 	struct outbound_choice out; /* how to get there; request_choose_out() */
-	struct tcp_addr bound;  /* our end towards it, what grant() tells */
+	struct tcp_addr bound;      /* our end towards it, what grant() tells */
 	uint16_t port;
 	uint16_t rule; /* that decided, or SESSION_NONE */
 	enum session_command command;
+	bool agreed; /* SOCKS5: on a method; a request and replies may follow */
 	bool granted;                   /* a reply said so */
 	int error;                      /* -errno behind the outcome, or 0 */
 	char host[HOST_NAME_BYTES + 1]; /* lower case; "" for an address */
@@ -88,6 +89,15 @@ int request_grow(struct request *rq, size_t size) MUST_CHECK;
 /* Drops the first `len` bytes of the input. */
 void request_consume(struct request *rq, size_t len);
 
+/* The same, and leaves no trace of them in memory. */
+void request_wipe(struct request *rq, size_t len);
+
+/* Tells whether only who logs in may pass: by the client's rule. */
+bool request_needs_login(const struct request *rq);
+
+/* Notes in the record who the client says it is. */
+void request_set_user(struct request *rq, struct span name);
+
 /* Takes over what a parser found. */
 void request_set_target(struct request *rq, const struct target *t);
 
@@ -98,9 +108,10 @@ void request_last_words(struct request *rq, const void *reply, size_t len);
 enum outcome request_connect(struct request *rq);
 
 /*
- * BIND: rules, our listening address told by a first grant(), then one client
- * of those allowed in: rq->server, and its address in rq->bound for a second
- * grant().  The outcome of that; rq->granted tells which reply failed.
+ * These two watch the client themselves.  BIND: rules, our listening address
+ * told by a first grant(), then one client of those allowed in: rq->server, and
+ * its address in rq->bound for a second grant().  The outcome of that;
+ * rq->granted tells which reply failed.
  */
 enum outcome request_bind(struct request *rq);
 

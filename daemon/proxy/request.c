@@ -63,6 +63,33 @@ void request_consume(struct request *rq, size_t len)
 	memmove(in->at, in->at + len, in->len);
 }
 
+void request_wipe(struct request *rq, size_t len)
+{
+	struct input *in = &rq->input;
+
+	request_consume(rq, len);
+	explicit_bzero(in->at + in->len, len);
+}
+
+bool request_needs_login(const struct request *rq)
+{
+	return !(rules_client_auth(rq->here->proxy->options.rules,
+				   rq->session->client_rule) &
+		 AUTH_BIT(AUTH_NONE));
+}
+
+void request_set_user(struct request *rq, struct span name)
+{
+	struct session *s = rq->session;
+	size_t len = min_size(name.len, SESSION_USER_BYTES);
+
+	session_begin(s);
+	s->user_len = (uint8_t)len;
+	if (len)
+		memcpy(s->user, name.at, len);
+	session_end(s);
+}
+
 void request_set_target(struct request *rq, const struct target *t)
 {
 	size_t len = min_size(t->host.len, HOST_NAME_BYTES);

@@ -154,8 +154,11 @@ static int start_relay(struct request *rq)
 
 static const struct proxy_protocol *protocol_of(enum session_protocol number)
 {
-	static const struct proxy_protocol *const all[] = { &socks5_protocol,
-							    &http_protocol };
+	static const struct proxy_protocol *const all[] = {
+		&socks5_protocol,
+		&http_protocol,
+		&socks4_protocol,
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (all[i]->number == number)
@@ -187,12 +190,40 @@ static enum outcome connect_for_client(struct request *rq)
 	tcp_conn_watch_reset(rq->client, true);
 	o = request_connect(rq);
 	tcp_conn_watch_reset(rq->client, false);
+	return o;
+}
+
+/* OUTCOME_NONE: rq->server is connected. */
+static enum outcome carry_out(struct request *rq)
+{
+	enum outcome o = OUTCOME_BAD_COMMAND;
+
+	switch (rq->command) {
+	case COMMAND_NONE:
+		break;
+	case COMMAND_CONNECT:
+		o = connect_for_client(rq);
+		break;
+	case COMMAND_BIND:
+		o = request_bind(rq);
+		break;
+	case COMMAND_UDP:
+		o = request_associate(rq);
+		break;
+	}
 	session_begin(rq->session);
 	rq->session->rule = rq->rule;
 	session_end(rq->session);
 	if (o == OUTCOME_SHUTDOWN && tcp_conn_is_reset(rq->client))
 		o = OUTCOME_CLIENT_LEFT;
 	return o;
+}
+
+/* A reply to what was granted already has a place in BIND only. */
+static void refuse(struct request *rq, enum outcome why)
+{
+	if (!rq->granted || rq->command == COMMAND_BIND)
+		rq->protocol->refuse(rq, why);
 }
 
 /* From the first byte to the relay; OUTCOME_NONE: the relay has it all. */
@@ -208,10 +239,10 @@ static enum outcome serve(struct request *rq)
 	o = rq->protocol->read_request(rq);
 	if (o == OUTCOME_NONE) {
 		note_request(rq);
-		o = connect_for_client(rq);
+		o = carry_out(rq);
 	}
 	if (o != OUTCOME_NONE) {
-		rq->protocol->refuse(rq, o);
+		refuse(rq, o);
 		return o;
 	}
 	/* Name and connect had times of their own. */

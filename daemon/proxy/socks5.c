@@ -1,6 +1,6 @@
 /*
- * SOCKS5 (RFC 1928) with a client: greeting, choice of a method, request,
- * reply.
+ * SOCKS5 (RFC 1928) with a client: greeting, choice of a method, perhaps a
+ * login (RFC 1929), request, reply; a second reply for BIND.
  */
 #include "daemon/proxy/proxy_internal.h"
 #include "daemon/proxy/socks5_msg.h"
@@ -10,8 +10,30 @@ static struct span input_span(const struct request *rq)
 	return (struct span){ .at = rq->input.at, .len = rq->input.len };
 }
 
-/* RFC 1928 §3. */
-static enum outcome agree_on_method(struct request *rq)
+static enum outcome say(struct request *rq, const void *bytes, size_t len)
+{
+	rq->error = tcp_conn_write_all(rq->client, bytes, len, rq->deadline);
+	return rq->error < 0 ? OUTCOME_CLIENT_LEFT : OUTCOME_NONE;
+}
+
+/* --- The method, RFC 1928 §3 -------------------------------------------- */
+
+/* A client that can say who it is is asked, also where it need not. */
+static uint8_t choose_method(const struct request *rq,
+			     const struct socks5_greeting *g)
+{
+	uint32_t auth = rules_client_auth(rq->here->proxy->options.rules,
+					  rq->session->client_rule);
+
+	if (auth & AUTH_BIT(AUTH_PASSWORD) &&
+	    socks5_offers(g, SOCKS5_METHOD_PASSWORD))
+		return SOCKS5_METHOD_PASSWORD;
+	if (auth & AUTH_BIT(AUTH_NONE) && socks5_offers(g, SOCKS5_METHOD_NONE))
+		return SOCKS5_METHOD_NONE;
+	return SOCKS5_METHOD_UNACCEPTABLE;
+}
+
+static enum outcome agree_on_method(struct request *rq, uint8_t *ret_method)
 {
 	uint8_t choice[SOCKS5_CHOICE_BYTES];
 	struct socks5_greeting greeting;
@@ -27,24 +49,97 @@ static enum outcome agree_on_method(struct request *rq)
 	if (r < 0)
 		return OUTCOME_BAD_REQUEST;
 	request_consume(rq, (size_t)r);
-	if (!socks5_offers(&greeting, SOCKS5_METHOD_NONE)) {
-		socks5_choice_format(choice, SOCKS5_METHOD_UNACCEPTABLE);
-		request_last_words(rq, choice, sizeof(choice));
-		return OUTCOME_NO_METHOD;
-	}
-	socks5_choice_format(choice, SOCKS5_METHOD_NONE);
-	rq->error = tcp_conn_write_all(rq->client, choice, sizeof(choice),
-				       rq->deadline);
-	return rq->error < 0 ? OUTCOME_CLIENT_LEFT : OUTCOME_NONE;
+	*ret_method = choose_method(rq, &greeting);
+	socks5_choice_format(choice, *ret_method);
+	if (*ret_method != SOCKS5_METHOD_UNACCEPTABLE)
+		return say(rq, choice, sizeof(choice));
+	request_last_words(rq, choice, sizeof(choice));
+	return request_needs_login(rq) ? OUTCOME_AUTH_REQUIRED
+				       : OUTCOME_NO_METHOD;
 }
 
-/* RFC 1928 §4. */
+/* --- The login, RFC 1929 ------------------------------------------------ */
+
+static enum outcome outcome_of_login(const struct request *rq, int r)
+{
+	switch (r) {
+	case 0:
+		return OUTCOME_NONE;
+	case -EACCES:
+		return OUTCOME_AUTH_FAILED;
+	case -EAGAIN:
+		return OUTCOME_LIMIT;
+	case -ETIMEDOUT:
+		return OUTCOME_HANDSHAKE;
+	case -ECANCELED:
+		return tcp_conn_is_reset(rq->client) ? OUTCOME_CLIENT_LEFT
+						     : OUTCOME_SHUTDOWN;
+	default:
+		return OUTCOME_NO_RESOURCES;
+	}
+}
+
+/* Verifies, as long as the client is there. */
+static enum outcome verify(struct request *rq, const struct socks5_login *l)
+{
+	struct auth *auth = rq->here->proxy->options.auth;
+	int r;
+
+	request_set_user(rq, l->name);
+	if (!auth)
+		return OUTCOME_AUTH_FAILED;
+	tcp_conn_watch_reset(rq->client, true);
+	r = auth_password(auth, l->name, l->password, rq->deadline);
+	tcp_conn_watch_reset(rq->client, false);
+	return outcome_of_login(rq, r);
+}
+
+static enum outcome read_login(struct request *rq)
+{
+	struct socks5_login login;
+	enum outcome o = OUTCOME_NONE;
+	int r;
+
+	while ((r = socks5_login_parse(&login, input_span(rq))) == -EAGAIN) {
+		o = request_read(rq);
+		if (o != OUTCOME_NONE)
+			break;
+	}
+	if (r > 0)
+		o = verify(rq, &login);
+	else if (r == -EBADMSG)
+		o = OUTCOME_BAD_REQUEST;
+	/* With what came of it: a stack is used again. */
+	request_wipe(rq, r > 0 ? (size_t)r : rq->input.len);
+	return o;
+}
+
+static enum outcome log_in(struct request *rq)
+{
+	uint8_t status[SOCKS5_STATUS_BYTES];
+	enum outcome o = read_login(rq);
+
+	socks5_status_format(status, o == OUTCOME_NONE);
+	if (o == OUTCOME_NONE)
+		return say(rq, status, sizeof(status));
+	if (o != OUTCOME_CLIENT_LEFT && o != OUTCOME_SHUTDOWN &&
+	    o != OUTCOME_HANDSHAKE)
+		request_last_words(rq, status, sizeof(status));
+	return o;
+}
+
+/* --- The request, RFC 1928 §4 ------------------------------------------- */
+
 static enum outcome read_request(struct request *rq)
 {
-	enum outcome o = agree_on_method(rq);
+	uint8_t method = SOCKS5_METHOD_NONE;
+	enum outcome o = agree_on_method(rq, &method);
 	struct socks5_request request;
 	int r = 0;
 
+	if (o == OUTCOME_NONE && method == SOCKS5_METHOD_PASSWORD)
+		o = log_in(rq);
+	rq->agreed = o == OUTCOME_NONE;
 	while (o == OUTCOME_NONE &&
 	       (r = socks5_request_parse(&request, input_span(rq), &o)) < 0) {
 		if (r == -EAGAIN)
@@ -73,10 +168,9 @@ static void refuse(struct request *rq, enum outcome why)
 	uint8_t reply[SOCKS5_REPLY_MAX];
 	size_t len;
 
-	/* Before the request there is no place for a reply. */
-	if (why == OUTCOME_NO_METHOD || why == OUTCOME_BAD_REQUEST ||
-	    why == OUTCOME_CLIENT_LEFT || why == OUTCOME_HANDSHAKE ||
-	    why == OUTCOME_SHUTDOWN)
+	/* Before there is a method, what was to be said has been said. */
+	if (!rq->agreed || why == OUTCOME_CLIENT_LEFT ||
+	    why == OUTCOME_HANDSHAKE || why == OUTCOME_SHUTDOWN)
 		return;
 	len = socks5_reply_format(reply, outcome_socks5(why), NULL);
 	request_last_words(rq, reply, len);
