@@ -1,22 +1,371 @@
 /*
- * UDP ASSOCIATE, RFC 1928 §7.
+ * UDP ASSOCIATE, RFC 1928 §7: the request, the bounds, and the control
+ * connection, whose task owns the association and ends it.
+ *
+ * Datagrams are no matter of the task: a socket that has something queues the
+ * association for a turn, which handles one batch of each of its sockets and
+ * then queues behind all others.
  */
-#include "daemon/proxy/associate.h"
+#include "daemon/proxy/associate_internal.h"
 
-#include "daemon/proxy/proxy_internal.h"
+#include "core/conn.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TELL_EVERY_MS 1000
+
+/* A client has nothing to say on its control connection. */
+#define CONTROL_BYTES (64u << 10)
+
+/* How often one is looked at that nothing ends.  If nothing has passed for so
+ * long, it gives back what memory it can do without. */
+#define LOOK_MS 30000
+
+/* --- All of a worker ---------------------------------------------------- */
 
 int associations_new(struct associations **ret,
-		     const struct associate_options *o UNUSED)
+		     const struct associate_options *o)
 {
+	struct associations *all;
+	int r;
+
 	*ret = NULL;
+	if (o->max == 0)
+		return 0;
+	all = calloc(1, sizeof(*all));
+	if (!all)
+		return -ENOMEM;
+	all->o = *o;
+	all->budget.max = o->bytes;
+	for (size_t i = 0; i < CLIENT_BUCKETS; i++)
+		list_init(&all->client[i]);
+	list_init(&all->moved);
+	r = siphash_key_draw(&all->key);
+	if (r == 0)
+		r = dgram_batch_new(&all->batch);
+	if (r < 0) {
+		free(all);
+		return r;
+	}
+	*ret = all;
 	return 0;
 }
 
-void associations_free(struct associations *a UNUSED)
+void associations_free(struct associations *all)
 {
+	if (!all)
+		return;
+	ASSERT(all->count == 0 && all->budget.used == 0);
+	timer_stop(loop_self(), &all->tell);
+	dgram_batch_free(all->batch);
+	free(all);
 }
 
-enum outcome request_associate(struct request *rq UNUSED)
+/* --- Bounds for each client --------------------------------------------- */
+
+/* A client is an address of IPv4, or a network of 64 bits. */
+static bool same_client(const struct tcp_addr *a, const struct tcp_addr *b)
 {
-	return OUTCOME_BAD_COMMAND;
+	return a->family == b->family &&
+	       memcmp(a->ip, b->ip, a->family == AF_INET ? 16 : 8) == 0;
+}
+
+static size_t hash_client(const struct associations *all,
+			  const struct tcp_addr *a)
+{
+	return siphash(&all->key, a->ip, a->family == AF_INET ? 16 : 8) %
+	       CLIENT_BUCKETS;
+}
+
+static bool has_room(const struct associations *all,
+		     const struct tcp_addr *client)
+{
+	const struct list *bucket = &all->client[hash_client(all, client)];
+	size_t count = 0;
+
+	if (all->count >= all->o.max)
+		return false;
+	if (all->o.per_client == 0)
+		return true;
+	for (const struct list *at = bucket->next; at != bucket; at = at->next)
+		if (same_client(client,
+				&list_entry(at, struct association, same_client)
+					 ->query.client))
+			count++;
+	return count < all->o.per_client;
+}
+
+/* --- Progress ----------------------------------------------------------- */
+
+static void note_progress(struct association *a)
+{
+	struct session *s = a->session;
+
+	list_remove(&a->moved);
+	session_begin(s);
+	s->bytes_up = a->bytes_up;
+	s->bytes_down = a->bytes_down;
+	s->changed_ms = a->moved_ms;
+	session_end(s);
+}
+
+static void tell(struct timer *t)
+{
+	struct associations *all = container_of(t, struct associations, tell);
+
+	while (!list_empty(&all->moved))
+		note_progress(
+			list_first(&all->moved, struct association, moved));
+}
+
+void association_moved(struct association *a, bool up, unsigned count,
+		       size_t bytes)
+{
+	struct associations *all = a->all;
+
+	if (count == 0)
+		return;
+	*(up ? &a->bytes_up : &a->bytes_down) += bytes;
+	count_add(up ? &a->counts->datagrams_up : &a->counts->datagrams_down,
+		  count);
+	a->moved_ms = loop_now(loop_self());
+	if (a->moved.next)
+		return;
+	list_append(&all->moved, &a->moved);
+	if (timer_armed(&all->tell))
+		return;
+	all->tell.fire = tell;
+	/* No memory: the end tells. */
+	(void)!timer_set(loop_self(), &all->tell, a->moved_ms + TELL_EVERY_MS);
+}
+
+void association_dropped(struct association *a, unsigned count)
+{
+	if (count)
+		count_add(&a->counts->datagrams_dropped, count);
+}
+
+/* --- Turns -------------------------------------------------------------- */
+
+static bool is_ready(const struct association_socket *s)
+{
+	return s->d.watch.ready & EPOLLIN;
+}
+
+static void turn(struct work *w)
+{
+	struct association *a = container_of(w, struct association, turn);
+	bool more = false;
+
+	if (is_ready(&a->client))
+		more |= association_up(a);
+	for (int i = 0; i < 2; i++)
+		if (is_ready(&a->target[i]))
+			more |= association_down(a, &a->target[i]);
+	if (more)
+		work_queue(loop_self(), w);
+}
+
+void association_wake(struct association *a, struct association_socket *s)
+{
+	/* Of no use: it is not connected, so that no error is anybody's. */
+	s->d.watch.ready &= ~(uint32_t)EPOLLERR;
+	work_queue(loop_self(), &a->turn);
+}
+
+/* --- Opening and closing ------------------------------------------------ */
+
+static void release(struct association *a)
+{
+	struct associations *all = a->all;
+
+	work_cancel(loop_self(), &a->turn);
+	association_forget_names(a);
+	association_close_socket(a, &a->client);
+	for (int i = 0; i < 2; i++)
+		association_close_socket(a, &a->target[i]);
+	contacts_done(&a->contacts);
+	list_remove(&a->same_client);
+	all->count--;
+	budget_give(&all->budget, sizeof(*a) + TASK_BYTES);
+	free(a);
+}
+
+static struct association *make(struct request *rq)
+{
+	struct associations *all = rq->here->associations;
+	struct association *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return NULL;
+	a->all = all;
+	a->here = rq->here;
+	a->listener = rq->listener;
+	a->session = rq->session;
+	a->counts = &rq->here->proxy->counts[rq->session->worker];
+	a->out = rq->out;
+	a->query = request_query(rq);
+	a->query.host = (struct span){ 0 };
+	a->query.port = 0;
+	a->turn.run = turn;
+	a->client.d = a->target[0].d = a->target[1].d = (struct dgram)
+		DGRAM_CLOSED;
+	contacts_init(&a->contacts, &all->budget, &all->key);
+	list_init(&a->names);
+	a->moved_ms = loop_now(loop_self());
+	all->count++;
+	all->opened++;
+	list_append(&all->client[hash_client(all, &a->query.client)],
+		    &a->same_client);
+	return a;
+}
+
+/*
+ * Who is the client?  That is its address, and the port that it announced,
+ * unless it announced another address: then it knows nothing of its own.
+ */
+static void set_peer(struct association *a, const struct request *rq)
+{
+	const struct tcp_addr *said = &rq->target;
+
+	a->peer = *tcp_conn_peer(rq->client);
+	addr_unmap(&a->peer);
+	a->peer.port = 0;
+	if (rq->host[0])
+		return;
+	if (said->family == AF_UNSPEC || addr_is_any(said) ||
+	    addr_same_ip(said, &a->peer))
+		a->peer.port = rq->port;
+}
+
+static enum outcome open_association(struct association **ret,
+				     struct request *rq)
+{
+	struct associations *all = rq->here->associations;
+	struct tcp_addr inbound;
+	struct association *a;
+	int r;
+
+	if (!has_room(all, tcp_conn_peer(rq->client)) ||
+	    !budget_take(&all->budget, sizeof(*a) + TASK_BYTES))
+		return OUTCOME_LIMIT;
+	a = make(rq);
+	if (!a) {
+		budget_give(&all->budget, sizeof(*a) + TASK_BYTES);
+		return OUTCOME_NO_RESOURCES;
+	}
+	set_peer(a, rq);
+	r = tcp_conn_local(rq->client, &inbound);
+	if (r == 0)
+		r = association_open_client(a, &inbound);
+	if (r < 0) {
+		release(a);
+		rq->error = r;
+		return r == -ENOBUFS || r == -EADDRINUSE ? OUTCOME_LIMIT
+							 : OUTCOME_NO_RESOURCES;
+	}
+	rq->bound = association_told(a);
+	*ret = a;
+	return OUTCOME_NONE;
+}
+
+/* --- The control connection --------------------------------------------- */
+
+/* When something is to be done though the client says nothing. */
+static int64_t next_look(const struct association *a, int64_t expires)
+{
+	int64_t idle = a->here->proxy->options.timeouts.udp_idle_ms;
+	int64_t at = min_i64(expires, tcp_deadline(LOOK_MS));
+
+	return idle ? min_i64(at, a->moved_ms + idle) : at;
+}
+
+static enum outcome time_is_up(struct association *a, int64_t expires)
+{
+	int64_t idle = a->here->proxy->options.timeouts.udp_idle_ms;
+	int64_t now = loop_now(loop_self());
+
+	if (now >= expires)
+		return OUTCOME_EXPIRED;
+	if (idle && now >= a->moved_ms + idle)
+		return OUTCOME_IDLE;
+	if (now >= a->moved_ms + LOOK_MS)
+		association_shrink(a);
+	return OUTCOME_NONE;
+}
+
+static enum outcome control_ended(struct request *rq, ssize_t n)
+{
+	if (n == 0)
+		return OUTCOME_CLOSED;
+	if (n == -ECANCELED)
+		return OUTCOME_SHUTDOWN;
+	rq->error = (int)n;
+	return n == -ENOMEM ? OUTCOME_NO_RESOURCES : OUTCOME_CLIENT_RESET;
+}
+
+/* Waits for the end of an association, and says how it came. */
+static enum outcome attend(struct association *a, struct request *rq)
+{
+	int64_t max = rq->here->proxy->options.timeouts.session_ms;
+	int64_t expires = tcp_deadline(max ? max : -1);
+	size_t left = CONTROL_BYTES;
+	uint8_t sink[256];
+
+	while (left > 0) {
+		ssize_t n = tcp_conn_read(rq->client, sink,
+					  min_size(left, sizeof(sink)),
+					  next_look(a, expires));
+		enum outcome o = OUTCOME_NONE;
+
+		if (n > 0)
+			left -= (size_t)n;
+		else if (n == -ETIMEDOUT)
+			o = time_is_up(a, expires);
+		else
+			o = control_ended(rq, n);
+		if (o != OUTCOME_NONE)
+			return o;
+	}
+	return OUTCOME_BAD_REQUEST;
+}
+
+static enum outcome grant(struct request *rq)
+{
+	session_begin(rq->session);
+	rq->session->bound = rq->bound;
+	session_end(rq->session);
+	rq->granted = true;
+	rq->error = rq->protocol->grant(rq);
+	if (rq->error < 0)
+		return OUTCOME_CLIENT_LEFT;
+	request_set_state(rq, SESSION_RELAY);
+	conn_handshake_done(rq->client);
+	return OUTCOME_NONE;
+}
+
+enum outcome request_associate(struct request *rq)
+{
+	struct rule_query q = request_query(rq);
+	struct association *a;
+	struct verdict v;
+	enum outcome o;
+
+	if (!rq->here->associations)
+		return OUTCOME_BAD_COMMAND;
+	v = rules_command(rq->here->proxy->options.rules, &q);
+	rq->rule = v.rule;
+	if (!v.allow)
+		return OUTCOME_DENIED;
+	request_choose_out(rq);
+	o = open_association(&a, rq);
+	if (o != OUTCOME_NONE)
+		return o;
+	o = grant(rq);
+	if (o == OUTCOME_NONE)
+		o = attend(a, rq);
+	note_progress(a);
+	release(a);
+	return o;
 }

@@ -8,7 +8,10 @@
 
 struct associations;
 
-/* -ENOMEM. */
+/*
+ * Draws and allocates what all of a worker's associations need; where no
+ * association is allowed *ret becomes NULL.  -ENOMEM, -errno of getrandom(2).
+ */
 int associations_new(struct associations **ret,
 		     const struct associate_options *o) MUST_CHECK;
 

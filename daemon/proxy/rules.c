@@ -262,6 +262,37 @@ bool rules_client_userid(const struct rules *rules, uint16_t rule,
 	return r && r->userid_count == 0;
 }
 
+/* Tells whether a rule takes every target. */
+static bool is_for_all(const struct rule *rule)
+{
+	bool any = rule->to_count == 0;
+
+	for (size_t i = 0; i < rule->to_count; i++)
+		any |= is_any(&rule->to[i]);
+	return any && rule->port_count == 0;
+}
+
+struct verdict rules_command(const struct rules *rules,
+			     const struct rule_query *q)
+{
+	const struct rule_list *list = &rules->requests;
+
+	for (size_t i = 0; i < list->count; i++) {
+		const struct rule *rule = &list->at[i];
+
+		if ((rule->commands &&
+		     !(rule->commands & COMMAND_BIT(q->command))) ||
+		    !match_listener(rule, q->listener) ||
+		    !match_from(rule, &q->client))
+			continue;
+		if (rule->allow)
+			return (struct verdict){ true, SESSION_NONE };
+		if (is_for_all(rule))
+			return decide(list, i);
+	}
+	return default_deny;
+}
+
 static const char *find_name(const struct rule_list *list, uint16_t rule)
 {
 	return rule && rule <= list->count ? list->at[rule - 1].name : "";

@@ -116,6 +116,13 @@ struct verdict rules_request(const struct rules *rules,
 struct verdict rules_before_dns(const struct rules *rules,
 				const struct rule_query *q);
 
+/*
+ * The same where even the target is not known yet: may there be one, by this
+ * command?  Only command, client and listener of the query are looked at.
+ */
+struct verdict rules_command(const struct rules *rules,
+			     const struct rule_query *q);
+
 /* What the rule of a verdict is called; "" where it has no name or is 0. */
 const char *rules_client_name(const struct rules *rules, uint16_t rule);
 const char *rules_request_name(const struct rules *rules, uint16_t rule);

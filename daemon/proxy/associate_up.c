@@ -1,0 +1,199 @@
+/*
+ * Datagrams from the client: is it the client, what does the header say, may
+ * it go there?  Most of them have the header of the one before, and go where
+ * that one went.
+ */
+#include "daemon/proxy/associate_internal.h"
+
+#include <string.h>
+
+/* How long a name's address is not asked for again. */
+#define NAME_MS 1000
+
+/* --- Whose it is -------------------------------------------------------- */
+
+static bool may_become_peer(const struct association *a,
+			    const struct tcp_addr *from)
+{
+	if (a->all->o.source == ASSOCIATE_ANY)
+		return rules_client(a->here->proxy->options.rules, from,
+				    a->listener->number)
+			.allow;
+	if (!addr_same_ip(from, &a->peer))
+		return false;
+	if (a->all->o.source == ASSOCIATE_ADDRESS)
+		return true;
+	return !a->heard && (!a->peer.port || a->peer.port == from->port);
+}
+
+/* Tells whether a datagram is the client's, who then gets the replies. */
+static bool is_client(struct association *a, const union dgram_name *name)
+{
+	struct tcp_addr from;
+
+	if (a->heard && dgram_name_equal(name, &a->peer_name))
+		return true;
+	dgram_name_get(name, &from);
+	if (!may_become_peer(a, &from))
+		return false;
+	a->peer_name = *name;
+	a->heard = true;
+	return true;
+}
+
+/* --- Where it goes ------------------------------------------------------ */
+
+/* The record tells the first target, and the rule that allowed it. */
+static void note_target(struct association *a, const struct tcp_addr *to,
+			struct span host, uint16_t rule)
+{
+	struct session *s = a->session;
+
+	a->noted = true;
+	session_begin(s);
+	s->target = *to;
+	s->rule = rule;
+	if (host.len)
+		sessions_set_host(a->here->proxy->sessions, s, host);
+	session_end(s);
+}
+
+bool association_may_send(struct association *a, const struct tcp_addr *to,
+			  const char *host)
+{
+	struct rule_query q = a->query;
+	struct verdict v;
+
+	q.target = *to;
+	q.port = to->port;
+	q.host = (struct span){ (const uint8_t *)host, strlen(host) };
+	v = rules_request(a->here->proxy->options.rules, &q);
+	if (!v.allow || proxy_is_own(a->here, to))
+		return false;
+	if (!a->noted)
+		note_target(a, to, q.host, v.rule);
+	return true;
+}
+
+static bool is_allowed(struct association *a, const struct tcp_addr *to)
+{
+	int known = contacts_verdict(&a->contacts, to);
+
+	if (known < 0) {
+		known = association_may_send(a, to, "");
+		contacts_note(&a->contacts, to, known);
+	}
+	return known;
+}
+
+/* Finds where a datagram goes; its header's length, or -errno. */
+static int find_target(struct association *a, const struct dgram_in *in,
+		       struct tcp_addr *ret)
+{
+	struct target t;
+	int len = socks_udp_parse(&t, (struct span){ in->at, in->len });
+	int r = 0;
+
+	if (len < 0)
+		return len;
+	*ret = t.addr;
+	if (t.host.len)
+		r = association_find(
+			a, &t,
+			(struct span){ in->at + len, in->len - (size_t)len },
+			ret);
+	else if (!is_allowed(a, ret))
+		r = -EACCES;
+	/* Its link is the source's, if there is one: a header has no place
+	 * for a scope. */
+	if (addr_class_match(ADDR_CLASS_LINKLOCAL, ret))
+		ret->scope = a->out.dial.source6.scope;
+	return r < 0 ? r : len;
+}
+
+static bool is_known_way(const struct association *a, const struct dgram_in *in)
+{
+	const struct association_way *w = &a->way;
+
+	return w->len && in->len >= w->len &&
+	       memcmp(in->at, w->header, w->len) == 0 &&
+	       a->lost == a->contacts.lost &&
+	       loop_now(loop_self()) < w->until_ms;
+}
+
+static int find_way(struct association *a, const struct dgram_in *in)
+{
+	struct association_way *w = &a->way;
+	struct tcp_addr to;
+	int len = find_target(a, in, &to);
+	int r = len;
+
+	if (r >= 0)
+		r = contacts_mark(&a->contacts, &to);
+	if (r < 0)
+		return r;
+	w->len = (size_t)len;
+	memcpy(w->header, in->at, w->len);
+	w->until_ms = in->at[3] == 0x03 ? tcp_deadline(NAME_MS) : TIMER_NEVER;
+	dgram_name_set(&w->to, &to);
+	a->sender.known = false;
+	a->lost = a->contacts.lost;
+	return 0;
+}
+
+/* --- Batches ------------------------------------------------------------ */
+
+/* What is queued for the sockets of a family goes out. */
+static void flush(struct association *a, sa_family_t family)
+{
+	struct dgram_batch *b = a->all->batch;
+	struct association_socket *s = &a->target[family == AF_INET6];
+	unsigned queued = dgram_batch_queued(b);
+	struct dgram_sent sent;
+
+	if (!queued)
+		return;
+	sent = dgram_flush(&s->d, b);
+	association_moved(a, true, sent.count, sent.bytes);
+	association_dropped(a, queued - sent.count);
+}
+
+static bool is_for_us(struct association *a, const struct dgram_in *in,
+		      int *why)
+{
+	*why = -EACCES;
+	if (!is_client(a, in->from))
+		return false;
+	*why = is_known_way(a, in) ? 0 : find_way(a, in);
+	if (*why == 0 && !association_target(a, a->way.to.sa.sa_family))
+		*why = -EHOSTUNREACH;
+	return *why == 0;
+}
+
+bool association_up(struct association *a)
+{
+	struct dgram_batch *b = a->all->batch;
+	unsigned count = dgram_receive(&a->client.d, b), dropped = 0;
+	sa_family_t family = AF_INET;
+
+	for (unsigned i = 0; i < count; i++) {
+		struct dgram_in in = dgram_batch_at(b, i);
+		int why;
+
+		if (!is_for_us(a, &in, &why)) {
+			dropped += why != -EAGAIN;
+			continue;
+		}
+		if (a->way.to.sa.sa_family != family) {
+			flush(a, family);
+			family = a->way.to.sa.sa_family;
+		}
+		dgram_batch_put(b, in.at + a->way.len, in.len - a->way.len,
+				&a->way.to);
+	}
+	flush(a, family);
+	association_dropped(a, dropped);
+	if (count == DGRAM_BATCH)
+		association_grow(a, &a->client);
+	return count == DGRAM_BATCH;
+}
