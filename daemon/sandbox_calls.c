@@ -49,6 +49,7 @@ static const int plain[] = {
 	SCMP_SYS(recvmsg),
 	SCMP_SYS(sendmsg),
 	SCMP_SYS(sendmmsg),
+	SCMP_SYS(recvmmsg),
 	SCMP_SYS(splice),
 	SCMP_SYS(lseek),
 	SCMP_SYS(close),

@@ -366,6 +366,7 @@ enum outcome request_associate(struct request *rq)
 	if (o == OUTCOME_NONE)
 		o = attend(a, rq);
 	note_progress(a);
+	rq->rule = rq->session->rule;
 	release(a);
 	return o;
 }
