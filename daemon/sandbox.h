@@ -27,7 +27,16 @@ struct sandbox {
 	 */
 	const uint16_t *ports;
 	size_t port_count;
+	/*
+	 * And those from the first to the last, for clients of BIND; 0: none.
+	 * Of more than SANDBOX_PORTS_MAX no list is made: who lets clients
+	 * listen on nearly every port has no ports to keep, and those below
+	 * 1024 need a capability as ever.
+	 */
+	uint16_t first_port, last_port;
 };
+
+#define SANDBOX_PORTS_MAX 4096
 
 /*
  * Confines this process for good, and turns core dumps off; call it while

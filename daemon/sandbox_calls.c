@@ -19,6 +19,7 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
@@ -280,11 +281,14 @@ static int add_options(scmp_filter_ctx ctx)
 		{ IPPROTO_TCP, TCP_KEEPCNT },
 		{ IPPROTO_TCP, TCP_USER_TIMEOUT },
 		{ IPPROTO_TCP, TCP_FASTOPEN },
+		{ IPPROTO_TCP, TCP_FASTOPEN_CONNECT },
 		{ IPPROTO_TCP, TCP_DEFER_ACCEPT },
 		{ IPPROTO_IP, IP_FREEBIND },
 		{ IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT },
 		{ IPPROTO_IPV6, IPV6_V6ONLY },
 		{ IPPROTO_IPV6, IPV6_FREEBIND },
+		{ IPPROTO_UDP, UDP_SEGMENT },
+		{ IPPROTO_UDP, UDP_GRO },
 	};
 	int r = 0;
 

@@ -187,6 +187,12 @@ static int allow_paths(int set, const struct sandbox *s,
 	return r;
 }
 
+static bool has_few_ports(const struct sandbox *s)
+{
+	return !s->last_port ||
+	       s->last_port - s->first_port < SANDBOX_PORTS_MAX;
+}
+
 /* Port 0, too: a source address is bound with it. */
 static int allow_ports(int set, const struct sandbox *s,
 		       const struct sandbox_report *why)
@@ -196,6 +202,11 @@ static int allow_ports(int set, const struct sandbox *s,
 
 	for (size_t i = 0; r == 0 && i < s->port_count; i++) {
 		rule.port = s->ports[i];
+		r = add_rule(set, RULE_NET_PORT, &rule);
+	}
+	for (unsigned port = s->first_port; r == 0 && port <= s->last_port;
+	     port++) {
+		rule.port = port;
 		r = add_rule(set, RULE_NET_PORT, &rule);
 	}
 	return r < 0 ? sandbox_failed(why, r, "Landlock refuses port %u",
@@ -235,6 +246,8 @@ int sandbox_files(const struct sandbox *s, const struct sandbox_report *why)
 	if (version < 0)
 		return sandbox_failed(why, version, "cannot use Landlock");
 	rs = all_of(version);
+	if (!has_few_ports(s))
+		rs.net = 0;
 	/* Of a longer struct an older kernel wants the rest to be zero. */
 	set = create_ruleset(&rs, sizeof(rs), 0);
 	if (set < 0)

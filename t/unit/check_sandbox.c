@@ -256,6 +256,60 @@ START_TEST(only_own_ports_are_bound)
 }
 END_TEST
 
+/* Not refused, though somebody else may have it. */
+static bool may_bind(int family, uint16_t port)
+{
+	errno = 0;
+	return bind_to(family, 0, port) == 0 || errno == EADDRINUSE ||
+	       errno == EAFNOSUPPORT;
+}
+
+static void bind_a_range(void)
+{
+	own_range[0] = 61090;
+	own_range[1] = 61099;
+	enter();
+	for (uint16_t port = own_range[0]; port <= own_range[1]; port++) {
+		NEED(may_bind(AF_INET, port));
+		NEED(may_bind(AF_INET6, port));
+	}
+	NEED(may_bind(AF_INET, own_port));
+	NEED(may_bind(AF_INET, 0));
+	if (landlock_version() < 4)
+		return;
+	REFUSED(bind_to(AF_INET, 0, (uint16_t)(own_range[0] - 1)));
+	REFUSED(bind_to(AF_INET, 0, (uint16_t)(own_range[1] + 1)));
+	REFUSED(bind_to(AF_INET6, 0, (uint16_t)(own_range[1] + 1)));
+}
+
+static void bind_a_long_range(void)
+{
+	own_range[0] = 61441;
+	own_range[1] = 65535;
+	enter();
+	NEED(may_bind(AF_INET, own_range[0]));
+	NEED(may_bind(AF_INET, own_range[1]));
+	if (landlock_version() >= 4)
+		REFUSED(bind_to(AF_INET, 0, 61440));
+}
+
+static void bind_nearly_all(void)
+{
+	own_range[0] = 61439;
+	own_range[1] = 65535;
+	enter();
+	NEED(may_bind(AF_INET, own_range[0]));
+	NEED(may_bind(AF_INET, 60000));
+}
+
+START_TEST(ports_of_a_range_are_bound)
+{
+	in_child(bind_a_range, NULL);
+	in_child(bind_a_long_range, NULL);
+	in_child(bind_nearly_all, NULL);
+}
+END_TEST
+
 static void open_sockets(void)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -499,6 +553,7 @@ int main(void)
 	tcase_add_test(t, no_file_is_changed);
 	tcase_add_test(t, what_is_in_the_log_stays_there);
 	tcase_add_test(t, only_own_ports_are_bound);
+	tcase_add_test(t, ports_of_a_range_are_bound);
 	tcase_add_test(t, only_usual_sockets_are_opened);
 	tcase_add_test(t, abstract_sockets_of_others_are_not_spoken_to);
 	tcase_add_test(t, no_code_is_made);

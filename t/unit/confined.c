@@ -19,6 +19,7 @@
 
 char base[] = "/tmp/check_sandbox.XXXXXX";
 uint16_t own_port = 61080;
+uint16_t own_range[2];
 
 static int line; /* a child's end of the socket */
 
@@ -103,7 +104,9 @@ void enter(void)
 			     .read_count = ARRAY_SIZE(read),
 			     .log = at("log/spliced.log"),
 			     .ports = &own_port,
-			     .port_count = 1 };
+			     .port_count = 1,
+			     .first_port = own_range[0],
+			     .last_port = own_range[1] };
 	struct privileges p = { .user = "nobody" };
 	char why[256];
 

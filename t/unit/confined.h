@@ -32,6 +32,7 @@ int landlock_version(void);
 
 /* Ports that enter() allows, beside 0. */
 extern uint16_t own_port;
+extern uint16_t own_range[2]; /* the first and the last; 0: none */
 
 /*
  * In a child: gives root up and enters.  Ends the child, content, where the
