@@ -1,9 +1,398 @@
 /*
- * BIND, RFC 1928 §4: one client of the target's, let in to the client.
+ * BIND, RFC 1928 §4: a socket that listens for the client until the one whom
+ * it expects has come.  Two replies: where we listen, and who came.
+ *
+ * Whoever was not expected, or is not allowed, is sent away and the wait goes
+ * on: else anybody who tries ports could break other people's transfers.
  */
+#include "core/passive.h"
+#include "core/task.h"
 #include "daemon/proxy/proxy_internal.h"
 
-enum outcome request_bind(struct request *rq UNUSED)
+#include <sys/random.h>
+
+#define STRANGERS_MAX 64u
+#define PORT_TRIES    1024u /* of a range, for one that is free */
+#define PORT_OWN_MIN  1024u /* no lower one for a client that names it */
+
+/* One BIND, on the stack of its task. */
+struct bind {
+	struct request *rq;
+	struct resolve_answer expected; /* who may come */
+	bool anybody;                   /* DST is unspecified */
+	sa_family_t family;             /* in which we listen */
+	struct passive passive;
+};
+
+/* --- Who is expected ---------------------------------------------------- */
+
+/* Nobody knows the port yet that he will come from. */
+static bool may_come(struct request *rq, const struct tcp_addr *who)
 {
-	return OUTCOME_BAD_COMMAND;
+	struct rule_query q = request_query(rq);
+	struct verdict v;
+
+	q.port = 0;
+	if (who)
+		q.target = *who;
+	v = rules_before_peer(rq->here->proxy->options.rules, &q);
+	if (!v.allow)
+		rq->rule = v.rule;
+	return v.allow;
+}
+
+static bool has_way(const struct request *rq, sa_family_t family)
+{
+	return family == AF_INET ? rq->out.ipv4 : rq->out.ipv6;
+}
+
+/* SOCKS4 has no words for an IPv6 address of ours. */
+static bool can_tell(const struct request *rq, sa_family_t family)
+{
+	return family == AF_INET || rq->protocol->number != PROTOCOL_SOCKS4;
+}
+
+/* The family that comes first and that we can listen in; 0: there is none. */
+static sa_family_t choose_family(const struct request *rq,
+				 const struct resolve_answer *found)
+{
+	sa_family_t prefer = rq->here->proxy->options.outbound.prefer;
+	sa_family_t best = AF_UNSPEC;
+
+	for (unsigned i = 0; i < found->count; i++) {
+		sa_family_t family = found->addr[i].family;
+
+		if (!has_way(rq, family) || !can_tell(rq, family))
+			continue;
+		if (family == prefer)
+			return family;
+		if (best == AF_UNSPEC)
+			best = family;
+	}
+	return best;
+}
+
+/* Keeps those of one family that the rules might let in. */
+static enum outcome keep_allowed(struct bind *b)
+{
+	struct resolve_answer *e = &b->expected;
+	unsigned kept = 0;
+
+	b->family = choose_family(b->rq, e);
+	if (b->family == AF_UNSPEC)
+		return OUTCOME_NO_SOURCE;
+	for (unsigned i = 0; i < e->count; i++)
+		if (e->addr[i].family == b->family &&
+		    may_come(b->rq, &e->addr[i]))
+			e->addr[kept++] = e->addr[i];
+	e->count = kept;
+	return kept ? OUTCOME_NONE : OUTCOME_DENIED;
+}
+
+static enum outcome resolve(struct bind *b)
+{
+	struct request *rq = b->rq;
+	enum outcome o;
+
+	tcp_conn_watch_reset(rq->client, true);
+	o = request_resolve(rq, &b->expected);
+	tcp_conn_watch_reset(rq->client, false);
+	return o;
+}
+
+static enum outcome find_expected(struct bind *b)
+{
+	struct request *rq = b->rq;
+	bool by_name = rq->target.family == AF_UNSPEC;
+	enum outcome o;
+
+	if (!may_come(rq, NULL))
+		return OUTCOME_DENIED;
+	b->anybody = !by_name && addr_is_any(&rq->target);
+	if (b->anybody) {
+		b->family = rq->target.family;
+		return OUTCOME_NONE;
+	}
+	if (by_name) {
+		o = resolve(b);
+		return o == OUTCOME_NONE ? keep_allowed(b) : o;
+	}
+	b->expected.addr[0] = rq->target;
+	b->expected.count = 1;
+	return keep_allowed(b);
+}
+
+/* --- Where we listen ---------------------------------------------------- */
+
+static const struct tcp_addr *source_of(const struct request *rq,
+					sa_family_t family)
+{
+	const struct tcp_addr *a = family == AF_INET ? &rq->out.dial.source4
+						     : &rq->out.dial.source6;
+
+	return a->family == family ? a : NULL;
+}
+
+/*
+ * Who expects anybody says so by 0.0.0.0 as a rule, however he is connected.
+ * What he came to is then worth more than the family that he named.
+ */
+static sa_family_t family_for_anybody(const struct request *rq,
+				      sa_family_t local)
+{
+	sa_family_t named = rq->target.family;
+
+	if (has_way(rq, named) && (local == named || source_of(rq, named)))
+		return named;
+	if ((local == AF_INET || local == AF_INET6) && has_way(rq, local) &&
+	    can_tell(rq, local))
+		return local;
+	return has_way(rq, named) ? named : AF_UNSPEC;
+}
+
+static enum outcome address_for_anybody(struct bind *b, struct tcp_addr *ret)
+{
+	static const uint8_t zero[16];
+	struct request *rq = b->rq;
+	struct tcp_addr local = { .family = AF_UNSPEC };
+
+	(void)!tcp_conn_local(rq->client, &local);
+	addr_unmap(&local);
+	local.port = 0;
+	b->family = family_for_anybody(rq, local.family);
+	if (b->family == AF_UNSPEC)
+		return OUTCOME_NO_SOURCE;
+	if (source_of(rq, b->family))
+		*ret = *source_of(rq, b->family);
+	else if (local.family == b->family)
+		*ret = local;
+	else /* 0.0.0.0 in a reply means: where you sent the request */
+		addr_set(ret, b->family, zero, 0);
+	return OUTCOME_NONE;
+}
+
+static enum outcome choose_address(struct bind *b, struct tcp_addr *ret)
+{
+	struct request *rq = b->rq;
+	int r;
+
+	if (b->anybody)
+		return address_for_anybody(b, ret);
+	if (source_of(rq, b->family)) {
+		*ret = *source_of(rq, b->family);
+		return OUTCOME_NONE;
+	}
+	r = passive_address(ret, &b->expected.addr[0], &rq->out.dial);
+	if (r == 0)
+		return OUTCOME_NONE;
+	rq->error = r;
+	return outcome_from_errno(r);
+}
+
+static bool is_taken(int r)
+{
+	return r == -EADDRINUSE || r == -EACCES;
+}
+
+static int open_at(struct bind *b, struct tcp_addr *at, uint16_t port)
+{
+	at->port = port;
+	return passive_open(&b->passive, at, &b->rq->out.dial);
+}
+
+/* From the port that is wished for on, if it is one of them. */
+static int open_in_range(struct bind *b, struct tcp_addr *at,
+			 const struct port_range *range, uint16_t wish)
+{
+	unsigned count = range->last - range->first + 1u;
+	uint32_t start = 0;
+	int r = -EADDRINUSE;
+
+	(void)!getrandom(&start, sizeof(start), GRND_NONBLOCK);
+	start %= count;
+	if (wish >= range->first && wish <= range->last)
+		start = wish - range->first;
+	for (unsigned i = 0; i < min_size(count, PORT_TRIES); i++) {
+		uint32_t port = range->first + (start + i) % count;
+
+		r = open_at(b, at, (uint16_t)port);
+		if (!is_taken(r))
+			return r;
+		task_spend(0);
+		r = task_take_turns(TIMER_NEVER);
+		if (r < 0)
+			return r;
+	}
+	return -EADDRINUSE;
+}
+
+/* What a client wishes for may be another's; the reply says what it got. */
+static int open_somewhere(struct bind *b, struct tcp_addr *at)
+{
+	const struct request *rq = b->rq;
+	const struct port_range *range = &rq->here->proxy->options.outbound
+						  .bind_ports;
+	uint16_t wish = b->anybody && rq->port >= PORT_OWN_MIN ? rq->port : 0;
+	int r = -EADDRINUSE;
+
+	if (range->last)
+		return open_in_range(b, at, range, wish);
+	if (wish)
+		r = open_at(b, at, wish);
+	return is_taken(r) ? open_at(b, at, 0) : r;
+}
+
+static enum outcome listen_for_peer(struct bind *b)
+{
+	struct request *rq = b->rq;
+	struct session *s = rq->session;
+	struct tcp_addr at;
+	enum outcome o = choose_address(b, &at);
+
+	if (o != OUTCOME_NONE)
+		return o;
+	rq->error = open_somewhere(b, &at);
+	if (rq->error < 0)
+		return outcome_from_errno(rq->error);
+	session_begin(s);
+	s->state = SESSION_CONNECT;
+	s->bound = b->passive.addr;
+	session_end(s);
+	return OUTCOME_NONE;
+}
+
+/* The first reply. */
+static enum outcome tell_address(struct bind *b)
+{
+	struct request *rq = b->rq;
+	const struct proxy_options *o = &rq->here->proxy->options;
+	const struct tcp_addr *outside = b->family == AF_INET
+						 ? &o->outbound.bind_address4
+						 : &o->outbound.bind_address6;
+
+	rq->bound = b->passive.addr;
+	if (outside->family == b->family) {
+		rq->bound = *outside;
+		rq->bound.port = b->passive.addr.port;
+	}
+	/* Name and search for a port had times of their own. */
+	rq->deadline = tcp_deadline(o->timeouts.handshake_ms);
+	rq->error = rq->protocol->grant(rq);
+	if (rq->error < 0)
+		return rq->error == -ECANCELED ? OUTCOME_SHUTDOWN
+					       : OUTCOME_CLIENT_LEFT;
+	rq->granted = true;
+	return OUTCOME_NONE;
+}
+
+/* --- Waiting ------------------------------------------------------------ */
+
+/* An address on a wire has no scope. */
+static bool is_expected(const struct bind *b, const struct tcp_addr *peer)
+{
+	for (unsigned i = 0; i < b->expected.count; i++) {
+		struct tcp_addr a = b->expected.addr[i];
+
+		if (!a.scope)
+			a.scope = peer->scope;
+		if (addr_same_ip(&a, peer))
+			return true;
+	}
+	return b->anybody;
+}
+
+static bool wants(void *ctx, const struct tcp_addr *peer)
+{
+	struct bind *b = ctx;
+	struct request *rq = b->rq;
+	struct rule_query q = request_query(rq);
+	struct verdict v;
+
+	if (!is_expected(b, peer))
+		return false;
+	q.target = *peer;
+	q.port = peer->port;
+	v = rules_request(rq->here->proxy->options.rules, &q);
+	rq->rule = v.rule;
+	return v.allow && !proxy_is_own(rq->here, peer);
+}
+
+/* When the session is too old, whoever it waits for; TIMER_NEVER: never. */
+static int64_t end_of_session(const struct request *rq)
+{
+	int64_t max = rq->here->proxy->options.timeouts.session_ms;
+
+	return max ? tcp_conn_started(rq->client) + max : TIMER_NEVER;
+}
+
+static enum outcome why_nobody(struct request *rq, int r)
+{
+	switch (r) {
+	case -ETIMEDOUT:
+		return tcp_deadline(0) >= end_of_session(rq)
+			       ? OUTCOME_EXPIRED
+			       : OUTCOME_ACCEPT_TIMEOUT;
+	case -EPERM:
+		return OUTCOME_DENIED;
+	case -ECANCELED:
+		return OUTCOME_SHUTDOWN;
+	case -EPIPE:
+		return OUTCOME_CLIENT_LEFT;
+	case -ECONNRESET:
+		rq->error = r;
+		return OUTCOME_CLIENT_LEFT;
+	default:
+		rq->error = r;
+		return outcome_from_errno(r);
+	}
+}
+
+static enum outcome wait_for_peer(struct bind *b)
+{
+	struct request *rq = b->rq;
+	struct passive_wish wish = { .wants = wants,
+				     .ctx = b,
+				     .max_strangers = STRANGERS_MAX,
+				     .beside = rq->client };
+	int64_t wait = rq->here->proxy->options.timeouts.bind_ms;
+	int r = passive_wait(&b->passive, &rq->server, &wish,
+			     min_i64(tcp_deadline(wait), end_of_session(rq)));
+
+	return r == 0 ? OUTCOME_NONE : why_nobody(rq, r);
+}
+
+/* Notes who came, for the second reply. */
+static enum outcome note_peer(struct request *rq)
+{
+	struct session *s = rq->session;
+	struct tcp_addr local;
+	int r = tcp_conn_local(rq->server, &local);
+
+	if (r < 0) {
+		rq->error = r;
+		return outcome_from_errno(r);
+	}
+	rq->bound = *tcp_conn_peer(rq->server);
+	session_begin(s);
+	s->target = rq->bound;
+	s->bound = local;
+	session_end(s);
+	return OUTCOME_NONE;
+}
+
+enum outcome request_bind(struct request *rq)
+{
+	struct bind b = { .rq = rq, .passive = PASSIVE_NONE };
+	enum outcome o;
+
+	request_choose_out(rq);
+	o = find_expected(&b);
+	if (o == OUTCOME_NONE)
+		o = listen_for_peer(&b);
+	if (o == OUTCOME_NONE)
+		o = tell_address(&b);
+	if (o == OUTCOME_NONE)
+		o = wait_for_peer(&b);
+	passive_close(&b.passive);
+	return o == OUTCOME_NONE ? note_peer(rq) : o;
 }

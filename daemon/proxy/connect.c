@@ -161,7 +161,7 @@ enum outcome outcome_of_name(int r)
  * Asks for the addresses.  Where those of IPv6 come first, IPv4 gets a little
  * time to come, too: with both in hand a family that is dead costs little.
  */
-static enum outcome resolve(struct request *rq, struct resolve_answer *found)
+enum outcome request_resolve(struct request *rq, struct resolve_answer *found)
 {
 	struct resolver *resolver = rq->here->resolver;
 	int64_t deadline = tcp_deadline(
@@ -194,7 +194,7 @@ static enum outcome find_addresses(struct request *rq,
 	}
 	v = rules_before_dns(rq->here->proxy->options.rules, &q);
 	rq->rule = v.rule;
-	return v.allow ? resolve(rq, found) : OUTCOME_DENIED;
+	return v.allow ? request_resolve(rq, found) : OUTCOME_DENIED;
 }
 
 /* --- Connecting --------------------------------------------------------- */

@@ -122,6 +122,9 @@ enum outcome request_bind(struct request *rq);
  */
 enum outcome request_associate(struct request *rq);
 
+/* The addresses of rq->host; may leave out those of a family that is slow. */
+enum outcome request_resolve(struct request *rq, struct resolve_answer *ret);
+
 /* How this request gets out: rq->out. */
 void request_choose_out(struct request *rq);
 

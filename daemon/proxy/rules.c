@@ -16,7 +16,7 @@
 
 enum answer {
 	NO,
-	MAYBE, /* it depends on the address */
+	MAYBE, /* it depends on what is not known yet */
 	YES,
 };
 
@@ -151,24 +151,32 @@ static bool match_listener(const struct rule *rule, uint16_t listener)
 	return rule->listener_count == 0;
 }
 
-static bool match_port(const struct rule *rule, uint16_t port)
+/* Port 0: of a peer who has not come yet. */
+static enum answer match_port(const struct rule *rule, uint16_t port)
 {
+	if (rule->port_count == 0)
+		return YES;
+	if (port == 0)
+		return MAYBE;
 	for (size_t i = 0; i < rule->port_count; i++)
 		if (port >= rule->ports[i].first && port <= rule->ports[i].last)
-			return true;
-	return rule->port_count == 0;
+			return YES;
+	return NO;
 }
 
 static enum answer match_request(const struct rule *rule, const struct sight *s)
 {
 	const struct rule_query *q = s->q;
+	enum answer port, to;
 
 	if (rule->commands && !(rule->commands & COMMAND_BIT(q->command)))
 		return NO;
-	if (!match_port(rule, q->port) || !match_listener(rule, q->listener) ||
+	port = match_port(rule, q->port);
+	if (port == NO || !match_listener(rule, q->listener) ||
 	    !match_from(rule, &q->client))
 		return NO;
-	return match_to(rule, s);
+	to = match_to(rule, s);
+	return to < port ? to : port;
 }
 
 static struct verdict decide(const struct rule_list *list, size_t i)
@@ -192,30 +200,39 @@ struct verdict rules_client(const struct rules *rules,
 	return default_deny;
 }
 
+static struct sight look(const struct rule_query *q)
+{
+	struct sight s = { .q = q, .own = q->target };
+
+	s.known = s.own.family != AF_UNSPEC;
+	if (!s.known)
+		return s;
+	s.guarded = addr_is_guarded(&s.own);
+	s.inner = s.own;
+	(void)addr_unwrap(&s.inner);
+	return s;
+}
+
 struct verdict rules_request(const struct rules *rules,
 			     const struct rule_query *q)
 {
 	const struct rule_list *list = &rules->requests;
-	struct sight s = { .q = q, .known = true, .own = q->target };
+	struct sight s = look(q);
 
-	if (q->target.family == AF_UNSPEC || q->client.family == AF_UNSPEC)
+	if (!s.known || q->client.family == AF_UNSPEC)
 		return default_deny;
-	s.guarded = addr_is_guarded(&s.own);
-	s.inner = s.own;
-	(void)addr_unwrap(&s.inner);
 	for (size_t i = 0; i < list->count; i++)
 		if (match_request(&list->at[i], &s) == YES)
 			return decide(list, i);
 	return default_deny;
 }
 
-struct verdict rules_before_dns(const struct rules *rules,
-				const struct rule_query *q)
+/* The first rule that could have the last word. */
+static struct verdict before(const struct rules *rules, struct sight s)
 {
 	const struct rule_list *list = &rules->requests;
-	struct sight s = { .q = q };
 
-	if (q->client.family == AF_UNSPEC)
+	if (s.q->client.family == AF_UNSPEC)
 		return default_deny;
 	for (size_t i = 0; i < list->count; i++) {
 		enum answer a = match_request(&list->at[i], &s);
@@ -226,6 +243,18 @@ struct verdict rules_before_dns(const struct rules *rules,
 			return (struct verdict){ true, SESSION_NONE };
 	}
 	return default_deny;
+}
+
+struct verdict rules_before_dns(const struct rules *rules,
+				const struct rule_query *q)
+{
+	return before(rules, (struct sight){ .q = q });
+}
+
+struct verdict rules_before_peer(const struct rules *rules,
+				 const struct rule_query *q)
+{
+	return before(rules, look(q));
 }
 
 /* NULL: none did. */

@@ -123,6 +123,13 @@ struct verdict rules_before_dns(const struct rules *rules,
 struct verdict rules_command(const struct rules *rules,
 			     const struct rule_query *q);
 
+/*
+ * The same before the peer of a BIND has come: q->port may be 0, not known
+ * yet, and so may q->target, AF_UNSPEC.
+ */
+struct verdict rules_before_peer(const struct rules *rules,
+				 const struct rule_query *q);
+
 /* What the rule of a verdict is called; "" where it has no name or is 0. */
 const char *rules_client_name(const struct rules *rules, uint16_t rule);
 const char *rules_request_name(const struct rules *rules, uint16_t rule);

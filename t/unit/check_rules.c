@@ -541,6 +541,48 @@ START_TEST(no_address_passes_what_was_denied_early)
 }
 END_TEST
 
+/* 1: perhaps; the peer of a BIND, whose port nobody knows yet. */
+static int ask_before(const struct rules *rules, const char *target)
+{
+	struct rule_query q = query("", target);
+	struct verdict v;
+
+	q.command = COMMAND_BIND;
+	q.port = 0;
+	v = rules_before_peer(rules, &q);
+	ck_assert(!v.allow || !v.rule);
+	/* And what comes then cannot be allowed where it was denied. */
+	for (uint32_t port = 1; target && !v.allow && port < 65536; port++) {
+		q.port = (uint16_t)port;
+		ck_assert(!rules_request(rules, &q).allow);
+	}
+	return v.allow ? 1 : -(int)v.rule;
+}
+
+START_TEST(a_peer_is_denied_before_he_comes_where_no_port_would_do)
+{
+	struct rules *r = COMPILE(
+		{ .allow = false, .to = "10.1.0.0/16" },
+		{ .allow = false, .to = "10.2.0.0/16", .first = 1, .last = 99 },
+		{ .allow = true, .to = "10.0.0.0/8", .first = 20, .last = 20 },
+		{ .allow = false, .commands = COMMAND_BIT(COMMAND_BIND) },
+		{ .allow = true });
+
+	ck_assert_int_eq(ask_before(r, NULL), 1);
+	ck_assert_int_eq(ask_before(r, "10.1.0.1"), -1);
+	ck_assert_int_eq(ask_before(r, "10.2.0.1"), 1);
+	ck_assert_int_eq(ask_before(r, "10.3.0.1"), 1);
+	ck_assert_int_eq(ask_before(r, "11.0.0.1"), -4);
+	ck_assert_int_eq(ask_before(r, "127.0.0.1"), -4);
+	rules_free(r);
+	r = COMPILE({ .allow = true });
+	ck_assert_int_eq(ask_before(r, "127.0.0.1"), 0);
+	ck_assert_int_eq(ask_before(r, "64:ff9b::7f00:1"), 0);
+	ck_assert_int_eq(ask_before(r, "192.0.2.1"), 1);
+	rules_free(r);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("rules");
@@ -560,6 +602,8 @@ int main(void)
 	tcase_add_test(t, names_are_denied_before_they_are_asked_for);
 	tcase_add_test(t, what_hangs_on_the_address_is_asked_for);
 	tcase_add_test(t, no_address_passes_what_was_denied_early);
+	tcase_add_test(t,
+		       a_peer_is_denied_before_he_comes_where_no_port_would_do);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }
