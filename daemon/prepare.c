@@ -161,6 +161,21 @@ static uint16_t *late_ports(const struct conf *c, size_t *ret_count)
 	return ports;
 }
 
+/* Those that clients may have us listen on: see BIND in proxy/bind.c. */
+static void set_bind_ports(struct sandbox *s, const struct conf *c)
+{
+	const struct conf_ports *ports = &c->outbound.bind_ports;
+	bool served = false;
+
+	for (size_t i = 0; i < c->rule_count; i++)
+		served |= c->rules[i].action == CONF_ALLOW &&
+			  c->rules[i].commands & CONF_BIND;
+	if (!served)
+		return;
+	s->first_port = ports->count ? ports->at[0].lo : 1024;
+	s->last_port = ports->count ? ports->at[0].hi : 65535;
+}
+
 static int confine(const struct conf *c)
 {
 	const char *const read[] = { c->names.resolv_conf, c->names.hosts };
@@ -174,6 +189,7 @@ static int confine(const struct conf *c)
 	int r = -ENOMEM;
 
 	s.ports = ports;
+	set_bind_ports(&s, c);
 	if (ports)
 		r = sandbox_enter(&s, why, sizeof(why));
 	free(ports);
