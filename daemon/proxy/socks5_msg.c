@@ -142,14 +142,26 @@ static int find_address(struct span *ret, uint8_t type, struct span in)
 	return 0;
 }
 
-/* Whoever asks for a connection to come need not know from where. */
-static int set_peer(struct target *ret, uint8_t type, struct span address,
+/*
+ * Whoever waits for somebody need not know for whom.  The name that a client
+ * of UDP gives itself is nobody's business, and no more than "0" with some.
+ */
+static int set_peer(struct socks5_request *q, uint8_t type, struct span address,
 		    uint16_t port)
 {
-	if (type == ATYP_NAME)
-		return target_set_peer_host(ret, address, port);
-	target_set_peer_addr(ret, type == ATYP_IPV4 ? AF_INET : AF_INET6,
-			     address.at, port);
+	static const uint8_t any[4];
+
+	if (type != ATYP_NAME) {
+		target_set_peer_addr(&q->target,
+				     type == ATYP_IPV4 ? AF_INET : AF_INET6,
+				     address.at, port);
+		return 0;
+	}
+	if (q->command == COMMAND_BIND)
+		return target_set_peer_host(&q->target, address, port);
+	if (target_set_peer_host(&q->target, address, port) < 0 ||
+	    q->target.host.len)
+		target_set_peer_addr(&q->target, AF_INET, any, port);
 	return 0;
 }
 
@@ -198,7 +210,7 @@ int socks5_request_parse(struct socks5_request *ret, struct span in,
 	q.command = command_of(in.at[AT_COMMAND]);
 	r = q.command == COMMAND_CONNECT
 		    ? set_target(&q.target, type, address, port)
-		    : set_peer(&q.target, type, address, port);
+		    : set_peer(&q, type, address, port);
 	if (r < 0) {
 		*ret_fault = OUTCOME_BAD_ADDRESS;
 		return -EBADMSG;

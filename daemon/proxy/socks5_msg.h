@@ -59,7 +59,7 @@ struct socks5_request {
  * version), OUTCOME_BAD_COMMAND (none that we serve), OUTCOME_BAD_ADDRESS
  * (type, name, address or port that cannot be connected to).  On success and
  * -EAGAIN it is left alone.  BIND and UDP ASSOCIATE may leave address and port
- * open, target_set_peer_addr().
+ * open, target_set_peer_addr(); a name in UDP ASSOCIATE counts as open.
  */
 int socks5_request_parse(struct socks5_request *ret, struct span in,
 			 enum outcome *ret_fault) MUST_CHECK;

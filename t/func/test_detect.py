@@ -6,7 +6,8 @@ from lib.daemon import Daemon
 from lib.origin import Origin, echo
 
 NEITHER = {
-    'socks4': b'\4\1\0\x50\x7f\0\0\1\0',
+    'socks3': b'\3\1\0\x50\x7f\0\0\1\0',
+    'socks6': b'\6\1\0\x50\x7f\0\0\1\0',
     'tls': b'\x16\3\1\2\0\1\0\1\xfc\3\3' + bytes(40),
     'zero': bytes(100),
     'ff': b'\xff' * 100,
@@ -34,11 +35,20 @@ def test_anything_else_is_closed_cleanly_however_long(t):
         same(read_to_end(s), (b'', 'eof'))
 
 
-def test_both_protocols_share_a_port(t):
+def test_a_listener_without_socks4_does_not_speak_it(t):
+    d = Daemon(t, {'listeners': [conf.listener(protocols=['socks5',
+                                                          'http'])]})
+    with dial(d.address) as s:
+        s.sendall(client.socks4_request('127.0.0.1', 80))
+        same(read_to_end(s), (b'', 'eof'))
+    d.wait_access(outcome='bad-protocol')
+
+
+def test_all_protocols_share_a_port(t):
     d = Daemon(t)
     o = Origin(t, echo)
     for address in d.addresses:
-        for protocol in client.PROTOCOLS * 3:
+        for protocol in ('socks5', 'socks4', 'http') * 3:
             with client.tunnel(address, o.target, protocol) as s:
                 assert client.echoes(s)
 

@@ -198,9 +198,6 @@ END_TEST
 START_TEST(bind_and_udp_may_leave_their_peer_open)
 {
 	for (uint8_t cmd = 2; cmd <= 3; cmd++) {
-		struct socks5_request got;
-		enum outcome fault;
-
 		ck_assert(asks_for(IN(5, cmd, 0, 1, 0, 0, 0, 0, 0, 0), 10,
 				   "0.0.0.0:0"));
 		ck_assert(asks_for(IN(5, cmd, 0, 1, 10, 0, 0, 1, 0, 0), 10,
@@ -213,15 +210,30 @@ START_TEST(bind_and_udp_may_leave_their_peer_open)
 		ck_assert(asks_for(IN(5, cmd, 0, 3, 7, '0', '.', '0', '.', '0',
 				      '.', '0', 0, 0),
 				   14, "0.0.0.0:0"));
-		ck_assert_int_eq(
-			parse(&got, IN(5, cmd, 0, 3, 1, 'a', 0, 0), &fault), 8);
-		ck_assert_uint_eq(got.target.host.len, 1);
-		ck_assert_uint_eq(got.target.port, 0);
-		ck_assert_int_eq(fault_of(IN(5, cmd, 0, 3, 1, '.', 0, 80)),
-				 OUTCOME_BAD_ADDRESS);
 		ck_assert_int_eq(fault_of(IN(5, cmd, 0, 3, 0)),
 				 OUTCOME_BAD_ADDRESS);
 	}
+}
+END_TEST
+
+START_TEST(bind_is_from_a_name_and_udp_never)
+{
+	struct socks5_request got;
+	enum outcome fault;
+
+	ck_assert_int_eq(parse(&got, IN(5, 2, 0, 3, 1, 'a', 0, 0), &fault), 8);
+	ck_assert_uint_eq(got.target.host.len, 1);
+	ck_assert_uint_eq(got.target.port, 0);
+	ck_assert_int_eq(fault_of(IN(5, 2, 0, 3, 1, '.', 0, 80)),
+			 OUTCOME_BAD_ADDRESS);
+	ck_assert_int_eq(fault_of(IN(5, 2, 0, 3, 1, '0', 0, 80)),
+			 OUTCOME_BAD_ADDRESS);
+	ck_assert(asks_for(IN(5, 3, 0, 3, 1, 'a', 0, 80), 8, "0.0.0.0:80"));
+	ck_assert(asks_for(IN(5, 3, 0, 3, 1, '0', 0, 80), 8, "0.0.0.0:80"));
+	ck_assert(asks_for(IN(5, 3, 0, 3, 1, 0, 0, 0), 8, "0.0.0.0:0"));
+	ck_assert(asks_for(
+		IN(5, 3, 0, 3, 7, '1', '.', '2', '.', '3', '.', '4', 0, 80), 14,
+		"1.2.3.4:80"));
 }
 END_TEST
 
@@ -369,6 +381,7 @@ int main(void)
 	tcase_add_test(t, literals_as_names_count_as_addresses);
 	tcase_add_test(t, commands_are_told_apart);
 	tcase_add_test(t, bind_and_udp_may_leave_their_peer_open);
+	tcase_add_test(t, bind_is_from_a_name_and_udp_never);
 	tcase_add_test(t, logins_are_read_at_every_split);
 	tcase_add_test(t, logins_have_a_shortest_and_a_longest);
 	tcase_add_test(t, a_login_of_another_version_is_refused_at_once);

@@ -1,4 +1,4 @@
-"""SOCKS5 and HTTP CONNECT from the client's side, byte for byte."""
+"""SOCKS and HTTP CONNECT from the client's side, byte for byte."""
 import collections
 import fcntl
 import ipaddress
@@ -7,7 +7,7 @@ import socket
 import struct
 import termios
 
-from .case import eventually, patient
+from .case import eventually, patient, same
 
 PROTOCOLS = ('socks5', 'http')
 
@@ -15,7 +15,10 @@ CONNECT, BIND, UDP = 1, 2, 3
 SUCCEEDED, FAILURE, DENIED, NET, HOST, REFUSED, TIMEOUT, COMMAND, TYPE = \
     range(9)
 
+GRANTED, REJECTED, WRONG_USER = 0x5a, 0x5b, 0x5d  # in SOCKS4
+
 Socks5Reply = collections.namedtuple('Socks5Reply', 'code host port')
+Socks4Reply = collections.namedtuple('Socks4Reply', 'code host port')
 
 
 class ProxyError(Exception):
@@ -129,13 +132,59 @@ def socks5_greet(s, methods=b'\0'):
     return read_exact(s, 2)
 
 
-def socks5_ask(address, target, command=CONNECT, as_name=False, **options):
+def socks5_login(name, password):
+    """The message of RFC 1929; name and password are bytes or text."""
+    texts = [x.encode() if isinstance(x, str) else x for x in (name, password)]
+    return b'\1' + b''.join(bytes([len(x)]) + x for x in texts)
+
+
+def socks5_ask(address, target, command=CONNECT, as_name=False, login=None,
+               **options):
     """A socket on which a request was answered, and the answer."""
     s = dial(address, **options)
     try:
-        assert socks5_greet(s) == b'\5\0'
+        if login:
+            same(socks5_greet(s, b'\0\2'), b'\5\2')
+            s.sendall(socks5_login(*login))
+            same(read_exact(s, 2), b'\1\0')
+        else:
+            same(socks5_greet(s), b'\5\0')
         s.sendall(socks5_request(*target, command, as_name))
         return s, socks5_reply(s)
+    except BaseException:
+        s.close()
+        raise
+
+
+# --- SOCKS4 -----------------------------------------------------------------
+
+def socks4_request(host, port, command=CONNECT, userid=b'', as_name=False):
+    """One of 4a where the host is a name, or is to be sent as one."""
+    head = struct.pack('>BBH', 4, command, port)
+    if not as_name and isinstance(host, str):
+        try:
+            ip = ipaddress.IPv4Address(host)
+            return head + ip.packed + userid + b'\0'
+        except ValueError:
+            pass
+    name = host.encode() if isinstance(host, str) else host
+    return head + b'\0\0\0\1' + userid + b'\0' + name + b'\0'
+
+
+def socks4_reply(s):
+    version, code, port = struct.unpack('>BBH', read_exact(s, 4))
+    same(version, 0)
+    return Socks4Reply(code, str(ipaddress.IPv4Address(read_exact(s, 4))),
+                       port)
+
+
+def socks4_ask(address, target, command=CONNECT, userid=b'', as_name=False,
+               **options):
+    """A socket on which a request was answered, and the answer."""
+    s = dial(address, **options)
+    try:
+        s.sendall(socks4_request(*target, command, userid, as_name))
+        return s, socks4_reply(s)
     except BaseException:
         s.close()
         raise
@@ -194,20 +243,24 @@ def http_status(address, request, **options):
         return reply.status
 
 
-# --- either -----------------------------------------------------------------
+# --- any --------------------------------------------------------------------
 
 def request(protocol, target):
     """All that a client may send at once to ask for `target`."""
     if protocol == 'socks5':
         return b'\5\1\0' + socks5_request(*target)
+    if protocol == 'socks4':
+        return socks4_request(*target)
     return http_request(authority(*target))
 
 
 def take_reply(s, protocol):
-    """Reads what answers request(): 0 or 200 on success."""
+    """Reads what answers request(): 0, GRANTED or 200 on success."""
     if protocol == 'socks5':
         assert read_exact(s, 2) == b'\5\0'
         return socks5_reply(s).code
+    if protocol == 'socks4':
+        return socks4_reply(s).code
     return HttpReply(s).status
 
 
@@ -216,6 +269,9 @@ def ask(address, target, protocol, **options):
     if protocol == 'socks5':
         s, reply = socks5_ask(address, target, **options)
         return s, reply.code
+    if protocol == 'socks4':
+        s, reply = socks4_ask(address, target, **options)
+        return s, 0 if reply.code == GRANTED else reply.code
     s, reply = http_ask(address, http_request(authority(*target)), **options)
     return s, 0 if reply.status == 200 else reply.status
 

@@ -50,7 +50,7 @@ def render(conf):
 def listener(**changes):
     """A listener on a port of 127.0.0.1 that the kernel picks."""
     return {'name': 'lan', 'address': ['127.0.0.1:0'],
-            'protocols': ['socks5', 'http'], **changes}
+            'protocols': ['socks5', 'socks4', 'http'], **changes}
 
 
 def allow(**changes):
