@@ -25,13 +25,17 @@ import measure
 import report
 import subjects
 
-WORKS = ["connect", "pingpong", "down", "up", "paced", "idle", "fairness"]
+WORKS = ["connect", "pingpong", "down", "up", "paced", "idle", "fairness",
+         "udp"]
 # Concurrency of each work.
-TUNNELS = {"connect": 64, "pingpong": 100, "down": 8, "up": 8, "paced": 12}
+TUNNELS = {"connect": 64, "pingpong": 100, "down": 8, "up": 8, "paced": 12,
+           "udp": 50}
 PACE = 250_000_000 // 8
 IDLE = (1000, 9000)
 # A paced load leaves CPU unused: it needs longer to show as much of it.
 LONGER = {"paced": 2}
+# Datagrams a second that leave the clients of `udp`.
+UDP_RATE = 50_000
 OWN = ("floor", "spliced", "floor2")
 # Peers that no target names need no more than every third round.
 RARE = ("tinyproxy", "squid")
@@ -57,6 +61,7 @@ class Run:
         self.main = self.origin()
         self.second = self.origin()
         self.paced = self.origin(PACE)
+        self.echo = self.udp_echo()
         return self
 
     def __exit__(self, *_):
@@ -71,6 +76,11 @@ class Run:
         origin = measure.Origin(self.build, pace)
         self.open.append(origin)
         return origin.address
+
+    def udp_echo(self):
+        echo = measure.Echo(self.build)
+        self.open.append(echo)
+        return echo
 
     def start(self, kind, workers):
         """A running subject, or None with a word on why not."""
@@ -114,10 +124,14 @@ class Run:
     def sample(self, samples, subject, work):
         if not subject.alive() or not subject.does(work):
             return
-        origin = self.paced if work == "paced" else self.main
-        got = self.guarded(work, subject, self.bench.work, subject, origin,
-                           work, TUNNELS[work],
-                           self.args.seconds * LONGER.get(work, 1))
+        seconds = self.args.seconds * LONGER.get(work, 1)
+        if work == "udp":
+            got = self.guarded(work, subject, self.bench.udp, subject,
+                               self.echo, TUNNELS[work], UDP_RATE, seconds)
+        else:
+            origin = self.paced if work == "paced" else self.main
+            got = self.guarded(work, subject, self.bench.work, subject,
+                               origin, work, TUNNELS[work], seconds)
         if got:
             key = subject.name, work
             samples[key] = report.merged(samples.get(key), got)
@@ -139,8 +153,8 @@ class Run:
         return own + peers if n % 2 else peers[::-1] + own
 
     def rounds(self, works):
-        all_subjects = [s for s in (self.start(k, 2) for k in self.kinds())
-                        if s]
+        all_subjects = [s for s in (self.start(k, 2) for k in self.kinds()
+                                    if any(map(k.does, works))) if s]
         rounds = []
         for n in range(self.args.rounds):
             samples = {}
@@ -172,7 +186,8 @@ class Run:
 
     def fairness(self):
         out = {}
-        kinds = [k for k in self.kinds() if k.name in FAIR]
+        kinds = [k for k in self.kinds()
+                 if k.name in FAIR and k.does("fairness")]
         started = [s for s in (self.start(k, 1) for k in kinds) if s]
         for _ in range(3):
             for subject in started:
@@ -183,6 +198,25 @@ class Run:
                     out.setdefault(subject.name, []).append(got)
         for subject in started:
             self.stop(subject)
+        return out
+
+    def flood(self):
+        """As fairness, for datagrams; each subject by itself."""
+        out = {}
+        second = self.udp_echo()
+        for _ in range(3):
+            for kind in self.kinds():
+                if kind.name == "floor2" or not kind.does("udp"):
+                    continue
+                subject = self.start(kind, 1)
+                if not subject:
+                    continue
+                got = self.guarded("flood", subject, self.bench.flood,
+                                   subject, self.echo, second,
+                                   2 * self.args.seconds)
+                self.stop(subject)
+                if got:
+                    out.setdefault(kind.name, []).append(got)
         return out
 
     def all(self):
@@ -197,8 +231,9 @@ class Run:
         works = [w for w in WORKS if w in only and w in report.UNIT]
         rounds = self.rounds(works) if works else []
         fair = self.fairness() if "fairness" in only else {}
+        flood = self.flood() if "udp" in only else {}
         idle = self.idle() if "idle" in only else {}
-        result = report.summary(rounds, idle, fair, list(what))
+        result = report.summary(rounds, idle, fair, flood, list(what))
         result["verdicts"] = report.verdicts(rounds, result)
         head.update(rounds=self.args.rounds, seconds=self.args.seconds,
                     took_s=round(time.monotonic() - self.began))

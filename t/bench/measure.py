@@ -87,6 +87,11 @@ class Program:
         cpus = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(self.process.pid, {cpus[index]})
 
+    def step_back(self):
+        """Runs only where nobody else wants to, and yields at once."""
+        os.sched_setscheduler(self.process.pid, os.SCHED_IDLE,
+                              os.sched_param(0))
+
     def line(self, patience=PATIENCE):
         fd = self.process.stdout.fileno()
         deadline = time.monotonic() + patience
@@ -130,6 +135,18 @@ class Origin:
         self.program.end()
 
 
+class Echo:
+    """Sends datagrams back."""
+
+    def __init__(self, build):
+        self.program = Program(os.path.join(build, "bench", "udpecho"),
+                               "--listen", "127.0.0.1:0")
+        self.address = self.program.line().split()[1]
+
+    def end(self):
+        self.program.end()
+
+
 class Bench:
     """Runs loads against subjects."""
 
@@ -145,12 +162,16 @@ class Bench:
         return Program(*args, *(["--steps"] if steps else []))
 
     def work(self, subject, origin, work, concurrency, seconds):
-        """One measurement: the report, with the CPU used meanwhile."""
         load = self.load(subject, origin, "down" if work == "paced" else work,
                          concurrency, seconds)
+        if work == "paced":
+            load.pin(-1)
+        return self.measured(load, subject)
+
+    @staticmethod
+    def measured(load, subject):
+        """One measurement: the report, with the CPU used meanwhile."""
         try:
-            if work == "paced":
-                load.pin(-1)
             load.line()  # ready
             before = cpu(subject.process.pid)
             load.say()
@@ -202,6 +223,50 @@ class Bench:
             echo.end()
             bulk.end()
         report["bulk_bytes_per_s"] = beside["bytes"] / beside["seconds"]
+        report["failed"] = (sum(report["errors"].values())
+                            + sum(beside["errors"].values()))
+        return report
+
+    def udp_load(self, subject, echo, associations, rate, seconds, *more):
+        return Program(os.path.join(self.build, "bench", "udpload"),
+                       "--proxy", f"127.0.0.1:{subject.port}",
+                       "--echo", echo.address, "--associations", associations,
+                       "--rate", rate, "--seconds", seconds, "--steps", *more)
+
+    def udp(self, subject, echo, associations, rate, seconds):
+        """One measurement of datagrams that leave at a rate."""
+        load = self.udp_load(subject, echo, associations, rate, seconds)
+        load.pin(-1)
+        echo.program.pin(0)
+        return self.measured(load, subject)
+
+    def flood(self, subject, flooded, echo, seconds):
+        """Round trips on 5 associations beside 10 that flood.
+
+        What floods yields to everybody else at once: it is the proxy that
+        is to be fair here, not the scheduler.
+        """
+        flood = self.udp_load(subject, flooded, 10, 0, seconds + 0.6,
+                              "--gso", 16)
+        probe = self.udp_load(subject, echo, 5, 1000, seconds)
+        try:
+            for program in (flood, probe, flooded.program, echo.program):
+                program.pin(-1)
+            flood.step_back()
+            flooded.program.step_back()
+            flood.line()
+            probe.line()
+            flood.say()
+            time.sleep(0.3)
+            probe.say()
+            report = probe.json()
+            beside = flood.json()
+        finally:
+            probe.end()
+            flood.end()
+        length = beside["seconds"] or 1
+        report["flood_sent_per_s"] = beside["sent"] / length
+        report["flood_back_per_s"] = beside["received"] / length
         report["failed"] = (sum(report["errors"].values())
                             + sum(beside["errors"].values()))
         return report

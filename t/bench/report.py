@@ -11,6 +11,8 @@ UNIT = {
     "down": ("bulk down, 8 tunnels", "ms CPU per GB", "MB/s"),
     "up": ("bulk up, 8 tunnels", "ms CPU per GB", "MB/s"),
     "paced": ("bulk down, 12 tunnels of 250 Mbit/s", "ms CPU per GB", "MB/s"),
+    "udp": ("50,000 datagrams a second there and back, 50 associations",
+            "µs CPU each", "1/s"),
 }
 # What spliced has to reach: at most this share of the other's figure.
 TARGETS = {
@@ -20,16 +22,20 @@ TARGETS = {
     "up": (("floor", 1.10), ("haproxy-sp", 0.85), ("danted", 0.45)),
     "paced": (("floor", 1.10),),
     "idle": (("microsocks", 0.10),),
+    "udp": (("danted", 0.50),),
 }
+LATENCY = ("connect", "pingpong", "udp")
 IDLE_BYTES = 800
 FAIR_P99_US = 20000
+UDP_LOSS = 0.001
+FLOOD_P99_US = 2000
 VOID = 0.05  # by how much the second floor may differ from the first
 FLOOR_TO_NGINX = 1.20
 
 
 def figures(work, sample):
     """CPU per unit of work, and the rate, of one measurement."""
-    if work in ("connect", "pingpong"):
+    if work in LATENCY:
         units = max(sample["units"], 1)
         return sample["cpu"] / units * 1e6, units / sample["seconds"]
     units = max(sample["bytes"], 1)
@@ -42,8 +48,10 @@ def merged(one, other):
     if not one:
         return other
     out = dict(other)
-    for key in ("cpu", "units", "bytes", "seconds", "failed"):
-        out[key] = one[key] + other[key]
+    for key in ("cpu", "units", "bytes", "seconds", "failed", "sent",
+                "received"):
+        if key in one:
+            out[key] = one[key] + other[key]
     for key in ("p50_us", "p90_us", "p99_us"):
         out[key] = (one[key] + other[key]) / 2
     out["max_us"] = max(one["max_us"], other["max_us"])
@@ -76,6 +84,12 @@ def ratio(rounds, work, one, other):
     return middle(shares), spread(shares), len(shares)
 
 
+def lost(samples):
+    """The share of the datagrams that did not come back."""
+    sent = sum(s["sent"] for s in samples)
+    return 1 - sum(s["received"] for s in samples) / sent if sent else 1.0
+
+
 def first_line(*command):
     try:
         out = subprocess.run(command, capture_output=True, text=True,
@@ -102,9 +116,15 @@ def machine():
             "load_before": os.getloadavg()[0]}
 
 
-def summary(rounds, idle, fair, names):
+def medians(samples, keys):
+    good = [s for s in samples if not s["failed"]]
+    return {**{key: middle([s[key] for s in good]) for key in keys},
+            "failed_rounds": len(samples) - len(good)}
+
+
+def summary(rounds, idle, fair, flood, names):
     """Everything that the table says, as plain data."""
-    out = {"work": {}, "idle": idle, "fairness": {}}
+    out = {"work": {}, "idle": idle, "fairness": {}, "flood": {}}
     for work in UNIT:
         rows = {}
         for name in names:
@@ -124,14 +144,19 @@ def summary(rounds, idle, fair, names):
                 "failed_rounds": len(samples) - len(good),
                 "errors": [s["errors"] for s in samples if s["failed"]][:3],
             }
+            if work == "udp":
+                rows[name]["lost"] = lost(good)
         if rows:
             out["work"][work] = rows
     for name, samples in fair.items():
-        good = [s for s in samples if not s["failed"]]
-        out["fairness"][name] = {
-            key: middle([s[key] for s in good])
-            for key in ("p50_us", "p99_us", "max_us", "bulk_bytes_per_s")}
-        out["fairness"][name]["failed_rounds"] = len(samples) - len(good)
+        out["fairness"][name] = medians(
+            samples, ("p50_us", "p99_us", "max_us", "bulk_bytes_per_s"))
+    for name, samples in flood.items():
+        out["flood"][name] = medians(
+            samples, ("p50_us", "p99_us", "max_us", "flood_sent_per_s",
+                      "flood_back_per_s"))
+        out["flood"][name]["lost"] = lost(
+            [s for s in samples if not s["failed"]])
     return out
 
 
@@ -181,6 +206,24 @@ def verdicts(rounds, result):
         out.append(verdict(fair["p99_us"] <= FAIR_P99_US,
                            f"fairness: spliced p99 {fair['p99_us'] / 1e3:.1f}"
                            f" ms (at most {FAIR_P99_US / 1e3:.0f})"))
+    return out + udp_verdicts(result)
+
+
+def udp_verdicts(result):
+    out = []
+    udp = result["work"].get("udp", {})
+    if "spliced" in udp:
+        out.append(verdict(
+            udp["spliced"]["lost"] <= UDP_LOSS,
+            f"udp: spliced loses {udp['spliced']['lost']:.3%} (at most "
+            f"{UDP_LOSS:.1%}; floor {udp['floor']['lost']:.3%})"))
+    flood = result["flood"].get("spliced")
+    if flood:
+        floor = result["flood"]["floor"]["p99_us"] / 1e3
+        out.append(verdict(
+            flood["p99_us"] <= FLOOD_P99_US,
+            f"udp: spliced p99 {flood['p99_us'] / 1e3:.2f} ms beside a flood "
+            f"(at most {FLOOD_P99_US / 1e3:.0f}; floor {floor:.2f})"))
     return out
 
 
@@ -204,7 +247,9 @@ def table(head, result, what):
             note = f"  {r['failed_rounds']} rounds with errors" \
                 if r["failed_rounds"] else ""
             lat = (number(r["p50_us"]), number(r["p99_us"])) \
-                if work in ("connect", "pingpong") else ("", "")
+                if work in LATENCY else ("", "")
+            if "lost" in r:
+                note = f"  {r['lost']:.3%} lost" + note
             lines.append(
                 f"  {name:12}{number(r['cost']):>14} {r['spread']:4.0%} "
                 f"{r['ratio']:8.3f} {r['ratio_spread']:4.0%} "
@@ -223,6 +268,18 @@ def table(head, result, what):
         lines.append(
             f"  {name:12}{r['p50_us'] / 1e3:14.2f} {r['p99_us'] / 1e3:8.2f} "
             f"{r['max_us'] / 1e3:8.2f} {r['bulk_bytes_per_s'] / 1e6:10,.0f}"
+            + (f"  {r['failed_rounds']} rounds with errors"
+               if r["failed_rounds"] else ""))
+    if result["flood"]:
+        lines += ["", "datagrams there and back on 5 associations beside 10 "
+                  "that flood, one worker", f"  {'':12}{'p50 ms':>14} "
+                  f"{'p99 ms':>8} {'max ms':>8} {'lost':>8} {'flood /s':>10} "
+                  f"{'back /s':>10}"]
+    for name, r in result["flood"].items():
+        lines.append(
+            f"  {name:12}{r['p50_us'] / 1e3:14.2f} {r['p99_us'] / 1e3:8.2f} "
+            f"{r['max_us'] / 1e3:8.2f} {r['lost']:8.2%} "
+            f"{r['flood_sent_per_s']:10,.0f} {r['flood_back_per_s']:10,.0f}"
             + (f"  {r['failed_rounds']} rounds with errors"
                if r["failed_rounds"] else ""))
     lines += ["", "subjects: " + "; ".join(

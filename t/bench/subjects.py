@@ -26,7 +26,8 @@ class Subject:
     protocol = "socks5"
     what = ""
     binary = ""
-    works = None  # all
+    works = None  # all but UDP
+    udp = False
 
     def __init__(self, build, folder, workers, origins):
         self.build = build
@@ -40,6 +41,8 @@ class Subject:
 
     @classmethod
     def does(cls, work):
+        if work == "udp":
+            return cls.udp
         return not cls.works or work in cls.works
 
     @classmethod
@@ -153,9 +156,27 @@ class Floor2(Floor):
     what = "the same once more"
 
 
+class UdpFloor(Floor):
+    """What the floor is for datagrams."""
+
+    works = ("udp",)
+    udp = True
+
+    @classmethod
+    def path(cls, build):
+        path = os.path.join(build, "bench", "udpfloor")
+        return path if os.path.exists(path) else None
+
+
+class UdpFloor2(UdpFloor):
+    name = "floor2"
+    what = "the same once more"
+
+
 class Spliced(Subject):
     name = "spliced"
     what = "as it ships"
+    udp = True
 
     @classmethod
     def path(cls, build):
@@ -212,6 +233,7 @@ def adapt(conf, port, workers, log):
 class Danted(Subject):
     name = binary = "danted"
     what = "SOCKS5"
+    udp = True
 
     @classmethod
     def package(cls):
@@ -227,8 +249,9 @@ socksmethod: none
 user.privileged: root
 user.unprivileged: nobody
 client pass {{ from: 127.0.0.0/8 to: 0.0.0.0/0 }}
-socks pass {{ from: 127.0.0.0/8 to: 0.0.0.0/0 command: connect
+socks pass {{ from: 127.0.0.0/8 to: 0.0.0.0/0 command: connect udpassociate
 	log: connect error }}
+socks pass {{ from: 127.0.0.0/8 to: 0.0.0.0/0 command: udpreply }}
 """)
         return [self.path(self.build), "-N", str(self.workers), "-f", conf,
                 "-p", os.path.join(self.folder, "pid")]
@@ -374,5 +397,5 @@ shutdown_lifetime 0 seconds
                 f"bench{self.port}", "-f", conf]
 
 
-ALL = [Floor, Spliced, Floor2, Haproxy, HaproxySplice, Nginx, Microsocks,
-       Danted, Tinyproxy, Squid]
+ALL = [Floor, UdpFloor, Spliced, Floor2, UdpFloor2, Haproxy, HaproxySplice,
+       Nginx, Microsocks, Danted, Tinyproxy, Squid]
