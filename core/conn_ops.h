@@ -34,8 +34,13 @@ struct conn_ops {
 
 extern const struct conn_ops conn_plain_ops;
 
-/* The first write opens it, TCP Fast Open; it can be written to at once. */
+/*
+ * TCP Fast Open: the first write opens it, and can be done at once.  Who has
+ * nothing to write yet opens it by conn_open_now(): 0 or -errno.
+ */
 void conn_open_by_write(struct tcp_conn *c);
+bool conn_is_unopened(const struct tcp_conn *c);
+int conn_open_now(struct tcp_conn *c);
 
 struct tcp_conn {
 	struct watch watch;
@@ -69,6 +74,7 @@ struct tcp_conn {
 	/* TLS: bytes may be there without an event; and what a direction
 	 * waits for is the other one's event. */
 	bool pending : 1, read_wants_out : 1, write_wants_in : 1;
+	bool opening : 1; /* by TCP Fast Open: may not be connected yet */
 };
 
 /* Where a connection's block of user_bytes lies: right behind it. */

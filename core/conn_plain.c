@@ -3,6 +3,7 @@
  */
 #include "core/conn.h"
 
+#include <poll.h>
 #include <sys/sendfile.h>
 
 static ssize_t plain_read(struct tcp_conn *c, void *to, size_t len)
@@ -78,8 +79,26 @@ static ssize_t plain_sendfile(struct tcp_conn *c, int fd, off_t offset,
 	return n;
 }
 
+/*
+ * In SYN-SENT shutdown(2) undoes the connection.  Room to write is what comes
+ * with its end, and the event that is still on its way tells of no other.
+ */
+static bool is_connected(struct tcp_conn *c)
+{
+	struct pollfd p = { .fd = c->watch.fd, .events = POLLOUT };
+
+	if (c->opening && poll(&p, 1, 0) == 0)
+		return false;
+	c->opening = false;
+	return true;
+}
+
 static int plain_shut(struct tcp_conn *c)
 {
+	if (c->opening && !is_connected(c)) {
+		conn_note_send(c, -EAGAIN, 0);
+		return -EAGAIN;
+	}
 	return shutdown(c->watch.fd, SHUT_WR) < 0 ? -errno : 0;
 }
 
@@ -104,11 +123,13 @@ static ssize_t opened(struct tcp_conn *c, ssize_t n)
 {
 	c->ops = &conn_plain_ops;
 	c->splice_out = true;
-	if (n != -EINPROGRESS)
+	if (n < 0 && n != -EINPROGRESS)
 		return n;
-	/* The cookie was of no use: it is being connected as usual. */
+	/* There is no room for more until it is connected. */
+	c->opening = true;
 	conn_note_send(c, -EAGAIN, 0);
-	return -EAGAIN;
+	/* Without bytes, or the cookie was of no use: an ordinary SYN. */
+	return n < 0 ? -EAGAIN : n;
 }
 
 static ssize_t opening_write(struct tcp_conn *c, const void *from, size_t len)
@@ -121,13 +142,23 @@ static ssize_t opening_writev(struct tcp_conn *c, struct iovec *iov, int count)
 	return opened(c, plain_writev(c, iov, count));
 }
 
+static int opening_shut(struct tcp_conn *c)
+{
+	int r = conn_open_now(c);
+
+	if (r == 0)
+		return -EAGAIN;
+	c->watch.ready |= EPOLLHUP; /* of such a failure no event tells */
+	return r;
+}
+
 static const struct conn_ops opening_ops = {
 	.read = plain_read,
 	.write = opening_write,
 	.peek = plain_peek,
 	.take = plain_take,
 	.writev = opening_writev,
-	.shut = plain_shut,
+	.shut = opening_shut,
 	.close_is_end = true,
 };
 
@@ -136,4 +167,16 @@ void conn_open_by_write(struct tcp_conn *c)
 	c->ops = &opening_ops;
 	c->splice_out = false;
 	c->watch.ready |= EPOLLOUT;
+}
+
+bool conn_is_unopened(const struct tcp_conn *c)
+{
+	return c->ops == &opening_ops;
+}
+
+int conn_open_now(struct tcp_conn *c)
+{
+	ssize_t n = opened(c, plain_write(c, "", 0));
+
+	return n < 0 && n != -EAGAIN ? (int)n : 0;
 }

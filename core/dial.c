@@ -15,6 +15,7 @@
 
 #define DIAL_MAX        16u
 #define DIAL_STAGGER_MS 250
+#define DIAL_MORE_MS    50 /* between looks for more, all else being tried */
 
 struct race {
 	struct tcp_addr to[DIAL_MAX];
@@ -30,8 +31,6 @@ struct race {
 static int set_options(int fd, sa_family_t family,
 		       const struct tcp_dial_options *o)
 {
-	const struct tcp_addr *source = family == AF_INET ? &o->source4
-							  : &o->source6;
 	/* Else an urgent byte would fall out of the stream. */
 	int r = sock_set(fd, SOL_SOCKET, SO_OOBINLINE, 1);
 
@@ -42,13 +41,7 @@ static int set_options(int fd, sa_family_t family,
 	if (r == 0 && o->user_timeout_ms)
 		r = sock_set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
 			     (int)o->user_timeout_ms);
-	if (r == 0 && o->mark)
-		r = sock_set(fd, SOL_SOCKET, SO_MARK, (int)o->mark);
-	if (r == 0 && o->device)
-		r = sock_bind_device(fd, o->device);
-	if (r == 0 && source->family != AF_UNSPEC)
-		r = sock_bind_source(fd, source);
-	return r;
+	return r < 0 ? r : sock_set_way(fd, family, o);
 }
 
 /* A kernel that cannot do that, or may not, connects as usual. */
@@ -145,21 +138,67 @@ static int wait_for_any(struct race *race, int64_t deadline)
 	return r;
 }
 
-/* Asks for more addresses; waits for them only if nothing is under way. */
+/* Lets `n` new addresses, of the other family, and what is left take turns. */
+static void merge(struct race *race, const struct tcp_addr *fresh, unsigned n)
+{
+	struct tcp_addr left[DIAL_MAX];
+	unsigned left_count = race->count - race->next;
+	unsigned at = race->next;
+
+	memcpy(left, race->to + at, left_count * sizeof(*left));
+	for (unsigned i = 0; i < DIAL_MAX; i++) {
+		if (i < n)
+			race->to[at++] = fresh[i];
+		if (i < left_count)
+			race->to[at++] = left[i];
+	}
+	race->count += n;
+}
+
+/*
+ * Asks for more addresses before the next is tried; waits for them only if
+ * there is nothing else to do.
+ */
 static int ask_for_more(struct race *race, int64_t now, int64_t deadline)
 {
-	int n = race->more->fn(race->more->ctx, race->to + race->count,
-			       DIAL_MAX - race->count,
-			       race->open ? now : deadline);
+	struct tcp_addr fresh[DIAL_MAX];
+	bool idle = !race->open && race->next == race->count;
+	unsigned max = DIAL_MAX - race->count;
+	int n = -ENOSPC;
 
+	if (max > 0)
+		n = race->more->fn(race->more->ctx, fresh, max,
+				   idle ? deadline : now);
 	if (n == -ECANCELED)
 		return n;
 	if (n > 0)
-		race->count += (unsigned)n;
-	else if (n < 0 || !race->open || race->count == DIAL_MAX)
+		merge(race, fresh, (unsigned)n);
+	else if (n < 0 || idle)
 		race->more = NULL;
-	race->next_at = now + (n > 0 ? 0 : DIAL_STAGGER_MS);
+	race->next_at = now;
+	if (n == 0 && race->next == race->count)
+		race->next_at = now + DIAL_MORE_MS;
 	return 0;
+}
+
+/* Does what it is time for; 1: something, so look again, 0: nothing. */
+static int go_on(struct race *race, int64_t deadline)
+{
+	struct loop *loop = net_self()->loop;
+	bool asked = race->more && race->next > 0;
+
+	if (race->open && loop_now(loop) < race->next_at)
+		return 0;
+	if (asked) {
+		int r = ask_for_more(race, loop_now(loop), deadline);
+
+		if (r < 0)
+			return r;
+	}
+	if (race->next == race->count)
+		return asked;
+	start_next(race, loop_now(loop));
+	return 1;
 }
 
 static int run_race(struct race *race, int64_t deadline)
@@ -167,24 +206,16 @@ static int run_race(struct race *race, int64_t deadline)
 	struct loop *loop = net_self()->loop;
 
 	for (;;) {
-		int64_t now = loop_now(loop);
-		int winner = look(race, now);
+		int winner = look(race, loop_now(loop));
 		int r;
 
 		if (winner >= 0)
 			return winner;
-		if (race->open == 0 || now >= race->next_at) {
-			if (race->next < race->count) {
-				start_next(race, now);
-				continue;
-			}
-			if (race->more) {
-				r = ask_for_more(race, now, deadline);
-				if (r < 0)
-					return r;
-				continue;
-			}
-		}
+		r = go_on(race, deadline);
+		if (r < 0)
+			return r;
+		if (r > 0)
+			continue;
 		if (race->open == 0)
 			return race->error;
 		r = wait_for_any(race, deadline);

@@ -16,10 +16,18 @@
 #define REPLY_BYTES 32768u
 #define REREAD_MS   50 /* events come in swarms */
 
+/* How well an address serves as a source; the best ones are taken. */
+enum standing {
+	STANDING_GLOBAL,
+	STANDING_DEPRECATED,
+	STANDING_LINK,
+	STANDING_NONE, /* nobody can bind to it, or not yet */
+};
+
 struct local_addr {
 	struct tcp_addr addr;
 	uint32_t interface;
-	bool link_scope;
+	enum standing standing;
 };
 
 struct local_addrs {
@@ -79,6 +87,19 @@ static int append(struct local_addrs *t, const struct local_addr *entry)
 	return 0;
 }
 
+static enum standing standing_of(const struct ifaddrmsg *m)
+{
+	bool sure = !(m->ifa_flags & IFA_F_TENTATIVE) ||
+		    m->ifa_flags & IFA_F_OPTIMISTIC;
+
+	if (!sure || m->ifa_flags & IFA_F_DADFAILED)
+		return STANDING_NONE;
+	if (m->ifa_scope >= RT_SCOPE_LINK)
+		return STANDING_LINK;
+	return m->ifa_flags & IFA_F_DEPRECATED ? STANDING_DEPRECATED
+					       : STANDING_GLOBAL;
+}
+
 static int take_address(struct local_addrs *t, const struct nlmsghdr *head)
 {
 	const struct ifaddrmsg *m = NLMSG_DATA(head);
@@ -101,8 +122,8 @@ static int take_address(struct local_addrs *t, const struct nlmsghdr *head)
 	if (!ip)
 		return 0;
 	addr_set(&entry.addr, m->ifa_family, ip, 0);
-	entry.link_scope = m->ifa_scope == RT_SCOPE_LINK;
-	if (entry.link_scope && m->ifa_family == AF_INET6)
+	entry.standing = standing_of(m);
+	if (m->ifa_scope == RT_SCOPE_LINK && m->ifa_family == AF_INET6)
 		entry.addr.scope = m->ifa_index;
 	return append(t, &entry);
 }
@@ -249,26 +270,47 @@ bool local_addrs_has(const struct local_addrs *t, const struct tcp_addr *a)
 	return false;
 }
 
-int local_addrs_of(const struct local_addrs *t, const char *interface,
-		   sa_family_t family, struct tcp_addr *ret)
+static size_t in_standing(const struct local_addrs *t, uint32_t interface,
+			  sa_family_t family, enum standing standing,
+			  struct tcp_addr *ret, size_t max)
 {
-	uint32_t index = if_nametoindex(interface);
-	const struct local_addr *found = NULL;
+	size_t count = 0;
 
-	if (!index)
-		return -ENODEV;
 	for (size_t i = 0; i < t->count; i++) {
 		const struct local_addr *e = &t->table[i];
 
-		if (e->interface != index || e->addr.family != family)
+		if (e->interface != interface || e->addr.family != family ||
+		    e->standing != standing)
 			continue;
-		if (!found || (found->link_scope && !e->link_scope))
-			found = e;
+		if (count < max)
+			ret[count] = e->addr;
+		count++;
 	}
-	if (!found)
-		return -EADDRNOTAVAIL;
-	*ret = found->addr;
-	return 0;
+	return count;
+}
+
+int local_addrs_sources(const struct local_addrs *t, const char *interface,
+			sa_family_t family, struct tcp_addr *ret, size_t max)
+{
+	uint32_t index = if_nametoindex(interface);
+	size_t count = 0;
+
+	if (!index)
+		return -ENODEV;
+	for (int s = 0; count == 0 && s < STANDING_NONE; s++)
+		count = in_standing(t, index, family, (enum standing)s, ret,
+				    max);
+	return (int)count;
+}
+
+int local_addrs_of(const struct local_addrs *t, const char *interface,
+		   sa_family_t family, struct tcp_addr *ret)
+{
+	int count = local_addrs_sources(t, interface, family, ret, 1);
+
+	if (count < 0)
+		return count;
+	return count > 0 ? 0 : -EADDRNOTAVAIL;
 }
 
 int local_addrs_all(const struct local_addrs *t, const char *interface,

@@ -24,10 +24,17 @@ void local_addrs_on_change(struct local_addrs *t, void (*fn)(void *ctx),
 bool local_addrs_has(const struct local_addrs *t, const struct tcp_addr *a);
 
 /*
- * Gives the first address of a family that an interface has: a global one
- * before one of its link.  Port 0.  -ENODEV: no such interface;
- * -EADDRNOTAVAIL: it has none of that family.
+ * Writes into ret[max] those addresses of a family that connections from an
+ * interface come from, in the kernel's order, and returns how many there are:
+ * the global ones; none such, those that are deprecated (RFC 4862 §5.5.4);
+ * else those of its link.  Never one that is still being tried (DAD).  Port 0.
+ * -ENODEV: no such interface.
  */
+int local_addrs_sources(const struct local_addrs *t, const char *interface,
+			sa_family_t family, struct tcp_addr *ret, size_t max)
+	MUST_CHECK;
+
+/* The first of them.  -ENODEV; -EADDRNOTAVAIL: there is none. */
 int local_addrs_of(const struct local_addrs *t, const char *interface,
 		   sa_family_t family, struct tcp_addr *ret) MUST_CHECK;
 

@@ -25,6 +25,7 @@
 #include <stdlib.h>
 
 #define STEPS       4
+#define OPEN_AFTER  50   /* ms that a side may wait for its first bytes */
 #define DRAIN_FIRST 5    /* ms between looks at a send queue, doubling */
 #define DRAIN_LAST  1000 /* to this */
 #define TELL_EVERY  1000 /* ms */
@@ -77,6 +78,14 @@ static void finish(struct tcp_relay *r, enum tcp_relay_end end)
 	free(r);
 }
 
+static void note_broken(struct tcp_relay *r, int side, int error)
+{
+	if (r->broken >= 0)
+		return;
+	r->broken = (int8_t)side;
+	r->error = (int16_t)error;
+}
+
 static void finish_broken(struct tcp_relay *r)
 {
 	finish(r, r->broken == 0 ? TCPSERVER_END_BROKEN_A
@@ -99,9 +108,14 @@ static int64_t next_look(const struct tcp_relay *r)
 	/* A drain is looked at often enough to see a silence, too. */
 	if (quiet && !r->drain_ms)
 		at = min_i64(at, r->progress_ms + quiet);
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 2; i++) {
+		const struct tcp_conn *c = r->side[i];
+
 		if (r->flow[i].paused_until && !r->flow[i].closed)
 			at = min_i64(at, r->flow[i].paused_until);
+		if (conn_is_unopened(c))
+			at = min_i64(at, c->started_ms + OPEN_AFTER);
+	}
 	if (r->drain_ms)
 		at = min_i64(at, loop_now(net_self()->loop) + r->drain_ms);
 	return at;
@@ -169,6 +183,27 @@ static void end_pauses(struct tcp_relay *r, int64_t now)
 	}
 }
 
+/*
+ * TCP Fast Open: the SYN has waited long enough for bytes to take along; the
+ * other end may be the one that speaks first.  Returns false when the relay
+ * is gone.
+ */
+static bool open_sides(struct tcp_relay *r)
+{
+	for (int i = 0; i < 2; i++) {
+		int error = 0;
+
+		if (conn_is_unopened(r->side[i]))
+			error = conn_open_now(r->side[i]);
+		if (error == 0)
+			continue;
+		note_broken(r, i, -error);
+		finish_broken(r);
+		return false;
+	}
+	return true;
+}
+
 static void time_is_up(struct timer *t)
 {
 	struct tcp_relay *r = container_of(t, struct tcp_relay, timer);
@@ -176,6 +211,8 @@ static void time_is_up(struct timer *t)
 
 	if (now >= r->expires_ms) {
 		finish(r, TCPSERVER_END_EXPIRED);
+	} else if (!open_sides(r)) {
+		return;
 	} else if (r->drain_ms) {
 		look_at_queue(r, now);
 	} else if (too_quiet(r, now) && r->broken >= 0) {
@@ -197,14 +234,6 @@ static void half_close(struct tcp_relay *r)
 	r->half_closed = true;
 	r->progress_ms = loop_now(net_self()->loop);
 	look_again(r);
-}
-
-static void note_broken(struct tcp_relay *r, int side, int error)
-{
-	if (r->broken >= 0)
-		return;
-	r->broken = (int8_t)side;
-	r->error = (int16_t)error;
 }
 
 /*
@@ -446,21 +475,21 @@ int tcp_relay_start(struct tcp_conn *a, struct tcp_conn *b,
 {
 	struct net *net = net_self();
 	struct tcp_relay *r = relay_new(o);
-	/* Armed even when no time is set: that makes the room for later. */
-	int64_t at = r ? min_i64(next_look(r), INT64_MAX - 1) : 0;
 
 	if (!r)
 		return -ENOMEM;
+	r->side[0] = a;
+	r->side[1] = b;
 	if (o->early_len) {
 		r->flow[0].buffer = buffer_new(&net->buffers, o->early,
 					       o->early_len);
 		if (!r->flow[0].buffer)
 			goto no_memory;
 	}
-	if (timer_set(net->loop, &r->timer, at) < 0)
+	/* Armed even when no time is set: that makes the room for later. */
+	if (timer_set(net->loop, &r->timer,
+		      min_i64(next_look(r), INT64_MAX - 1)) < 0)
 		goto no_memory;
-	r->side[0] = a;
-	r->side[1] = b;
 	conn_give(a, r, event);
 	conn_give(b, r, event);
 	list_append(&net->relays, &r->all);

@@ -63,6 +63,29 @@ int sock_bind_device(int fd, const char *device)
 	return 0;
 }
 
+static int set_freebind(int fd, sa_family_t family)
+{
+	return family == AF_INET ? sock_set(fd, IPPROTO_IP, IP_FREEBIND, 1)
+				 : sock_set(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1);
+}
+
+int sock_set_way(int fd, sa_family_t family, const struct tcp_dial_options *o)
+{
+	const struct tcp_addr *source = family == AF_INET ? &o->source4
+							  : &o->source6;
+	int r = 0;
+
+	if (o->mark)
+		r = sock_set(fd, SOL_SOCKET, SO_MARK, (int)o->mark);
+	if (r == 0 && o->device)
+		r = sock_bind_device(fd, o->device);
+	if (r < 0 || source->family == AF_UNSPEC)
+		return r;
+	if (o->freebind)
+		r = set_freebind(fd, family);
+	return r < 0 ? r : sock_bind_source(fd, source);
+}
+
 int sock_local(int fd, struct tcp_addr *ret)
 {
 	struct sockaddr_storage ss;

@@ -24,6 +24,13 @@ int sock_connect(int fd, const struct tcp_addr *to) MUST_CHECK;
  */
 int sock_bind_source(int fd, const struct tcp_addr *source) MUST_CHECK;
 
+/*
+ * Lets a socket, of any type, go out as a dial would: mark, device, and the
+ * source of its family, bound with port 0.  -errno: EADDRNOTAVAIL, ENODEV, ...
+ */
+int sock_set_way(int fd, sa_family_t family, const struct tcp_dial_options *o)
+	MUST_CHECK;
+
 int sock_bind_device(int fd, const char *device) MUST_CHECK;
 
 int sock_local(int fd, struct tcp_addr *ret) MUST_CHECK;

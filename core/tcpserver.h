@@ -655,7 +655,8 @@ struct tcp_dial_options {
 	int64_t stagger_ms;      /* RFC 8305 §5; 0: 250 */
 	/* TCP Fast Open towards a sole address: where the kernel has a cookie
 	 * for it, the dial returns at once, and the first write opens the
-	 * connection and may fail in its place.  Nothing comes before that. */
+	 * connection and may fail in its place.  Nothing comes before that;
+	 * a relay with nothing to write opens it after 50 ms. */
 	bool fastopen;
 	bool freebind; /* sources may be addresses that no interface has */
 };

@@ -60,11 +60,16 @@ void request_choose_out(struct request *rq)
 	const struct outbound_options *o = &rq->here->proxy->options.outbound;
 	struct tcp_addr inbound = { 0 };
 
+	/* An association may send to both, whatever it names. */
+	sa_family_t family = rq->command == COMMAND_UDP ? AF_UNSPEC
+							: rq->target.family;
+
 	/* A system call, for whom it concerns only. */
-	if (o->rotate == OUTBOUND_SAME_AS_INBOUND)
-		(void)!tcp_conn_local(rq->client, &inbound);
-	outbound_choose(rq->here->outbound, tcp_conn_peer(rq->client), &inbound,
-			&rq->out);
+	if (o->rotate == OUTBOUND_SAME_AS_INBOUND &&
+	    tcp_conn_local(rq->client, &inbound) == 0)
+		addr_unmap(&inbound);
+	outbound_choose(rq->here->outbound, family, tcp_conn_peer(rq->client),
+			&inbound, &rq->out);
 }
 
 static bool has_way(const struct request *rq, sa_family_t family)
@@ -102,21 +107,26 @@ struct candidates {
 	unsigned count;
 };
 
-static void add_family(struct request *rq, struct candidates *c,
-		       const struct resolve_answer *found, sa_family_t family,
-		       enum outcome *why)
+/*
+ * The addresses of both families in turn, so that one that is dead costs the
+ * time of one attempt (RFC 8305 §4), and those of `first` before the others.
+ */
+static void take_turns(struct candidates *c, sa_family_t first)
 {
-	struct rule_query q = request_query(rq);
+	struct candidates old = *c;
+	unsigned at[2] = { 0 }; /* the next of `first`, and of the others */
+	unsigned count = 0;
 
-	for (unsigned i = 0; i < found->count; i++) {
-		q.target = found->addr[i];
-		if (family != AF_UNSPEC && q.target.family != family)
+	for (int other = 0; count < old.count; other = !other) {
+		unsigned i = at[other];
+
+		while (i < old.count && (old.addr[i].family == first) == other)
+			i++;
+		at[other] = i + 1;
+		if (i >= old.count)
 			continue;
-		q.target.port = rq->port;
-		if (!may_connect(rq, &q, why))
-			continue;
-		c->rule[c->count] = rq->rule;
-		c->addr[c->count++] = q.target;
+		c->addr[count] = old.addr[i];
+		c->rule[count++] = old.rule[i];
 	}
 }
 
@@ -125,14 +135,22 @@ static enum outcome choose(struct request *rq, struct candidates *c,
 			   const struct resolve_answer *found)
 {
 	sa_family_t first = rq->here->proxy->options.outbound.prefer;
+	struct rule_query q = request_query(rq);
 	enum outcome why = OUTCOME_DENIED;
 
 	c->count = 0;
-	add_family(rq, c, found, first, &why);
-	if (first != AF_UNSPEC)
-		add_family(rq, c, found, first == AF_INET ? AF_INET6 : AF_INET,
-			   &why);
-	return c->count ? OUTCOME_NONE : why;
+	for (unsigned i = 0; i < found->count; i++) {
+		q.target = found->addr[i];
+		q.target.port = rq->port;
+		if (!may_connect(rq, &q, &why))
+			continue;
+		c->rule[c->count] = rq->rule;
+		c->addr[c->count++] = q.target;
+	}
+	if (c->count == 0)
+		return why;
+	take_turns(c, first != AF_UNSPEC ? first : c->addr[0].family);
+	return OUTCOME_NONE;
 }
 
 /* --- Names -------------------------------------------------------------- */

@@ -36,6 +36,9 @@ int proxy_new(struct proxy **ret, const struct proxy_options *o)
 		return -ENOMEM;
 	p->options = *o;
 	r = make_counts(p);
+	/* Before the daemon is confined. */
+	if (r == 0 && o->outbound.rotate == OUTBOUND_PER_CLIENT)
+		r = outbound_secret(&p->options.outbound.secret);
 	if (r == 0)
 		r = sessions_new(&p->sessions, o->workers, o->max_sessions,
 				 o->slots, o->generation);

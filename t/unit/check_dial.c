@@ -4,6 +4,7 @@
  */
 #include "core/conn.h"
 
+#include "core/sock.h"
 #include "t/unit/on_loop.h"
 #include "t/unit/suite.h"
 #include "t/unit/tcp_pair.h"
@@ -324,6 +325,72 @@ START_TEST(addresses_that_come_later_are_tried_beside_the_first)
 }
 END_TEST
 
+/* What is new is tried before what was there, and takes turns with it. */
+static int bring_now(void *ctx UNUSED, struct tcp_addr *ret, unsigned max,
+		     int64_t deadline UNUSED)
+{
+	ck_assert_uint_eq(max, 13);
+	ret[0] = to[19];
+	return asked++ == 0 ? 1 : -ENOENT;
+}
+
+static void more_before_the_rest(void)
+{
+	struct tcp_dial_more more = { .fn = bring_now, .ctx = &asked };
+	struct tcp_conn *c;
+
+	to[19] = to[0];
+	to[0] = tcp_refusing();
+	make_silent(1, 0);
+	make_silent(2, 1);
+	options.stagger_ms = SOON_MS;
+	ck_assert_int_eq(
+		tcp_dial(&c, to, 3, &options, &more, deadline_in(SOON_MS)), 0);
+	ck_assert(addr_equal(tcp_conn_peer(c), &to[19]));
+	ck_assert_uint_eq(asked, 1);
+	tcp_conn_close(c);
+	end_silence();
+}
+
+START_TEST(addresses_that_come_later_do_not_stand_behind_all)
+{
+	on_loop(more_before_the_rest, NULL);
+}
+END_TEST
+
+static int bring_many(void *ctx UNUSED, struct tcp_addr *ret, unsigned max,
+		      int64_t deadline UNUSED)
+{
+	for (unsigned i = 0; i < max; i++)
+		ret[i] = to[15];
+	return asked++ == 0 ? (int)max : -ENOENT;
+}
+
+static void more_than_room(void)
+{
+	struct tcp_dial_more more = { .fn = bring_many, .ctx = &asked };
+	struct tcp_conn *c;
+
+	for (unsigned i = 0; i < 16; i++)
+		to[i] = tcp_refusing();
+	ck_assert_int_eq(
+		tcp_dial(&c, to, 5, &options, &more, deadline_in(SOON_MS)),
+		-ECONNREFUSED);
+	/* Full, it asks no more. */
+	ck_assert_uint_eq(asked, 1);
+	asked = 0;
+	ck_assert_int_eq(
+		tcp_dial(&c, to, 16, &options, &more, deadline_in(SOON_MS)),
+		-ECONNREFUSED);
+	ck_assert_uint_eq(asked, 0);
+}
+
+START_TEST(more_addresses_are_taken_as_long_as_there_is_room)
+{
+	on_loop(more_than_room, NULL);
+}
+END_TEST
+
 static void more_after_refusal(void)
 {
 	to[19] = to[0];
@@ -447,6 +514,49 @@ START_TEST(a_source_or_device_that_is_not_ours_is_an_error)
 }
 END_TEST
 
+static void free_source(void)
+{
+	struct tcp_conn *c;
+
+	ck_assert_int_eq(addr_parse_ip(&options.source4, "127.0.0.9"), 0);
+	options.freebind = true;
+	c = dial(1, 0);
+	ck_assert_int_eq(get(c, IPPROTO_IP, IP_FREEBIND), 1);
+	tcp_conn_close(c);
+	/* No way leads from there, but that is another failure. */
+	ck_assert_int_eq(addr_parse_ip(&options.source4, "203.0.113.77"), 0);
+	ck_assert_int_ne(dial_in_vain(1, SOON_MS), -EADDRNOTAVAIL);
+}
+
+START_TEST(a_source_may_be_nobodys)
+{
+	on_loop(free_source, NULL);
+}
+END_TEST
+
+START_TEST(datagrams_go_the_same_way)
+{
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct tcp_addr local;
+	int value = 0;
+	socklen_t len = sizeof(value);
+
+	if (fd < 0)
+		return; /* no IPv6 here */
+	ck_assert_int_eq(addr_parse_ip(&options.source6, "2001:db8::77"), 0);
+	ck_assert_int_eq(sock_set_way(fd, AF_INET6, &options), -EADDRNOTAVAIL);
+	options.freebind = true;
+	ck_assert_int_eq(sock_set_way(fd, AF_INET6, &options), 0);
+	ck_assert_int_eq(sock_local(fd, &local), 0);
+	ck_assert(addr_equal(&local, &options.source6));
+	ck_assert_int_eq(getsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT,
+				    &value, &len),
+			 0);
+	ck_assert_int_eq(value, 1);
+	close_fd(&fd);
+}
+END_TEST
+
 static void add_tests(TCase *t)
 {
 	tcase_add_test(t, one_address_that_answers_is_connected_to);
@@ -461,12 +571,16 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, when_all_fail_the_first_failure_is_told);
 	tcase_add_test(t, sixteen_addresses_are_tried_and_no_more);
 	tcase_add_test(t, addresses_that_come_later_are_tried_beside_the_first);
+	tcase_add_test(t, addresses_that_come_later_do_not_stand_behind_all);
+	tcase_add_test(t, more_addresses_are_taken_as_long_as_there_is_room);
 	tcase_add_test(t, when_all_have_failed_it_waits_for_more);
 	tcase_add_test(t, when_none_will_come_the_first_failure_is_told);
 	tcase_add_test(t, a_cancelled_dial_leaves_nothing_behind);
 	tcase_add_test(t, options_are_set_before_connecting);
 	tcase_add_test(t, what_was_not_asked_for_is_not_set);
 	tcase_add_test(t, a_source_or_device_that_is_not_ours_is_an_error);
+	tcase_add_test(t, a_source_may_be_nobodys);
+	tcase_add_test(t, datagrams_go_the_same_way);
 }
 
 int main(void)
