@@ -8,6 +8,7 @@
 #include "core/host_name.h"
 #include "core/siphash.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,19 +24,30 @@ struct hosts_name {
 };
 
 struct hosts {
+	atomic_size_t references;
 	struct siphash_key key;
 	char *text;
 	struct hosts_name *names;
 	size_t name_count, name_cap;
 	struct tcp_addr *addrs;
 	size_t addr_count, addr_cap;
+	struct span last; /* the word that the last address was read from */
 	uint32_t *buckets;
 	uint32_t mask;
 };
 
-void hosts_free(struct hosts *h)
+struct hosts *hosts_get(struct hosts *h)
 {
-	if (!h)
+	if (h)
+		(void)atomic_fetch_add_explicit(&h->references, 1,
+						memory_order_relaxed);
+	return h;
+}
+
+void hosts_put(struct hosts *h)
+{
+	if (!h || atomic_fetch_sub_explicit(&h->references, 1,
+					    memory_order_acq_rel) > 1)
 		return;
 	free(h->text);
 	free(h->names);
@@ -44,9 +56,9 @@ void hosts_free(struct hosts *h)
 	free(h);
 }
 
-static void hosts_freep(struct hosts **h)
+static void hosts_putp(struct hosts **h)
 {
-	hosts_free(*h);
+	hosts_put(*h);
 }
 
 size_t hosts_count(const struct hosts *h)
@@ -98,6 +110,8 @@ static int add_addr(struct hosts *h, const char *word, size_t len)
 	char text[TCPSERVER_ADDR_STRLEN];
 	struct tcp_addr a;
 
+	if (len == h->last.len && memcmp(word, h->last.at, len) == 0)
+		return 0;
 	if (len >= sizeof(text))
 		return -EINVAL;
 	memcpy(text, word, len);
@@ -105,6 +119,7 @@ static int add_addr(struct hosts *h, const char *word, size_t len)
 	if (addr_parse_ip(&a, text) < 0)
 		return -EINVAL;
 	addr_unmap(&a);
+	h->last = (struct span){ (const uint8_t *)word, len };
 	if (h->addr_count > 0 && addr_equal(&h->addrs[h->addr_count - 1], &a))
 		return 0;
 	if (grow((void **)&h->addrs, h->addr_count, &h->addr_cap, sizeof(a)) <
@@ -228,11 +243,12 @@ static int index_names(struct hosts *h)
 
 int hosts_parse(struct hosts **ret, const char *text, size_t len)
 {
-	CLEANUP(hosts_freep) struct hosts *h = calloc(1, sizeof(*h));
+	CLEANUP(hosts_putp) struct hosts *h = calloc(1, sizeof(*h));
 	int r;
 
 	if (!h)
 		return -ENOMEM;
+	atomic_init(&h->references, 1);
 	if (len >= TEXT_MAX)
 		return -EFBIG;
 	r = siphash_key_draw(&h->key);

@@ -1,6 +1,6 @@
 /*
- * hosts(5) text made into a table of names.  Several lines for one name add
- * up.
+ * hosts(5) text made into a table of names, which does not change and may be
+ * shared by threads.  Several lines for one name add up.
  */
 #pragma once
 
@@ -12,14 +12,15 @@ struct hosts;
 #define HOSTS_NAME_MAX 32
 
 /*
- * Makes a table of a file's text, which may be anything: what is not an
- * address followed by host names is skipped.  -ENOMEM, -EFBIG (text of 64 MiB
- * or more), or -errno of getrandom(2).
+ * Makes a table, with one reference, of a file's text, which may be anything:
+ * what is not an address followed by host names is skipped.  -ENOMEM, -EFBIG
+ * (text of 64 MiB or more), or -errno of getrandom(2).
  */
 int hosts_parse(struct hosts **ret, const char *text, size_t len) MUST_CHECK;
 
-/* NULL is harmless. */
-void hosts_free(struct hosts *h);
+/* One more reference, which may be given back by any thread.  NULL is fine. */
+struct hosts *hosts_get(struct hosts *h);
+void hosts_put(struct hosts *h);
 
 /* How many pairs of name and address the table holds. */
 size_t hosts_count(const struct hosts *h);

@@ -1,27 +1,53 @@
 /*
- * A table of hosts that follows the file it was read from.
+ * Tables of hosts that follow the files they were read from.
+ *
+ * All of a process that want the same file share one table.  It does not
+ * change: a file that did is read into a new one, on a thread of a pool, and
+ * then takes the place of the old one.
  */
 #pragma once
 
-#include "core/file_stamp.h"
 #include "core/hosts.h"
+#include "core/list.h"
 
-struct hosts_file {
-	char *path;
-	struct hosts *table; /* NULL: no file, or an empty one */
-	struct file_stamp stamp;
-	int64_t checked_at;
-	int error; /* of the last look at it */
+struct hosts_file;
+
+/* Somebody's sight of a file's table.  Belongs to one thread. */
+struct hosts_view {
+	struct hosts_file *file; /* NULL: none */
+	struct hosts *table;     /* NULL: no file, or one never read */
+	unsigned version;        /* of the table */
+	struct list waiters;
 };
 
-/* Takes the name of the file; reads nothing yet.  -ENOMEM. */
-int hosts_file_init(struct hosts_file *f, const char *path) MUST_CHECK;
-void hosts_file_done(struct hosts_file *f);
+/*
+ * Opens a file, and reads it if nobody in this process has it open; that may
+ * block.  One that cannot be read is an empty one.  -ENOMEM, -errno (no
+ * randomness, no lock for a pool).
+ */
+int hosts_view_open(struct hosts_view *v, const char *path) MUST_CHECK;
 
 /*
- * Looks at the file, at most once a second of `now` (ms), and reads it again
- * if it has changed.  A file that is gone is an empty one; one that cannot be
- * read leaves the former table.  Returns what the last look came to: 0 or
- * -errno.  The table is usable either way.
+ * Waits for the file to be read if that is under way and nobody else has it
+ * open.  Harmless for one that is closed or zeroed.
  */
-int hosts_file_refresh(struct hosts_file *f, int64_t now);
+void hosts_view_close(struct hosts_view *v);
+
+/*
+ * Tells whether the file has to be read again: somebody looks at it once a
+ * second of `now` (ms).
+ */
+bool hosts_view_is_stale(struct hosts_view *v, int64_t now);
+
+/*
+ * Suspends the task until the file has been read again, a second at most: a
+ * file that takes longer, or cannot be read, leaves what it said before.
+ * -ECANCELED: the task was, or the view is closed, and not to be touched.
+ */
+int hosts_view_refresh(struct hosts_view *v, int64_t deadline) MUST_CHECK;
+
+/*
+ * The newest table, or NULL where there is none; good until the next call or
+ * suspension.
+ */
+const struct hosts *hosts_view_table(struct hosts_view *v);

@@ -3,15 +3,15 @@
  * that means this machine, something in the cache, a question to DNS.
  *
  * Files are looked at while names are asked for, at most every so often; a
- * changed resolv.conf makes a new channel (c-ares cannot read it again), on
+ * changed hosts file is read on another thread (hosts_file.c), a changed
+ * resolv.conf makes a new channel (c-ares cannot read it again), on
  * which all that is in flight is asked once more.
  */
 #include "core/resolver.h"
 
 #include "core/file_stamp.h"
 #include "core/host_name.h"
-#include "core/hosts_file.h"
-#include "core/name_order.h"
+#include "core/name_local.h"
 #include "core/name_query.h"
 #include "core/task.h"
 
@@ -36,7 +36,7 @@ struct resolver {
 	struct name_asker asker;
 	struct dns_options dns; /* its pointers are our own copies */
 	struct dns_channel *retiring[RETIRING_MAX];
-	struct hosts_file hosts;
+	struct hosts_view hosts;
 	size_t max_pending;
 	const char *conf; /* the file to follow; NULL: none */
 	struct file_stamp conf_stamp;
@@ -97,7 +97,7 @@ static int copy_options(struct resolver *r, const struct resolver_options *o)
 					     : CONF_DEFAULT;
 	if (copy_search(r, o) < 0)
 		return -ENOMEM;
-	return o->hosts ? hosts_file_init(&r->hosts, o->hosts) : 0;
+	return o->hosts ? hosts_view_open(&r->hosts, o->hosts) : 0;
 }
 
 static void stamp_conf(const struct resolver *r, struct file_stamp *ret)
@@ -144,7 +144,7 @@ void resolver_free(struct resolver *r)
 	for (size_t i = 0; i < RETIRING_MAX; i++)
 		dns_channel_free(r->retiring[i]);
 	name_cache_free(r->asker.cache);
-	hosts_file_done(&r->hosts);
+	hosts_view_close(&r->hosts);
 	for (size_t i = 0; i < r->dns.search_count; i++)
 		free((void *)r->dns.search[i]);
 	free((void *)r->dns.search);
@@ -156,109 +156,6 @@ void resolver_free(struct resolver *r)
 size_t resolver_pending(const struct resolver *r)
 {
 	return r->asker.query_count;
-}
-
-/* --- Without DNS -------------------------------------------------------- */
-
-static bool from_literal(const char *name, struct resolve_answer *ret)
-{
-	struct tcp_addr a;
-
-	if (addr_parse_ip(&a, name) < 0)
-		return false;
-	addr_unmap(&a);
-	ret->addr[0] = a;
-	ret->count = 1;
-	ret->partial = false;
-	return true;
-}
-
-/*
- * 0, -EAGAIN where the file does not know the name, or -ENOMEM.  A name that
- * it knows never goes to DNS: who blocks one with an address of IPv4 does not
- * want to hear what the world says of IPv6.
- */
-static int from_hosts(struct resolver *r, const char *name, size_t len,
-		      struct resolve_answer *ret)
-{
-	const struct tcp_addr *found[NAME_FAMILIES][RESOLVE_MAX];
-	unsigned count[NAME_FAMILIES];
-	enum resolver_order order = r->asker.order;
-	int error;
-
-	if (!r->hosts.path)
-		return -EAGAIN;
-	error = hosts_file_refresh(&r->hosts, loop_now(r->asker.loop));
-	/*
-	 * A file that cannot be read leaves what it said before.  Without
-	 * memory for a first look, DNS must not answer what it may overrule.
-	 */
-	if (!r->hosts.table)
-		return error == -ENOMEM ? error : -EAGAIN;
-	for (enum name_family f = 0; f < NAME_FAMILIES; f++)
-		count[f] = hosts_find(r->hosts.table, name, len,
-				      name_socket_family(f), found[f],
-				      RESOLVE_MAX);
-	if (count[NAME_V6] + count[NAME_V4] == 0)
-		return -EAGAIN;
-	for (enum name_family f = 0; f < NAME_FAMILIES; f++)
-		if (!order_wants(order, f))
-			count[f] = 0;
-	if (!answer_begin(ret, count))
-		return -ENOENT;
-	for (enum name_family f = 0; f < NAME_FAMILIES; f++)
-		for (unsigned i = 0; i < count[f]; i++)
-			answer_place(ret, order, count, f, i, found[f][i]);
-	return 0;
-}
-
-/* RFC 6761 §6.3: such names never go to DNS. */
-static void answer_loopback(enum resolver_order order,
-			    struct resolve_answer *ret)
-{
-	static const uint8_t ip[NAME_FAMILIES][16] = {
-		[NAME_V6] = { [15] = 1 },
-		[NAME_V4] = { 127, 0, 0, 1 },
-	};
-	const unsigned count[NAME_FAMILIES] = {
-		[NAME_V6] = order_wants(order, NAME_V6),
-		[NAME_V4] = order_wants(order, NAME_V4),
-	};
-	struct tcp_addr a;
-
-	(void)answer_begin(ret, count);
-	for (enum name_family f = 0; f < NAME_FAMILIES; f++) {
-		if (count[f] == 0)
-			continue;
-		addr_set(&a, name_socket_family(f), ip[f], 0);
-		answer_place(ret, order, count, f, 0, &a);
-	}
-}
-
-/*
- * Writes the name folded, and its length.  -EAGAIN: DNS is to be asked; 0 or
- * any other error: this is the answer.
- */
-static int without_dns(struct resolver *r, const char *name, char *folded,
-		       size_t *ret_len, struct resolve_answer *ret)
-{
-	int len, found;
-
-	if (from_literal(name, ret))
-		return 0;
-	len = host_name_fold(folded, name, strnlen(name, HOST_NAME_SIZE));
-	if (len < 0)
-		return len;
-	*ret_len = (size_t)len;
-	found = from_hosts(r, folded, *ret_len, ret);
-	if (found != -EAGAIN)
-		return found;
-	if (host_name_within(folded, *ret_len, "localhost")) {
-		answer_loopback(r->asker.order, ret);
-		return 0;
-	}
-	/* RFC 7686 §2: DNS must not hear of them. */
-	return host_name_within(folded, *ret_len, "onion") ? -ENOENT : -EAGAIN;
 }
 
 /* --- With DNS ----------------------------------------------------------- */
@@ -364,6 +261,20 @@ static int ask_dns(struct resolver *r, const char *name, size_t len,
 	return error;
 }
 
+static int fold(char *ret, const char *name, size_t *ret_len)
+{
+	int len = host_name_fold(ret, name, strnlen(name, HOST_NAME_SIZE));
+
+	*ret_len = len < 0 ? 0 : (size_t)len;
+	return len < 0 ? len : 0;
+}
+
+static bool hosts_are_stale(struct resolver *r)
+{
+	return r->hosts.file &&
+	       hosts_view_is_stale(&r->hosts, loop_now(r->asker.loop));
+}
+
 static int resolve(struct resolver *r, const char *name,
 		   struct resolve_answer *ret, int64_t deadline, bool whole)
 {
@@ -374,8 +285,16 @@ static int resolve(struct resolver *r, const char *name,
 	};
 	char folded[HOST_NAME_SIZE];
 	size_t len;
-	int error = without_dns(r, name, folded, &len, ret);
+	int error;
 
+	if (name_is_literal(name, ret))
+		return 0;
+	error = fold(folded, name, &len);
+	if (error == 0 && hosts_are_stale(r))
+		error = hosts_view_refresh(&r->hosts, deadline);
+	if (error < 0)
+		return error;
+	error = name_local(&r->hosts, r->asker.order, folded, len, ret);
 	if (error != -EAGAIN)
 		return error;
 	return ask_dns(r, folded, len, &w, deadline);
@@ -399,8 +318,16 @@ int resolver_peek(struct resolver *r, const char *name,
 	char folded[HOST_NAME_SIZE];
 	struct name_entry *e;
 	size_t len;
-	int error = without_dns(r, name, folded, &len, ret);
+	int error;
 
+	if (name_is_literal(name, ret))
+		return 0;
+	error = fold(folded, name, &len);
+	if (error == 0 && hosts_are_stale(r))
+		error = -EAGAIN;
+	if (error < 0)
+		return error;
+	error = name_local(&r->hosts, r->asker.order, folded, len, ret);
 	if (error != -EAGAIN)
 		return error;
 	follow_conf(r);

@@ -1,8 +1,9 @@
 /*
  * Names to addresses for the tasks of one loop: address literals, the hosts
  * file, then DNS, with a cache and with one question for all who ask the same.
- * Belongs to its loop's thread; no call blocks, but for reading the hosts file
- * and resolv.conf when they have changed.
+ * Belongs to its loop's thread; no call blocks, but for reading resolv.conf
+ * when that has changed, and for a resolver's making and end.  Resolvers of one
+ * process share what they know of one hosts file.
  */
 #pragma once
 

@@ -85,6 +85,49 @@ def test_dnsmasq_no_data(t):
     same(fails(d, 'text.example'), 'name-not-found')
 
 
+def test_dnsmasq_answers_that_do_not_fit(t):
+    # Too much for a datagram of 512 bytes: dnsmasq cuts them, and means TCP.
+    d = Daemon(t, dnsmasq(t, *(f'--host-record=big.example,127.0.2.{i}'
+                               for i in range(1, 200))))
+    o = Origin(t, echo, host='0.0.0.0')
+    assert works(d, 'big.example', o.port)
+    assert d.wait_access()['address'].startswith('127.0.2.')
+
+
+# --- names that are not whole -----------------------------------------------
+
+def test_search_domains_are_tried_in_turn(t):
+    server = DnsServer(t, {('host.two.example', 'A'): a('127.0.0.1'),
+                           ('a.host', 'A'): a('127.0.0.1')})
+    d = Daemon(t, names_of(server, search=['one.example', 'two.example']))
+    o = Origin(t, echo)
+    assert works(d, 'host', o.port)
+    same(list(dict.fromkeys(q for q, _ in server.queries)),
+         ['host.one.example', 'host.two.example'])
+    server.queries.clear()
+    assert works(d, 'a.host', o.port)  # a dot: as it is, first
+    same({q for q, _ in server.queries}, {'a.host'})
+
+
+def test_dots_say_what_is_tried_first(t):
+    server = DnsServer(t, {('a.host.one.example', 'A'): a('127.0.0.1')})
+    d = Daemon(t, names_of(server, search=['one.example'], ndots=2))
+    o = Origin(t, echo)
+    assert works(d, 'a.host', o.port)
+    same({q for q, _ in server.queries}, {'a.host.one.example'})
+
+
+def test_without_a_search_list_names_are_whole(t):
+    conf = t.file('resolv.conf', 'search one.example\n')
+    server = DnsServer(t, {('host.one.example', 'A'): a('127.0.0.1')})
+    d = Daemon(t, names_of(server, resolv_conf=conf, search=['.']))
+    same(fails(d, 'host'), 'name-not-found')
+    same({q for q, _ in server.queries}, {'host'})
+    d = Daemon(t, names_of(server, resolv_conf=conf))
+    o = Origin(t, echo)
+    assert works(d, 'host', o.port)
+
+
 # --- what servers do --------------------------------------------------------
 
 def test_a_late_aaaa_holds_up_no_a(t):
@@ -436,6 +479,29 @@ def test_a_family_can_be_preferred(t, family):
             assert works(d, 'x.example', 7)
         d.wait_access(3, outcome='closed')
         same([f['address'] for f in d.access()], [wanted] * 3)
+
+
+@netns
+@each('ipv6-first', 'ipv4-first', 'ipv6-only', 'ipv4-only')
+def test_names_have_an_order(t, order):
+    Origin(t, echo, host='::1', port=7)
+    Origin(t, echo, host='127.0.0.1', port=7)
+    server = two_families(t, 'at once')
+    server.records['four.example', 'A'] = a('127.0.0.1')
+    hosts = t.file('hosts', '127.0.0.1 both\n::1 both\n')
+    d = Daemon(t, names_of(server, order=order, hosts=hosts))
+    wanted = {'4': '127.0.0.1:7', '6': '[::1]:7'}[order[3]]
+    for host in ('x.example', 'both', 'localhost'):
+        assert works(d, host, 7)
+    d.wait_access(3, outcome='closed')
+    same([f['address'] for f in d.access()], [wanted] * 3)
+    if order == 'ipv6-only':
+        same(fails(d, 'four.example', 7), 'name-not-found')
+    else:
+        assert works(d, 'four.example', 7)
+    kinds = {k for _, k in server.queries}
+    same(kinds, {'ipv6-only': {'AAAA'}, 'ipv4-only': {'A'}}.get(
+        order, {'A', 'AAAA'}))
 
 
 def test_all_addresses_that_refuse_are_a_refusal(t):

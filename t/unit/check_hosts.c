@@ -1,11 +1,11 @@
 /*
- * The hosts file as a table, and following the file.
+ * The text of a hosts file as a table.
  */
-#include "core/hosts_file.h"
+#include "core/hosts.h"
+
 #include "t/unit/suite.h"
 
 #include <check.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,19 +15,19 @@ static struct hosts *table;
 
 static void parse(const char *text, size_t len)
 {
-	hosts_free(table);
+	hosts_put(table);
 	table = NULL;
 	ck_assert_int_eq(hosts_parse(&table, text, len), 0);
 }
 
 static void done(void)
 {
-	hosts_free(table);
+	hosts_put(table);
 	table = NULL;
 }
 
 /* What a name is, as "address address", IPv6 first. */
-static const char *found_in(const struct hosts *h, const char *name)
+static const char *found(const char *name)
 {
 	static char text[2048];
 	const struct tcp_addr *a[HOSTS_NAME_MAX];
@@ -35,7 +35,7 @@ static const char *found_in(const struct hosts *h, const char *name)
 
 	text[0] = '\0';
 	for (int f = 0; f < 2; f++) {
-		unsigned n = hosts_find(h, name, strlen(name),
+		unsigned n = hosts_find(table, name, strlen(name),
 					f ? AF_INET : AF_INET6, a,
 					ARRAY_SIZE(a));
 
@@ -49,11 +49,6 @@ static const char *found_in(const struct hosts *h, const char *name)
 		}
 	}
 	return text;
-}
-
-static const char *found(const char *name)
-{
-	return found_in(table, name);
 }
 
 START_TEST(lines_give_names_and_aliases)
@@ -91,6 +86,24 @@ START_TEST(lines_for_one_name_add_up)
 	parse(text, strlen(text));
 	ck_assert_str_eq(found("a"), "::1 ::2 10.0.0.1 10.0.0.3 10.0.0.9");
 	ck_assert_str_eq(found("b"), "10.0.0.2");
+}
+END_TEST
+
+START_TEST(an_address_stands_for_its_own_line)
+{
+	static const char text[] =
+		"10.0.0.1 a\n10.0.0 none\n10.0.0.1 b\n"
+		"10.0.0.10 c\n::ffff:10.0.0.10 d\n"
+		"10.0.0.1 e\n0.0.0.0 f\n0.0.0.0\n0.0.0.0 g\n";
+
+	parse(text, strlen(text));
+	ck_assert_str_eq(found("none"), "");
+	ck_assert_str_eq(found("b"), "10.0.0.1");
+	ck_assert_str_eq(found("c"), "10.0.0.10");
+	ck_assert_str_eq(found("d"), "10.0.0.10");
+	ck_assert_str_eq(found("e"), "10.0.0.1");
+	ck_assert_str_eq(found("f"), "0.0.0.0");
+	ck_assert_str_eq(found("g"), "0.0.0.0");
 }
 END_TEST
 
@@ -205,99 +218,16 @@ START_TEST(a_long_block_list_is_read_quickly)
 }
 END_TEST
 
-/* --- The file ----------------------------------------------------------- */
-
-static char path[] = "/tmp/check_hosts.XXXXXX";
-static struct hosts_file file;
-
-static void write_file(const char *text)
-{
-	FILE *f = fopen(path, "we");
-
-	ck_assert_ptr_nonnull(f);
-	ck_assert_int_ge(fputs(text, f), 0);
-	ck_assert_int_eq(fclose(f), 0);
-}
-
-static void file_setup(void)
-{
-	int fd = mkostemp(path, O_CLOEXEC);
-
-	ck_assert_int_ge(fd, 0);
-	close_fd(&fd);
-	ck_assert_int_eq(hosts_file_init(&file, path), 0);
-}
-
-static void file_teardown(void)
-{
-	hosts_file_done(&file);
-	(void)remove(path);
-	memcpy(path + strlen(path) - 6, "XXXXXX", 6);
-}
-
-START_TEST(a_changed_file_is_seen_within_a_second)
-{
-	write_file("10.0.0.1 a\n");
-	ck_assert_int_eq(hosts_file_refresh(&file, 100), 0);
-	ck_assert_str_eq(found_in(file.table, "a"), "10.0.0.1");
-	write_file("10.0.0.22 a\n");
-	ck_assert_int_eq(hosts_file_refresh(&file, 1099), 0);
-	ck_assert_str_eq(found_in(file.table, "a"), "10.0.0.1");
-	ck_assert_int_eq(hosts_file_refresh(&file, 1100), 0);
-	ck_assert_str_eq(found_in(file.table, "a"), "10.0.0.22");
-}
-END_TEST
-
-START_TEST(an_unchanged_file_is_not_read_again)
-{
-	struct hosts *before;
-
-	write_file("10.0.0.1 a\n");
-	ck_assert_int_eq(hosts_file_refresh(&file, 0), 0);
-	before = file.table;
-	ck_assert_int_eq(hosts_file_refresh(&file, 5000), 0);
-	ck_assert_ptr_eq(file.table, before);
-}
-END_TEST
-
-START_TEST(a_file_that_is_gone_is_empty_until_it_comes_back)
-{
-	write_file("10.0.0.1 a\n");
-	ck_assert_int_eq(hosts_file_refresh(&file, 0), 0);
-	ck_assert_int_eq(remove(path), 0);
-	ck_assert_int_eq(hosts_file_refresh(&file, 2000), 0);
-	ck_assert_ptr_null(file.table);
-	write_file("10.0.0.1 a\n");
-	ck_assert_int_eq(hosts_file_refresh(&file, 4000), 0);
-	ck_assert_str_eq(found_in(file.table, "a"), "10.0.0.1");
-}
-END_TEST
-
-START_TEST(what_is_no_file_is_refused)
-{
-	struct hosts_file f;
-
-	ck_assert_int_eq(hosts_file_init(&f, "/tmp"), 0);
-	ck_assert_int_eq(hosts_file_refresh(&f, 0), -EINVAL);
-	ck_assert_ptr_null(f.table);
-	hosts_file_done(&f);
-	hosts_file_done(&f);
-	ck_assert_int_eq(hosts_file_init(&f, "/nonexistent/hosts"), 0);
-	ck_assert_int_eq(hosts_file_refresh(&f, 0), 0);
-	ck_assert_ptr_null(f.table);
-	hosts_file_done(&f);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *s = suite_create("hosts");
-	TCase *t = tcase_create("text"), *f = tcase_create("file");
+	TCase *t = tcase_create("text");
 
 	tcase_add_checked_fixture(t, NULL, done);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, lines_give_names_and_aliases);
 	tcase_add_test(t, lines_for_one_name_add_up);
+	tcase_add_test(t, an_address_stands_for_its_own_line);
 	tcase_add_test(t, a_name_keeps_a_bounded_number_of_addresses);
 	tcase_add_test(t, rubbish_is_skipped);
 	tcase_add_test(t, lines_and_words_may_be_very_long);
@@ -305,11 +235,5 @@ int main(void)
 	tcase_add_test(t, a_text_of_64_mib_is_refused);
 	tcase_add_test(t, a_long_block_list_is_read_quickly);
 	suite_add_tcase(s, t);
-	tcase_add_checked_fixture(f, file_setup, file_teardown);
-	tcase_add_test(f, a_changed_file_is_seen_within_a_second);
-	tcase_add_test(f, an_unchanged_file_is_not_read_again);
-	tcase_add_test(f, a_file_that_is_gone_is_empty_until_it_comes_back);
-	tcase_add_test(f, what_is_no_file_is_refused);
-	suite_add_tcase(s, f);
 	return run_suite(s);
 }

@@ -423,20 +423,28 @@ static void replace_files(char what UNUSED, pid_t child UNUSED)
 	replace("names/resolv.conf", "nameserver 192.0.2.54\n");
 }
 
+/* It is read by a thread that starts in here. */
+static void follow_hosts(void)
+{
+	struct hosts_view v;
+
+	NEED(hosts_view_open(&v, at("names/hosts")) == 0);
+	NEED(hosts_count(hosts_view_table(&v)) == 0);
+	request('r');
+	NEED(hosts_view_is_stale(&v, deadline_in(100000)));
+	NEED(hosts_view_refresh(&v, TIMER_NEVER) == 0);
+	NEED(hosts_count(hosts_view_table(&v)) == 2);
+	hosts_view_close(&v);
+}
+
 static void follow_files(void)
 {
-	struct hosts_file f;
 	char text[64] = "";
 	int fd;
 
-	NEED(hosts_file_init(&f, at("names/hosts")) == 0);
 	enter();
-	NEED(hosts_file_refresh(&f, 0) == 0 && hosts_count(f.table) == 0);
 	NEED(open(at("names/resolv.conf"), O_RDONLY | O_CLOEXEC) >= 0);
-	request('r');
-	NEED(hosts_file_refresh(&f, 100000) == 0);
-	NEED(hosts_count(f.table) == 2);
-	hosts_file_done(&f);
+	on_loop(follow_hosts, NULL);
 	fd = open(at("far/resolv.conf"), O_RDONLY | O_CLOEXEC);
 	NEED(fd >= 0);
 	fd = open(at("names/resolv.conf"), O_RDONLY | O_CLOEXEC);

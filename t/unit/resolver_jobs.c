@@ -3,6 +3,7 @@
  */
 #include "t/unit/resolver_jobs.h"
 
+#include "core/net.h"
 #include "core/task.h"
 #include "t/unit/dns_server.h"
 
@@ -18,6 +19,7 @@ struct resolver *resolver;
 struct tcp_addr server;
 struct resolver_options options;
 unsigned running;
+static struct net net;
 char hosts[] = "/tmp/check_resolver.hosts.XXXXXX";
 char conf[] = "/tmp/check_resolver.conf.XXXXXX";
 
@@ -66,6 +68,7 @@ void resolver_setup(void)
 	make_temporary(hosts);
 	make_temporary(conf);
 	ck_assert_int_eq(loop_new(&loop), 0);
+	ck_assert_int_eq(net_init(&net, loop, &(struct net_options){ 0 }), 0);
 }
 
 void make_resolver(void)
@@ -78,6 +81,7 @@ void resolver_teardown(void)
 	ck_assert_uint_eq(task_count(), 0);
 	resolver_free(resolver);
 	resolver = NULL;
+	net_done(&net);
 	loop_free(loop);
 	(void)remove(hosts);
 	(void)remove(conf);
