@@ -243,18 +243,6 @@ static void check_outbound(struct sense *k)
 		     "but 'rotate' is \"none\": only the first is used");
 }
 
-static void check_udp(struct sense *k)
-{
-	const struct conf *c = k->c;
-
-	if (c->limits.udp_associations &&
-	    c->udp.buffer > c->limits.udp_memory / 4)
-		WARN(k, c->path,
-		     "limits: 'udp_memory' is not enough for the buffers of "
-		     "one association: 'buffer' of 'udp', twice for each of "
-		     "two sockets");
-}
-
 void conf_check_sense(const struct conf *c, struct conf_errors *errors)
 {
 	struct sense k = { .c = c, .errors = errors };
@@ -274,5 +262,4 @@ void conf_check_sense(const struct conf *c, struct conf_errors *errors)
 	check_client_order(&k);
 	check_rule_order(&k);
 	check_outbound(&k);
-	check_udp(&k);
 }

@@ -236,7 +236,8 @@ static const struct conf_option udp_options[] = {
 		  "sent to, or of any that the rules allow" },
 	{ "buffer", CONF_TYPE_SIZE, AT(buffer), .def = "256k", .zero = "0",
 	  .min = 4 * KIB, .max = 64 * MIB,
-	  .help = "Buffer of each socket, each way; 0: as the kernel is set" },
+	  .help = "What the buffers of a socket grow to, each way; 0: as the "
+		  "kernel is set" },
 };
 #undef STRUCT
 

@@ -9,6 +9,7 @@
 #include "daemon/log.h"
 #include "daemon/master.h"
 #include "daemon/options.h"
+#include "daemon/proxy/users.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -40,11 +41,31 @@ static int run(const struct options *o, char **argv)
 	return o->single ? generation_run_single(o) : master_run(o, argv);
 }
 
+static void free_users(struct users **u)
+{
+	users_free(*u);
+}
+
+/* Who checks need not be he who may read them. */
+static int check_users(const struct conf *c)
+{
+	CLEANUP(free_users) struct users *u = NULL;
+	char why[LOAD_WHY_BYTES];
+	int r = load_users(&u, c, why, sizeof(why));
+
+	if (r == 0)
+		return EXIT_OK;
+	(void)fprintf(stderr, "%s%s\n", r == -EACCES ? "warning: " : "", why);
+	return r == -EACCES ? EXIT_OK : EXIT_FAILED;
+}
+
 static int check(const struct options *o)
 {
 	struct conf *c = NULL;
 	int r = load_conf(&c, o, NULL, 0) < 0 ? EXIT_FAILED : EXIT_OK;
 
+	if (r == EXIT_OK && o->verb == VERB_CHECK)
+		r = check_users(c);
 	if (r == EXIT_OK && o->verb == VERB_DUMP)
 		r = conf_dump(c, stdout) < 0 ? EXIT_FAILED : EXIT_OK;
 	conf_free(c);

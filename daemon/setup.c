@@ -305,10 +305,11 @@ int setup_init(struct setup *s, const struct conf *c, uint32_t generation)
 		r = make_proxy(s);
 	if (r == 0)
 		r = make_listeners(s);
-	if (r < 0) {
+	/* What is wrong in a file has been told with its line. */
+	if (r < 0 && r != -EBADMSG)
 		log_line(LOG_LEVEL_ERROR, "cannot start: %s", strerror(-r));
+	if (r < 0)
 		setup_done(s);
-	}
 	return r;
 }
 

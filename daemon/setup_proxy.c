@@ -3,13 +3,16 @@
  * ways out, UDP.
  */
 #include "core/local_addrs.h"
+#include "daemon/load.h"
 #include "daemon/log.h"
-#include "daemon/proxy/users.h"
 #include "daemon/setup_internal.h"
 
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Enough for two or three associations: a worker without any is no use. */
+#define ASSOCIATION_BYTES ((size_t)256 << 10)
 
 /* --- Small values ------------------------------------------------------- */
 
@@ -32,33 +35,18 @@ struct port_range setup_ports(const struct conf_ports *ports)
 
 /* --- Users -------------------------------------------------------------- */
 
-static void tell_users(const char *path, int r, const struct users_fault *fault)
-{
-	if (!fault->why)
-		log_line(LOG_LEVEL_ERROR,
-			 "the users file %s cannot be read: %s", path,
-			 strerror(-r));
-	else if (fault->line)
-		log_line(LOG_LEVEL_ERROR, "%s:%u: %s", path, fault->line,
-			 fault->why);
-	else
-		log_line(LOG_LEVEL_ERROR, "%s: %s", path, fault->why);
-}
-
 int setup_users(struct setup *s)
 {
-	const char *path = s->conf->auth.users_file;
-	struct users_fault fault = { 0 };
+	char why[LOAD_WHY_BYTES];
 	struct auth_options o = { 0 };
-	int r;
+	int r = load_users(&s->users, s->conf, why, sizeof(why));
 
-	if (!*path)
-		return 0;
-	r = users_load(&s->users, path, &fault);
 	if (r < 0) {
-		tell_users(path, r, &fault);
+		log_line(LOG_LEVEL_ERROR, "%s", why);
 		return r;
 	}
+	if (!s->users)
+		return 0;
 	o.users = s->users;
 	return auth_new(&s->auth, &o);
 }
@@ -207,7 +195,8 @@ struct associate_options setup_udp(const struct setup *s)
 		.any_reply = c->udp.replies == CONF_REPLIES_ANY,
 		.max = max ? max_size(max / s->workers, 1) : 0,
 		.per_client = c->limits.udp_per_client,
-		.bytes = c->limits.udp_memory / s->workers,
+		.bytes = max_size(c->limits.udp_memory / s->workers,
+				  ASSOCIATION_BYTES),
 		.buffer = c->udp.buffer,
 	};
 }

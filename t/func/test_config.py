@@ -93,6 +93,48 @@ ERRORS = {
     'unknown command': (
         'rules: ( { action = "deny"; commands = [ "dance" ]; } );', 1,
         'dance'),
+    'a password without users': (
+        'listeners: ( { name = "a"; address = "127.0.0.1:0"; } );\n'
+        'clients: (\n { action = "allow"; auth = "password"; } );', 3,
+        'users_file'),
+    'unknown login': (
+        'clients: ( { action = "allow"; auth = "kerberos"; } );', 1,
+        'kerberos'),
+    'empty user id': (
+        'clients: ( { action = "allow";\n userid = [ "joe", "" ]; } );', 2,
+        'userid'),
+    'a source with host bits': (
+        'outbound: {\n source = "2001:db8::1/64"; };', 2,
+        '2001:db8::/64 or 2001:db8::1/128'),
+    'an IPv4 prefix as source': (
+        'outbound: { source = "192.0.2.0/24"; };', 1, 'IPv6'),
+    'a source with a port': (
+        'outbound: { source = "192.0.2.1:80"; };', 1, 'port'),
+    'unknown rotation': ('outbound: { rotate = "daily"; };', 1, 'daily'),
+    'two addresses of one family for UDP': (
+        'listeners: ( { name = "a"; address = "127.0.0.1:0";\n'
+        ' udp_address = [ "192.0.2.1",\n "192.0.2.2" ]; } );', 3,
+        'one family'),
+    'a name for UDP': (
+        'listeners: ( { name = "a"; address = "127.0.0.1:0";\n'
+        ' udp_address = "proxy.example"; } );', 2, 'proxy.example'),
+    'two ranges of ports for UDP': (
+        'listeners: ( { name = "a"; address = "127.0.0.1:0";\n'
+        ' udp_ports = [ "1-2", "4-5" ]; } );', 2, 'at most 1'),
+    'ports for BIND upside down': (
+        'outbound: { bind_ports = "200-100"; };', 1, '100-200'),
+    'a relative users file': ('auth: { users_file = "users"; };', 1, 'users'),
+    'a search domain that is none': (
+        'names: { search = [ "a", "b..c" ]; };', 1, r'b\.\.c'),
+    'no search and a domain': (
+        'names: { search = [ "a", "." ]; };', 1, 'stands alone'),
+    'too many dots': ('names: { ndots = 16; };', 1, 'ndots'),
+    'unknown order': ('names: { order = "ipv6"; };', 1, 'ipv6-first'),
+    'unknown source check': ('udp: { source = "lax"; };', 1, 'lax'),
+    'a buffer that is too small': ('udp: { buffer = "1k"; };', 1, 'buffer'),
+    'no time for BIND': ('timeouts: { bind = "0"; };', 1, 'bind'),
+    'too many associations': (
+        'limits: { udp_associations = 1000001; };', 1, 'udp_associations'),
     'bad preference': ('outbound: { prefer = "ipv5"; };', 1, 'ipv5'),
     'bad name server': (
         'names: { servers = [ "ns.example" ]; };', 1, 'ns.example'),
@@ -120,6 +162,81 @@ def test_a_syntax_error_is_told_with_its_line(t, text):
     said = done.out + done.err
     assert done.returncode == 1, said
     assert re.search(re.escape(done.path) + r':\d+: ', said), said
+
+
+LOGINS = ('listeners: ( { name = "lan"; address = "127.0.0.1:0"; '
+          'protocols = "socks5"; } );\n'
+          'clients: ( { action = "allow"; from = "loopback"; '
+          'auth = "password"; } );\n'
+          'rules: ( { action = "allow"; } );\n'
+          'auth: { users_file = "%s"; };\n')
+
+
+# A file of users, and what is said of it.
+USERS = {
+    'good': ('joe:$1$abcdefgh$irWbblnpmw.5z7wgBnprh0\n', None),
+    'empty': ('# nobody yet\n', None),
+    'a password in the clear': ('joe:secret\n', ':1: '),
+    'no hash': ('\n\njoe\n', ':3: '),
+    'missing': (None, ': cannot be read'),
+}
+
+
+@each(*USERS)
+def test_a_check_reads_the_users(t, what):
+    users, wrong = USERS[what]
+    path = t.path('users') if users is None else t.file('users', users)
+    done = check(t, LOGINS % path)
+    said = done.out + done.err
+    same(done.returncode, 1 if wrong else 0)
+    assert (path + (wrong or '') in said) == bool(wrong), said
+    assert 'secret' not in said, said
+
+
+# What is taken but warned of: the text, the line, and what is said.
+WARNINGS = {
+    'protocols that cannot log in': (
+        LOGINS.replace('"socks5"', '[ "socks5", "socks4", "http" ]'), 1,
+        'socks4 and http.*must log in'),
+    'users whom nobody asks for': (
+        LOGINS.replace('"password"', '"none"'), None, 'nobody is asked'),
+    'sources of which one is used': (
+        LISTENERS + 'outbound: { source = [ "127.0.0.1", "127.0.0.2" ]; };',
+        None, 'only the first'),
+    'nothing to rotate': (
+        LISTENERS + 'outbound: { rotate = "per-client"; };', None,
+        'rotate.*nothing'),
+    'user ids without SOCKS4': (
+        'listeners: ( { name = "lan"; address = "127.0.0.1:0"; '
+        'protocols = "http"; } );\n'
+        'clients: (\n { action = "allow"; userid = "joe"; } );', 3,
+        'socks4'),
+    'UDP without SOCKS5': (
+        'listeners: ( { name = "lan"; address = "127.0.0.1:0"; '
+        'protocols = "http";\n udp_ports = "4000-5000"; } );', 1, 'socks5'),
+    'a rule behind one for all commands': (
+        LISTENERS + 'rules: ( { action = "allow"; },\n'
+        ' { action = "deny"; commands = "udp"; } );', 3, 'never matches'),
+}
+
+
+@each(*WARNINGS)
+def test_a_likely_mistake_is_warned_of(t, what):
+    text, line, pattern = WARNINGS[what]
+    if '%s' in text:
+        text = text % t.file('users', '')
+    done = check(t, text + '\n')
+    same(done.returncode, 0)
+    where = f'{done.path}:{line}: warning: ' if line else \
+        f'{done.path}: warning: '
+    assert re.search(re.escape(where) + '.*' + pattern, done.err), done.err
+
+
+def test_a_rule_for_one_command_hides_no_other(t):
+    done = check(t, LISTENERS + 'clients: ( { action = "allow"; } );\n'
+                 'rules: ( { action = "deny"; commands = "bind"; },\n'
+                 ' { action = "allow"; } );\n')
+    same((done.returncode, done.err), (0, ''))
 
 
 def test_the_same_key_twice_is_an_error(t):

@@ -22,6 +22,17 @@ def log_in_no_folder(t):
     return {'log': {'target': f'file:{t.path("no/where")}/x.log'}}, 'no/where'
 
 
+def users(text):
+    """Clients must log in, and the users file says this; None: is missing."""
+    def changes(t):
+        path = t.path('users') if text is None else t.file('users', text)
+        return {'clients': [{'action': 'allow', 'from': 'any',
+                             'auth': ['none', 'password']}],
+                'auth': {'users_file': path}}, re.escape(path) + (
+                    ': cannot be read' if text is None else ':2: ')
+    return changes
+
+
 BAD = {
     'gone': None,
     'a folder': None,
@@ -43,6 +54,8 @@ BAD = {
     'an interface that is missing': (
         {'outbound': {'device': 'none0'}}, 'none0'),
     'a log that cannot be opened': log_in_no_folder,
+    'a users file that is wrong': users('# us\njoe:secret\n'),
+    'a users file that is missing': users(None),
     'a control socket that cannot be made': (
         {'admin': {'socket': '/nonexistent/folder/ctl'}}, '/nonexistent'),
 }

@@ -222,19 +222,6 @@ START_TEST(what_a_client_entry_cannot_use_is_warned_of)
 }
 END_TEST
 
-START_TEST(buffers_beyond_the_memory_for_udp_are_warned_of)
-{
-	conf_text_warned(CONF_TEXT "udp: { buffer = \"1M\"; }; limits: { "
-				   "udp_memory = \"3M\"; };",
-			 "limits: 'udp_memory' is not enough");
-	conf_free(conf_text_load(CONF_TEXT "udp: { buffer = \"1M\"; }; limits: "
-					   "{ udp_memory = \"4M\"; };"));
-	conf_free(conf_text_load(
-		CONF_TEXT "udp: { buffer = \"1M\"; }; limits: { udp_memory = "
-			  "\"1M\"; udp_associations = 0; };"));
-}
-END_TEST
-
 START_TEST(ttl_bounds_must_be_in_order)
 {
 	conf_text_refused(CONF_TEXT "names: { ttl_min = \"61m\"; };",
@@ -385,7 +372,6 @@ int main(void)
 	tcase_add_test(t, a_password_needs_users);
 	tcase_add_test(t, protocols_without_passwords_are_warned_of);
 	tcase_add_test(t, what_a_client_entry_cannot_use_is_warned_of);
-	tcase_add_test(t, buffers_beyond_the_memory_for_udp_are_warned_of);
 	tcase_add_test(t, ttl_bounds_must_be_in_order);
 	tcase_add_test(t, an_open_proxy_is_warned_of);
 	tcase_add_test(t, a_closed_proxy_is_not_warned_of);
