@@ -37,6 +37,7 @@ struct name_query {
 	struct timer delay;
 	int64_t negative_until; /* the least of those met on the walk */
 	int failure;            /* met on the walk; 0: none */
+	unsigned slot;          /* of whoever was the first to ask */
 	bool delay_over;
 	bool asking; /* answers are noted, and looked at when all is asked */
 };
@@ -203,6 +204,7 @@ static void query_free(struct name_query *q)
 	timer_stop(q->asker->loop, &q->delay);
 	list_remove(&q->entry);
 	q->asker->query_count--;
+	name_share_give(&q->asker->shares, q->slot);
 	name_cache_put(q->asker->cache, q->name);
 	free(q);
 }
@@ -335,6 +337,8 @@ int name_query_start(struct name_asker *a, struct name_entry *e,
 	list_append(&q->waiters, &w->entry);
 	list_append(&a->queries, &q->entry);
 	a->query_count++;
+	q->slot = w->slot;
+	name_share_take(&a->shares, q->slot);
 	name_cache_hold(a->cache, e, q);
 	/*
 	 * A family that still holds need not be asked again if it has

@@ -7,6 +7,7 @@
 #include "core/dns_channel.h"
 #include "core/list.h"
 #include "core/name_cache.h"
+#include "core/name_share.h"
 #include "core/resolver.h"
 
 struct task;
@@ -20,6 +21,7 @@ struct name_asker {
 	int64_t ttl_min_ms, ttl_max_ms, negative_ttl_ms;
 	struct list queries;
 	size_t query_count;
+	struct name_shares shares; /* of who asks */
 };
 
 /* One task that waits; lies on its stack. */
@@ -27,6 +29,7 @@ struct name_waiter {
 	struct list entry;
 	struct task *task;
 	struct resolve_answer *answer; /* filled when `result` is 0 */
+	unsigned slot;                 /* whose share a query is of */
 	bool whole;                    /* a partial answer will not do */
 	bool done;
 	int result;

@@ -121,6 +121,8 @@ int resolver_new(struct resolver **ret, struct loop *l,
 	error = copy_options(r, o);
 	if (error == 0)
 		error = name_cache_new(&r->asker.cache, o->cache_entries);
+	if (error == 0)
+		error = name_shares_init(&r->asker.shares);
 	if (error == 0 && r->conf) {
 		r->conf_checked_at = loop_now(l);
 		stamp_conf(r, &r->conf_stamp);
@@ -221,7 +223,8 @@ static int join_query(struct resolver *r, const char *name, size_t len,
 		name_query_join(e, w);
 		return 0;
 	}
-	if (a->query_count >= r->max_pending)
+	if (!name_share_is_left(&a->shares, w->slot, a->query_count,
+				r->max_pending))
 		return -EBUSY;
 	change_port(r);
 	if (!e)
@@ -275,14 +278,10 @@ static bool hosts_are_stale(struct resolver *r)
 	       hosts_view_is_stale(&r->hosts, loop_now(r->asker.loop));
 }
 
-static int resolve(struct resolver *r, const char *name,
-		   struct resolve_answer *ret, int64_t deadline, bool whole)
+/* Completes the waiter, who says for whom and how much. */
+static int resolve(struct resolver *r, const char *name, struct name_waiter *w,
+		   struct resolve_answer *ret, int64_t deadline)
 {
-	struct name_waiter w = {
-		.task = task_self(),
-		.answer = ret,
-		.whole = whole,
-	};
 	char folded[HOST_NAME_SIZE];
 	size_t len;
 	int error;
@@ -297,19 +296,32 @@ static int resolve(struct resolver *r, const char *name,
 	error = name_local(&r->hosts, r->asker.order, folded, len, ret);
 	if (error != -EAGAIN)
 		return error;
-	return ask_dns(r, folded, len, &w, deadline);
+	w->task = task_self();
+	w->answer = ret;
+	return ask_dns(r, folded, len, w, deadline);
 }
 
 int resolver_lookup(struct resolver *r, const char *name,
 		    struct resolve_answer *ret, int64_t deadline)
 {
-	return resolve(r, name, ret, deadline, false);
+	return resolver_lookup_for(r, NULL, name, ret, deadline);
+}
+
+int resolver_lookup_for(struct resolver *r, const struct tcp_addr *client,
+			const char *name, struct resolve_answer *ret,
+			int64_t deadline)
+{
+	struct name_waiter w = { .slot = name_slot(&r->asker.shares, client) };
+
+	return resolve(r, name, &w, ret, deadline);
 }
 
 int resolver_rest(struct resolver *r, const char *name,
 		  struct resolve_answer *ret, int64_t deadline)
 {
-	return resolve(r, name, ret, deadline, true);
+	struct name_waiter w = { .slot = NAME_NO_SLOT, .whole = true };
+
+	return resolve(r, name, &w, ret, deadline);
 }
 
 int resolver_peek(struct resolver *r, const char *name,

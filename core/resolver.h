@@ -77,6 +77,14 @@ int resolver_lookup(struct resolver *r, const char *name,
 		    struct resolve_answer *ret, int64_t deadline) MUST_CHECK;
 
 /*
+ * The same on behalf of a client, of IPv6 of its /64, who may be NULL.  Once
+ * half of max_pending are taken, -EBUSY also comes to those with an eighth.
+ */
+int resolver_lookup_for(struct resolver *r, const struct tcp_addr *client,
+			const char *name, struct resolve_answer *ret,
+			int64_t deadline) MUST_CHECK;
+
+/*
  * The same, but waits for both families: after a partial answer, for the
  * family that it lacked.  The addresses of the partial answer come again.
  */

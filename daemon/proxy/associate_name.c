@@ -205,7 +205,8 @@ static void ask(void *arg)
 	struct resolver *resolver = here->resolver;
 	int64_t wait = here->proxy->options.timeouts.name_ms;
 	struct resolve_answer found;
-	int r = resolver_lookup(resolver, w->host, &found, tcp_deadline(wait));
+	int r = resolver_lookup_for(resolver, w->a ? &w->a->query.client : NULL,
+				    w->host, &found, tcp_deadline(wait));
 
 	if (r == 0 && w->a && send_all(w, &found) < 0 && found.partial &&
 	    w->first) {

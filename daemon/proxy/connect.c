@@ -187,7 +187,8 @@ enum outcome request_resolve(struct request *rq, struct resolve_answer *found)
 	int r;
 
 	request_set_state(rq, SESSION_NAME);
-	r = resolver_lookup(resolver, rq->host, found, deadline);
+	r = resolver_lookup_for(resolver, tcp_conn_peer(rq->client), rq->host,
+				found, deadline);
 	if (r < 0)
 		return outcome_of_name(r);
 	if (found->partial) {

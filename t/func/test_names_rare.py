@@ -84,18 +84,23 @@ def endless(s, _):
         s.sendall(b'\xff\xff' + bytes(0xffff))
 
 
-@each(by_bytes, longest)
-def test_an_answer_over_tcp_may_be_strange(t, talk):
-    server = Stream(t, talk)
+@each('by bytes', 'longest')
+def test_an_answer_over_tcp_may_be_strange(t, how):
+    server = Stream(t, {'by bytes': by_bytes, 'longest': longest}[how])
     d = Daemon(t, names_of(server))
     o = Origin(t, echo)
     assert works(d, 'x.example', o.port)
     assert server.over_tcp
 
 
-@each(half, reset, nothing, stalled, empty, noise, endless)
-def test_tcp_that_fails_is_a_failure(t, talk):
-    server = Stream(t, talk)
+FAILURES = {'half': half, 'reset': reset, 'nothing': nothing,
+            'stalled': stalled, 'empty': empty, 'noise': noise,
+            'endless': endless}
+
+
+@each(*FAILURES)
+def test_tcp_that_fails_is_a_failure(t, how):
+    server = Stream(t, FAILURES[how])
     d = Daemon(t, names_of(server, timeout='300ms'))
     outcome = fails(d, 'x.example')
     assert outcome in ('name-failed', 'name-timeout'), outcome
@@ -171,6 +176,29 @@ def test_names_in_question_are_bounded(t):
             time.sleep(0.05)
             return False
     eventually(works_again, 20, 'the questions have ended')
+
+
+def test_one_client_cannot_have_all_places(t):
+    server = Deaf(t)
+    d = Daemon(t, {**names_of(server, pending=64, timeout='10s'),
+                   'timeouts': {'name': '20s'}})
+    held = [ask_for(d, f'n{i}.example') for i in range(80)]
+    try:
+        eventually(lambda: len(d.access(outcome='limit')) >= 48)
+        same(len(d.access()), 48)  # half of the places are his
+        o = Origin(t, echo)
+        s, reply = socks5_ask(d.address, ('x.example', o.port),
+                              source='127.0.0.2')
+        with s:
+            same(reply.code, client.SUCCEEDED)
+            assert echoes(s)
+        # Another one who floods gets an eighth.
+        held += [ask_for(d, f'm{i}.example', '127.0.0.3') for i in range(20)]
+        eventually(lambda: len(d.access(outcome='limit')) >= 60)
+        same(len(d.access(outcome='limit')), 60)
+    finally:
+        for s in held:
+            client.reset(s)
 
 
 def test_a_flood_of_names_takes_no_memory(t):
