@@ -277,7 +277,7 @@ static const struct conf_option names_options[] = {
 	  .help = "Remember that a name does not exist, where the reply "
 		  "does not say how long" },
 	{ "pending", CONF_TYPE_INT, AT(pending), .def = "1000", .min = 1,
-	  .max = 100000,
+	  .max = 16384,
 	  .help = "Questions that each worker has under way at most" },
 };
 #undef STRUCT
