@@ -17,9 +17,9 @@ if ! command -v dpkg-query >/dev/null; then
 	exit 0
 fi
 
-# A virtual or unknown package makes dpkg-query fail; it is then missing.
-present=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $wanted \
-	2>/dev/null | sed -n 's/^installed //p') || :
+# What is installed, and what that provides: some Node.js packages are npm too.
+present=$(dpkg-query -W -f '${db:Status-Status} ${Package}, ${Provides}\n' |
+	sed -n 's/^installed //p' | tr ',' '\n' | sed 's/^ *//; s/[ :].*//')
 missing=
 for package in $wanted; do
 	case "
