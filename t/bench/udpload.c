@@ -26,8 +26,8 @@
 #define EVENTS   256
 #define BATCH    32
 #define BUFFER   (4 << 20)
-#define PATIENCE 10     /* seconds for an answer to a request */
-#define WINDOW   65536u /* numbers back for which one is told from another */
+#define PATIENCE 10         /* seconds for an answer to a request */
+#define WINDOW   (1u << 20) /* numbers that are told from one another */
 #define LATE_NS  300000000u /* what has not come back by then is lost */
 
 /* At the start of each payload. */
