@@ -186,6 +186,7 @@ static void release(struct association *a)
 	for (int i = 0; i < 2; i++)
 		association_close_socket(a, &a->target[i]);
 	contacts_done(&a->contacts);
+	association_claim(a);
 	list_remove(&a->same_client);
 	all->count--;
 	budget_give(&all->budget, sizeof(*a) + TASK_BYTES);

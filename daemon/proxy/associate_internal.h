@@ -74,7 +74,8 @@ struct association {
 	bool heard;                 /* peer_name is set */
 	bool noted;                 /* the record tells a target */
 	struct contacts contacts;
-	struct association_way way;       /* the last one */
+	size_t reserved;            /* of the budget, see association_claim() */
+	struct association_way way; /* the last one */
 	struct association_sender sender; /* the last one */
 	uint32_t lost;     /* contacts.lost, as of way and sender */
 	struct list names; /* that wait, see associate_name.c */
@@ -107,6 +108,13 @@ void association_wake(struct association *a, struct association_socket *s);
  */
 int association_open_client(struct association *a,
 			    const struct tcp_addr *inbound) MUST_CHECK;
+
+/*
+ * Gives back the memory that is set aside for the first contact and the first
+ * socket towards targets, since these are made now.  Without them a client
+ * would be let in and everything that it sends be dropped.
+ */
+void association_claim(struct association *a);
 
 /* What a client is told of an association's socket. */
 struct tcp_addr association_told(const struct association *a);

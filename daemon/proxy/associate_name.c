@@ -163,9 +163,11 @@ static void free_name(struct waiting_name *w)
 static void send_now(struct association *a, const struct tcp_addr *to,
 		     const struct datagram *d)
 {
-	struct association_socket *s = association_target(a, to->family);
+	struct association_socket *s;
 	union dgram_name name;
 
+	association_claim(a);
+	s = association_target(a, to->family);
 	dgram_name_set(&name, to);
 	if (s && contacts_mark(&a->contacts, to) == 0 &&
 	    dgram_send(&s->d, d->bytes, d->len, &name) == 0)

@@ -128,6 +128,23 @@ static int bind_in_range(struct association *a, struct tcp_addr at,
 	return r;
 }
 
+/* The least that makes an association useful. */
+static bool reserve(struct association *a)
+{
+	size_t bytes = cost(buffer_min(a->all)) + contacts_first_bytes();
+
+	if (!budget_take(&a->all->budget, bytes))
+		return false;
+	a->reserved = bytes;
+	return true;
+}
+
+void association_claim(struct association *a)
+{
+	budget_give(&a->all->budget, a->reserved);
+	a->reserved = 0;
+}
+
 static void client_ready(struct watch *w)
 {
 	struct association *a = container_of(w, struct association,
@@ -145,6 +162,8 @@ int association_open_client(struct association *a,
 
 	addr_unmap(&at);
 	at.port = 0;
+	if (!reserve(a))
+		return -ENOBUFS;
 	r = open_socket(a, &a->client, at.family);
 	if (r == 0 && ports->last)
 		r = bind_in_range(a, at, ports);

@@ -38,6 +38,11 @@ static size_t table_bytes(uint32_t size)
 	return size * (sizeof(struct contact) + 2 * sizeof(uint16_t));
 }
 
+size_t contacts_first_bytes(void)
+{
+	return table_bytes(FIRST_SIZE);
+}
+
 void contacts_done(struct contacts *c)
 {
 	free(c->entry);

@@ -56,6 +56,9 @@ int contacts_verdict(const struct contacts *c, const struct tcp_addr *a);
 /* Remembers what the rules say.  Without any memory it does not. */
 void contacts_note(struct contacts *c, const struct tcp_addr *a, bool allowed);
 
+/* What the first one takes of the budget. */
+size_t contacts_first_bytes(void);
+
 /* Something is sent to that IP.  -ENOMEM: it is not, with no memory at all. */
 int contacts_mark(struct contacts *c, const struct tcp_addr *a) MUST_CHECK;
 

@@ -128,8 +128,10 @@ static int find_way(struct association *a, const struct dgram_in *in)
 	int len = find_target(a, in, &to);
 	int r = len;
 
-	if (r >= 0)
-		r = contacts_mark(&a->contacts, &to);
+	if (r < 0)
+		return r;
+	association_claim(a);
+	r = contacts_mark(&a->contacts, &to);
 	if (r < 0)
 		return r;
 	w->len = (size_t)len;
