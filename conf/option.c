@@ -233,7 +233,7 @@ static const struct conf_option udp_options[] = {
 	{ "replies", CONF_TYPE_WORD, AT(replies), .def = "contacted",
 	  .words = udp_replies,
 	  .help = "Whose datagrams a client gets: of addresses that it has "
-		  "sent to, or of any that the rules allow" },
+		  "sent to, or of all that the rules let it send to" },
 	{ "buffer", CONF_TYPE_SIZE, AT(buffer), .def = "256k", .zero = "0",
 	  .min = 4 * KIB, .max = 64 * MIB,
 	  .help = "What the buffers of a socket grow to, each way; 0: as the "
