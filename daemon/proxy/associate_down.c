@@ -50,12 +50,13 @@ bool association_down(struct association *a, struct association_socket *s)
 	struct dgram_batch *b = a->all->batch;
 	unsigned count = dgram_receive(&s->d, b);
 	struct dgram_sent sent;
-	size_t header = 0;
+	size_t header = 0, bytes = 0;
 
 	for (unsigned i = 0; i < count && a->heard; i++) {
 		struct dgram_in in = dgram_batch_at(b, i);
 		const struct association_sender *from = sender_of(a, in.from);
 
+		bytes += in.len;
 		if (!from->allowed)
 			continue;
 		header = from->len; /* one socket, one family, one length */
@@ -67,7 +68,6 @@ bool association_down(struct association *a, struct association_socket *s)
 	association_moved(a, false, sent.count,
 			  sent.bytes - sent.count * header);
 	association_dropped(a, count - sent.count);
-	if (count == DGRAM_BATCH)
-		association_grow(a, s);
+	association_grow(a, s, count, bytes);
 	return count == DGRAM_BATCH;
 }

@@ -127,8 +127,10 @@ struct association_socket *association_target(struct association *a,
 bool association_has_way(const struct association *a,
 			 const struct tcp_addr *to);
 
-/* A full batch came: the socket gets more room, if there is some. */
-void association_grow(struct association *a, struct association_socket *s);
+/* So many came at once: a socket that was full, or half so, gets more room, if
+ * there is some. */
+void association_grow(struct association *a, struct association_socket *s,
+		      unsigned count, size_t bytes);
 
 /* Nothing has come for a while: what was grown may be wanted elsewhere. */
 void association_shrink(struct association *a);

@@ -49,7 +49,7 @@ static int choose_family(struct association *a, const char *host,
 			 const struct resolve_answer *found, sa_family_t family,
 			 struct tcp_addr *to)
 {
-	bool both = has_both_families(found);
+	bool look = found->partial || has_both_families(found);
 	uint16_t port = to->port;
 	int r = -EACCES;
 
@@ -61,7 +61,7 @@ static int choose_family(struct association *a, const char *host,
 			continue;
 		/* No answer tells a datagram that goes nowhere from one that
 		 * is lost: so the way is tried before. */
-		if (!both || association_has_way(a, to))
+		if (!look || association_has_way(a, to))
 			return 0;
 		r = -ENETUNREACH;
 	}

@@ -12,14 +12,17 @@
 /* SO_RCVBUF and SO_SNDBUF: some ten datagrams of a full Ethernet frame. */
 #define BUFFER_MIN (8u << 10)
 
-/* And as long as there is much memory, with which to begin. */
+/* With which to begin, as long as there is much memory. */
 #define BUFFER_FIRST (64u << 10)
+
+/* What the kernel needs for a datagram beside its bytes, at least. */
+#define SKB_BYTES 512u
 
 /* What the system takes where the options say nothing. */
 #define BUFFER_DEFAULT (104u << 10)
 
 /* A new socket begins with this part of the memory that is left. */
-#define BUFFER_PART 1024u
+#define BUFFER_PART 512u
 
 /* How many ports of a range are tried. */
 #define PORT_TRIES 1024u
@@ -67,12 +70,16 @@ static bool set_buffer(struct association *a, struct association_socket *s,
 	return true;
 }
 
-void association_grow(struct association *a, struct association_socket *s)
+void association_grow(struct association *a, struct association_socket *s,
+		      unsigned count, size_t bytes)
 {
-	size_t wanted = min_size(s->buffer * 2, buffer_max(a->all));
+	size_t max = buffer_max(a->all);
 
-	if (wanted > s->buffer)
-		(void)!set_buffer(a, s, wanted);
+	if (s->buffer >= max ||
+	    (count < DGRAM_BATCH && bytes + count * SKB_BYTES < s->buffer))
+		return;
+	if (!set_buffer(a, s, min_size(s->buffer * 4, max)))
+		(void)!set_buffer(a, s, min_size(s->buffer * 2, max));
 }
 
 /* Only where others may want it: a burst is welcome after a pause, too. */

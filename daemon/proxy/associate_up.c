@@ -177,11 +177,13 @@ bool association_up(struct association *a)
 	struct dgram_batch *b = a->all->batch;
 	unsigned count = dgram_receive(&a->client.d, b), dropped = 0;
 	sa_family_t family = AF_INET;
+	size_t bytes = 0;
 
 	for (unsigned i = 0; i < count; i++) {
 		struct dgram_in in = dgram_batch_at(b, i);
 		int why;
 
+		bytes += in.len;
 		if (!is_for_us(a, &in, &why)) {
 			dropped += why != -EAGAIN;
 			continue;
@@ -195,7 +197,6 @@ bool association_up(struct association *a)
 	}
 	flush(a, family);
 	association_dropped(a, dropped);
-	if (count == DGRAM_BATCH)
-		association_grow(a, &a->client);
+	association_grow(a, &a->client, count, bytes);
 	return count == DGRAM_BATCH;
 }
