@@ -93,6 +93,16 @@ static int append_interface(const struct outbound *o, struct ways *w,
 	return r;
 }
 
+/*
+ * An address that has gone is left out of those that rotate, or every so many
+ * connections would fail.  Where there is but one, nothing may take its place.
+ */
+static bool is_there(const struct outbound *o, const struct outbound_source *s)
+{
+	return s->prefix_bits || o->options->rotate == OUTBOUND_FIRST ||
+	       !o->local || local_addrs_has(o->local, &s->addr);
+}
+
 static int collect(const struct outbound *o, struct ways *w, sa_family_t family)
 {
 	int r = 0;
@@ -102,7 +112,7 @@ static int collect(const struct outbound *o, struct ways *w, sa_family_t family)
 
 		if (s->interface) {
 			r = append_interface(o, w, s->interface, family);
-		} else if (s->addr.family == family) {
+		} else if (s->addr.family == family && is_there(o, s)) {
 			r = make_room(w, 1);
 			if (r == 0)
 				append(o, w, &s->addr, s->prefix_bits);

@@ -58,7 +58,10 @@ struct outbound_choice {
  */
 int outbound_secret(struct siphash_key *ret) MUST_CHECK;
 
-/* -ENOMEM, -errno of getrandom(2). */
+/*
+ * `local` may be NULL where no source is an interface: addresses are then
+ * taken to be there.  -ENOMEM, -errno of getrandom(2).
+ */
 int outbound_new(struct outbound **ret, const struct outbound_options *o,
 		 struct local_addrs *local) MUST_CHECK;
 void outbound_free(struct outbound *o);

@@ -1,8 +1,5 @@
 """Networks that loopback is not: slow and lossy ones, chosen interfaces."""
-import os
-import signal
 import socket
-import subprocess
 import threading
 import time
 
@@ -18,25 +15,6 @@ MIB = 1 << 20
 
 # --- the slow and lossy one -------------------------------------------------
 
-class Lag:
-    """A bad line from here (10.77.0.1) to a far network (10.77.0.2)."""
-
-    def __init__(self, t, *how):
-        if not os.path.exists('/dev/net/tun'):
-            raise Skip('this kernel has no /dev/net/tun')
-        self.far = net.Namespace(t)
-        self.process = t.start(
-            t.helper('lagtun'), '/proc/self/ns/net', '10.77.0.1',
-            self.far.path, '10.77.0.2', *map(str, how),
-            stdout=subprocess.PIPE)
-        if b'ready' not in self.process.stdout.readline():
-            raise Skip('no tun interface can be made here')
-
-    def cut(self):
-        """Cuts the line, or joins it again."""
-        self.process.send_signal(signal.SIGUSR1)
-
-
 def far_listener(t, lag, **options):
     with lag.far.inside():
         return Listener(t, host='10.77.0.2', port=7, **options)
@@ -49,7 +27,7 @@ BAD_LINE = (30, 5, 1, 1, 1)  # ms, jitter, loss, double, out of order
 @each('copy', 'splice', 'adaptive')
 @timeout(60)
 def test_a_bad_line_loses_nothing(t, mode):
-    lag = Lag(t, *BAD_LINE)
+    lag = net.Lag(t, *BAD_LINE)
     d = Daemon(t, conf.relay(mode) if mode != 'adaptive' else None)
     o = far_listener(t, lag)
     mib = 4 if SLOWNESS == 1 else 2
@@ -83,7 +61,7 @@ def test_a_bad_line_loses_nothing(t, mode):
 @netns
 @timeout(60)
 def test_a_bad_line_keeps_half_closes_and_resets(t):
-    lag = Lag(t, *BAD_LINE)
+    lag = net.Lag(t, *BAD_LINE)
     # A reset is sent but once, and may be lost like anything else here.
     d = Daemon(t, {'timeouts': {'half_closed': '5s'}})
     o = far_listener(t, lag)
@@ -106,7 +84,7 @@ def test_a_bad_line_keeps_half_closes_and_resets(t):
 @netns
 @timeout(60)
 def test_many_connections_over_a_bad_line(t):
-    lag = Lag(t, *BAD_LINE)
+    lag = net.Lag(t, *BAD_LINE)
     d = Daemon(t)
     with lag.far.inside():
         o = Origin(t, echo, host='10.77.0.2', port=7)
@@ -133,7 +111,7 @@ def test_many_connections_over_a_bad_line(t):
 @netns
 @timeout(60)
 def test_a_line_that_is_cut_for_a_while_loses_nothing(t):
-    lag = Lag(t, 5)
+    lag = net.Lag(t, 5)
     d = Daemon(t)
     o = far_listener(t, lag)
     near, far = tunnel(d.address, o.target), o.accept(40)
@@ -153,7 +131,7 @@ def test_a_line_that_is_cut_for_a_while_loses_nothing(t):
 
 @netns
 def test_a_cut_line_is_a_connect_timeout(t):
-    lag = Lag(t, 5)
+    lag = net.Lag(t, 5)
     d = Daemon(t, {'timeouts': {'connect': '1s'}})
     far_listener(t, lag)
     lag.cut()
@@ -161,123 +139,6 @@ def test_a_cut_line_is_a_connect_timeout(t):
     with s:
         same(reply.code, client.TIMEOUT)
     d.wait_access(outcome='connect-timeout')
-
-
-# --- where connections come from --------------------------------------------
-
-def peer(d, o, protocol='socks5'):
-    """The address from which a connection reaches the origin."""
-    with tunnel(d.address, o.target, protocol) as s, o.accept() as far:
-        s.sendall(b'x')
-        same(far.recv(1), b'x')
-        return far.getpeername()[0]
-
-
-def test_the_source_address_can_be_set(t):
-    d = Daemon(t, {'outbound': {'source': '127.0.0.2'}})
-    o = Listener(t)
-    for protocol in client.PROTOCOLS:
-        same(peer(d, o, protocol), '127.0.0.2')
-    s, reply = socks5_ask(d.address, o.target)
-    with s, o.accept() as far:
-        same((reply.host, reply.port), far.getpeername())
-
-
-def test_each_family_has_its_source_address(t):
-    d = Daemon(t, {'outbound': {'source': ['127.0.0.2', '::1']}})
-    same(peer(d, Listener(t)), '127.0.0.2')
-    same(peer(d, Listener(t, host='::1')), '::1')
-
-
-def test_a_family_without_source_address_is_not_used(t):
-    d = Daemon(t, {'outbound': {'source': '127.0.0.2'}})
-    s, reply = socks5_ask(d.address, Listener(t, host='::1').target)
-    with s:
-        assert reply.code != client.SUCCEEDED
-    d.wait_access(outcome='no-source')
-
-
-@netns
-def test_the_source_can_be_an_interface_whose_address_changes(t):
-    net.dummy('wan0', '192.0.2.1/24')
-    net.add_address('198.51.100.1/32')
-    o = Listener(t, host='198.51.100.1')
-    d = Daemon(t, {'outbound': {'source': 'wan0'}})
-    same(peer(d, o), '192.0.2.1')
-    net.ip('address', 'del', '192.0.2.1/24', 'dev', 'wan0')
-    net.add_address('192.0.2.9/24', 'wan0')
-
-    def follows():
-        try:
-            return peer(d, o) == '192.0.2.9'
-        except client.ProxyError:
-            return False
-    eventually(follows, said='the new address')
-    net.ip('address', 'del', '192.0.2.9/24', 'dev', 'wan0')
-
-    def refuses():
-        s, reply = socks5_ask(d.address, o.target)
-        with s:
-            if not reply.code:
-                o.accept().close()
-        return d.access(outcome='no-source')
-    eventually(refuses, said='no address, no connection')
-
-
-def test_an_interface_that_does_not_exist_is_status_1(t):
-    d = Daemon(t, {'outbound': {'source': 'nosuch0'}}, wait=False)
-    d.wait_exit(1)
-    assert 'nosuch0' in d.log()
-
-
-@netns
-def test_a_device_is_the_only_way_out(t):
-    far = net.Namespace(t)
-    net.join('vpn0', far)
-    net.add_address('10.78.0.1/24', 'vpn0')
-    far.ip('address', 'add', '10.78.0.2/24', 'dev', 'wan0')
-    net.add_address('198.51.100.1/32')
-    with far.inside():
-        o = Listener(t, host='10.78.0.2', port=7)
-    here = Listener(t, host='198.51.100.1', port=7)
-    d = Daemon(t, {'outbound': {'device': 'vpn0'},
-                   'timeouts': {'connect': '2s'}})
-    same(peer(d, o), '10.78.0.1')
-    # What another way would reach stays out of reach, also once it is down.
-    for _ in range(2):
-        s, reply = socks5_ask(d.address, here.target)
-        with s:
-            assert reply.code != client.SUCCEEDED
-        net.ip('link', 'set', 'vpn0', 'down')
-    s, reply = socks5_ask(d.address, o.target)
-    with s:
-        assert reply.code != client.SUCCEEDED
-
-
-def test_a_device_that_does_not_exist_is_status_1(t):
-    d = Daemon(t, {'outbound': {'device': 'nosuch0'}}, wait=False)
-    d.wait_exit(1)
-    assert 'nosuch0' in d.log()
-
-
-@netns
-def test_a_mark_chooses_the_route(t):
-    far = net.Namespace(t)
-    net.join('lan0', far)
-    net.add_address('10.78.0.1/24', 'lan0')
-    far.ip('address', 'add', '10.78.0.2/24', 'dev', 'wan0')
-    with far.inside():
-        o = Origin(t, echo, host='10.78.0.2', port=7)
-    try:
-        net.ip('rule', 'add', 'fwmark', '7', 'pref', '100', 'unreachable')
-    except AssertionError as e:
-        raise Skip(f'no rules by mark: {e}') from None
-    plain = Daemon(t)
-    with tunnel(plain.address, o.target) as s:
-        assert echoes(s)
-    d = Daemon(t, {'outbound': {'mark': 7}})
-    ask = client.http_request(client.authority(*o.target))
-    same(http_status(d.address, ask), 502)
 
 
 # --- where clients come in --------------------------------------------------

@@ -300,6 +300,34 @@ START_TEST(an_end_right_after_the_first_bytes_undoes_nothing)
 }
 END_TEST
 
+/* A SYN that finds no room is sent again after a second. */
+static void shut_unanswered(void)
+{
+	struct tcp_conn *c = dial_early(), *far;
+	int other;
+
+	ck_assert_int_eq(listen(listening, 0), 0);
+	other = tcp_connected(&to[0]);
+	conn_send(c, 0, 100);
+	tcp_conn_close(accepted());
+	ck_assert_int_eq(tcp_conn_shutdown(c, deadline_in(2)), -ETIMEDOUT);
+	ck_assert_int_eq(tcp_conn_shutdown(c, deadline_in(SOON_MS)), 0);
+	far = accepted();
+	conn_expect(far, 0, 100);
+	conn_expect_end(far);
+	conn_send(far, 7, 1000);
+	conn_expect(c, 7, 1000);
+	tcp_conn_close(c);
+	tcp_conn_close(far);
+	close_fd(&other);
+}
+
+START_TEST(an_end_waits_for_the_answer_to_the_syn)
+{
+	run(shut_unanswered);
+}
+END_TEST
+
 static void open_and_refuse(void)
 {
 	struct tcp_conn *c = dial_early();
@@ -568,6 +596,7 @@ int main(void)
 	tcase_add_test(t, bytes_of_another_connection_open_it_too);
 	tcase_add_test(t, an_end_without_bytes_opens_it_too);
 	tcase_add_test(t, an_end_right_after_the_first_bytes_undoes_nothing);
+	tcase_add_test(t, an_end_waits_for_the_answer_to_the_syn);
 	tcase_add_test(t, opened_without_bytes_it_may_be_refused);
 	tcase_add_test(t, a_relays_first_bytes_go_with_the_syn);
 	tcase_add_test(t, a_target_that_speaks_first_is_called_soon);

@@ -2,6 +2,7 @@
 import contextlib
 import ctypes
 import os
+import signal
 import subprocess
 
 from .case import Skip, eventually, tool
@@ -99,3 +100,22 @@ def dummy(name, address=None):
     if address:
         add_address(address, name)
     ip('link', 'set', name, 'up')
+
+
+class Lag:
+    """A bad line from here (10.77.0.1) to a far network (10.77.0.2)."""
+
+    def __init__(self, t, *how):
+        if not os.path.exists('/dev/net/tun'):
+            raise Skip('this kernel has no /dev/net/tun')
+        self.far = Namespace(t)
+        self.process = t.start(
+            t.helper('lagtun'), '/proc/self/ns/net', '10.77.0.1',
+            self.far.path, '10.77.0.2', *map(str, how),
+            stdout=subprocess.PIPE)
+        if b'ready' not in self.process.stdout.readline():
+            raise Skip('no tun interface can be made here')
+
+    def cut(self):
+        """Cuts the line, or joins it again."""
+        self.process.send_signal(signal.SIGUSR1)
