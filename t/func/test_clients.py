@@ -185,6 +185,18 @@ def test_curl_logs_in(t, scheme):
     say_nothing_of_the_password(d)
 
 
+def test_curl_logs_in_50_times_at_once(t):
+    """As a browser might; each password is hashed."""
+    d = guarded(t)
+    o = Origin(t, web(HELLO))
+    code, out, err = curl(t, '-Z', '--parallel-max', '50', '-x',
+                          proxy(d, 'socks5h', user=LOGIN),
+                          url(o, NAME) + '?[1-50]')
+    assert code == 0, err
+    same(out, HELLO * 50)
+    same(d.wait_access(50, outcome='closed')['user'], USER)
+
+
 @each('wrong', 'none', 'socks4')
 def test_curl_is_not_let_in(t, how):
     d = guarded(t)

@@ -99,6 +99,18 @@ def test_python3_socks_associates(t, host):
     same((line['up'], line['down']), ('10913', '10913'))
 
 
+def test_python3_socks_logs_in_and_associates(t):
+    socks = pysocks()
+    d = guarded(t)
+    o = Echo(t, '127.0.0.1')
+    with socks.socksocket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.set_proxy(socks.SOCKS5, *d.address, True, USER, PASSWORD)
+        s.settimeout(patient(10))
+        s.sendto(b'hello', (NAME, o.port))
+        same(s.recvfrom(99), (b'hello', (o.host, o.port)))
+    same(d.wait_access(command='udp')['user'], USER)
+
+
 # --- requests, urllib3 ------------------------------------------------------
 
 @each(*SCHEMES)

@@ -170,7 +170,9 @@ class Sshd:
                 '-h', t.path('host'), '-o', 'ListenAddress=127.0.0.1',
                 '-o', 'AuthorizedKeysFile=' + t.path('keys'),
                 '-o', 'StrictModes=no', '-o', 'PermitRootLogin=yes',
-                '-o', 'UsePAM=no', '-o', 'PidFile=none')
+                '-o', 'UsePAM=no', '-o', 'PidFile=none',
+                # What the user's shell reads at its start is no part of it.
+                '-o', 'SetEnv=HOME=' + t.dir)
         listens(self.port)
 
     def command(self, via):
