@@ -1,11 +1,12 @@
 /*
  * Verification of passwords: crypt(3) in a pool of few threads that yield to
  * everything else, awaited by the task of the client.  A password is in our
- * memory as long as it is needed, and then overwritten.
+ * memory for as long as that takes, in pages for secrets.
  */
 #include "daemon/proxy/auth.h"
 
 #include "core/tcpserver.h"
+#include "daemon/proxy/secret.h"
 #include "daemon/proxy/users.h"
 
 #include <crypt.h>
@@ -25,37 +26,36 @@ struct auth {
 };
 
 /* One verification; the task's, or, once that has gone, the pool's. */
-struct job {
+struct login {
 	const char *hash;
 	bool possible; /* or it is done for the time that it takes */
 	int result;
 	char password[PASSWORD_BYTES + 1];
 };
 
-static void job_free(void *arg)
+static void login_free(void *arg)
 {
-	explicit_bzero(arg, sizeof(struct job));
-	free(arg);
+	secret_free(arg, sizeof(struct login));
 }
 
-static struct job *job_new(const struct auth *a, struct span name,
-			   struct span password)
+struct login *login_new(const struct auth *a, struct span name,
+			struct span password)
 {
-	struct job *j = calloc(1, sizeof(*j));
+	struct login *l = secret_new(sizeof(*l));
 	size_t len = min_size(password.len, PASSWORD_BYTES);
 
-	if (!j)
+	if (!l)
 		return NULL;
-	j->hash = users_hash(a->users, name);
-	j->possible = j->hash && password.len <= PASSWORD_BYTES;
-	if (!j->hash)
-		j->hash = users_decoy(a->users, name);
+	l->hash = users_hash(a->users, name);
+	l->possible = l->hash && password.len <= PASSWORD_BYTES;
+	if (!l->hash)
+		l->hash = users_decoy(a->users, name);
 	if (len)
-		memcpy(j->password, password.at, len);
+		memcpy(l->password, password.at, len);
 	/* crypt(3) would stop there and take the rest for right. */
-	if (strlen(j->password) != len)
-		j->possible = false;
-	return j;
+	if (strlen(l->password) != len)
+		l->possible = false;
+	return l;
 }
 
 /* Looks at all of both, so that the time does not tell where they differ. */
@@ -72,38 +72,32 @@ static bool hashes_are_equal(const char *a, const char *b)
 /* On a thread of the pool. */
 static void verify(void *arg)
 {
-	struct crypt_data *room = calloc(1, sizeof(*room));
-	struct job *j = arg;
+	struct crypt_data *room = secret_new(sizeof(*room));
+	struct login *l = arg;
 	const char *hash;
 
-	j->result = -ENOMEM;
+	l->result = -ENOMEM;
 	if (!room)
 		return;
-	hash = crypt_rn(j->password, j->hash, room, sizeof(*room));
+	hash = crypt_rn(l->password, l->hash, room, sizeof(*room));
 	if (hash)
-		j->result = hashes_are_equal(hash, j->hash) && j->possible
+		l->result = hashes_are_equal(hash, l->hash) && l->possible
 				    ? 0
 				    : -EACCES;
 	else if (errno != ENOMEM)
-		j->result = -EACCES;
-	explicit_bzero(room, sizeof(*room));
-	free(room);
+		l->result = -EACCES;
+	secret_free(room, sizeof(*room));
 }
 
-int auth_password(struct auth *a, struct span name, struct span password,
-		  int64_t deadline)
+int login_verify(struct auth *a, struct login *l, int64_t deadline)
 {
-	struct job *j = job_new(a, name, password);
-	int r;
+	int r = tcp_pool_await(a->pool, verify, l, login_free, deadline);
 
-	if (!j)
-		return -ENOMEM;
-	r = tcp_pool_await(a->pool, verify, j, job_free, deadline);
 	if (r == -ETIMEDOUT || r == -ECANCELED)
 		return r;
 	if (r == 0)
-		r = j->result;
-	job_free(j);
+		r = l->result;
+	login_free(l);
 	/* The pool stops when all else does. */
 	return r == -ESHUTDOWN ? -ECANCELED : r;
 }

@@ -6,6 +6,7 @@
 #include "core/base.h"
 
 struct auth;
+struct login;
 struct users;
 
 /* How many may wait for their turn; see limits.handshakes for their clients. */
@@ -27,9 +28,15 @@ int auth_new(struct auth **ret, const struct auth_options *o) MUST_CHECK;
 void auth_free(struct auth *a);
 
 /*
- * Verifies; suspends the calling task.  A user that does not exist takes as
- * long as one that does.  Both spans are only used before that.  -EACCES:
- * wrong; -EAGAIN: too many wait already; -ETIMEDOUT, -ECANCELED, -ENOMEM.
+ * Takes a copy of what a client says, so that the caller can overwrite his.
+ * NULL: no memory.
  */
-int auth_password(struct auth *a, struct span name, struct span password,
-		  int64_t deadline) MUST_CHECK;
+struct login *login_new(const struct auth *a, struct span name,
+			struct span password);
+
+/*
+ * Verifies; suspends the calling task, and takes the login in any case.  A
+ * user that does not exist takes as long as one that does.  -EACCES: wrong;
+ * -EAGAIN: too many wait already; -ETIMEDOUT, -ECANCELED, -ENOMEM.
+ */
+int login_verify(struct auth *a, struct login *l, int64_t deadline) MUST_CHECK;

@@ -17,7 +17,9 @@
 
 /*
  * ROW(outcome, SOCKS5 reply, HTTP status, log word).  RFC 1928 knows no
- * timeout; its "TTL expired" is what clients show as one.
+ * timeout; its "TTL expired" is what clients show as one.  And that there is
+ * no way for IPv6 is told as if we did not know such addresses: clients then
+ * try IPv4.
  */
 #define ROWS(ROW)                                                              \
 	ROW(NONE, OK, 0, "none")                                               \
@@ -47,7 +49,7 @@
 	ROW(NET_UNREACHABLE, NETWORK, 502, "net-unreachable")                  \
 	ROW(HOST_UNREACHABLE, HOST, 502, "host-unreachable")                   \
 	ROW(CONNECT_TIMEOUT, EXPIRED, 504, "connect-timeout")                  \
-	ROW(NO_SOURCE, GENERAL, 502, "no-source")                              \
+	ROW(NO_SOURCE, ADDRESS, 502, "no-source")                              \
 	ROW(LIMIT, GENERAL, 503, "limit")                                      \
 	ROW(NO_RESOURCES, GENERAL, 503, "no-resources")                        \
 	ROW(AUTH_REQUIRED, NOT_ALLOWED, 403, "auth-required")                  \

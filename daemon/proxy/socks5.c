@@ -79,23 +79,13 @@ static enum outcome outcome_of_login(const struct request *rq, int r)
 	}
 }
 
-/* Verifies, as long as the client is there. */
-static enum outcome verify(struct request *rq, const struct socks5_login *l)
+/*
+ * Leaves nothing of it in the input, whatever came of it: stacks are used
+ * again, and seen in core dumps.  *ret_login is NULL where nobody can log in.
+ */
+static enum outcome read_login(struct request *rq, struct login **ret_login)
 {
-	struct auth *auth = rq->here->proxy->options.auth;
-	int r;
-
-	request_set_user(rq, l->name);
-	if (!auth)
-		return OUTCOME_AUTH_FAILED;
-	tcp_conn_watch_reset(rq->client, true);
-	r = auth_password(auth, l->name, l->password, rq->deadline);
-	tcp_conn_watch_reset(rq->client, false);
-	return outcome_of_login(rq, r);
-}
-
-static enum outcome read_login(struct request *rq)
-{
+	const struct auth *auth = rq->here->proxy->options.auth;
 	struct socks5_login login;
 	enum outcome o = OUTCOME_NONE;
 	int r;
@@ -105,20 +95,41 @@ static enum outcome read_login(struct request *rq)
 		if (o != OUTCOME_NONE)
 			break;
 	}
-	if (r > 0)
-		o = verify(rq, &login);
-	else if (r == -EBADMSG)
+	if (r == -EBADMSG)
 		o = OUTCOME_BAD_REQUEST;
-	/* With what came of it: a stack is used again. */
+	if (r > 0) {
+		request_set_user(rq, login.name);
+		if (auth)
+			*ret_login = login_new(auth, login.name,
+					       login.password);
+		if (auth && !*ret_login)
+			o = OUTCOME_NO_RESOURCES;
+	}
 	request_wipe(rq, r > 0 ? (size_t)r : rq->input.len);
 	return o;
+}
+
+/* Takes the login and verifies it, as long as the client is there. */
+static enum outcome verify(struct request *rq, struct login *login)
+{
+	int r;
+
+	if (!login)
+		return OUTCOME_AUTH_FAILED;
+	tcp_conn_watch_reset(rq->client, true);
+	r = login_verify(rq->here->proxy->options.auth, login, rq->deadline);
+	tcp_conn_watch_reset(rq->client, false);
+	return outcome_of_login(rq, r);
 }
 
 static enum outcome log_in(struct request *rq)
 {
 	uint8_t status[SOCKS5_STATUS_BYTES];
-	enum outcome o = read_login(rq);
+	struct login *login = NULL;
+	enum outcome o = read_login(rq, &login);
 
+	if (o == OUTCOME_NONE)
+		o = verify(rq, login);
 	socks5_status_format(status, o == OUTCOME_NONE);
 	if (o == OUTCOME_NONE)
 		return say(rq, status, sizeof(status));

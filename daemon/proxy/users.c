@@ -6,6 +6,7 @@
 #include "daemon/proxy/users.h"
 
 #include "core/siphash.h"
+#include "daemon/proxy/secret.h"
 
 #include <crypt.h>
 #include <fcntl.h>
@@ -28,8 +29,8 @@ struct user {
 
 struct users {
 	struct siphash_key key; /* of decoys */
-	char *text;
-	size_t text_len;
+	char *text;             /* a secret of text_size */
+	size_t text_len, text_size;
 	struct user *list; /* sorted */
 	size_t count;
 };
@@ -38,9 +39,7 @@ void users_free(struct users *u)
 {
 	if (!u)
 		return;
-	if (u->text)
-		explicit_bzero(u->text, u->text_len);
-	free(u->text);
+	secret_free(u->text, u->text_size);
 	free(u->list);
 	free(u);
 }
@@ -58,10 +57,11 @@ static int wrong(struct users_fault *fault, unsigned line, const char *why)
 	return -EBADMSG;
 }
 
-/* What there is of `size` bytes, with a NUL behind it. */
+/* What there is of `size` bytes; a NUL stands behind it. */
 static int read_text(struct users *u, int fd, size_t size)
 {
-	u->text = malloc(size + 1);
+	u->text_size = size + 1;
+	u->text = secret_new(u->text_size);
 	if (!u->text)
 		return -ENOMEM;
 	while (u->text_len < size) {
@@ -75,7 +75,6 @@ static int read_text(struct users *u, int fd, size_t size)
 			break;
 		u->text_len += (size_t)n;
 	}
-	u->text[u->text_len] = '\0';
 	return 0;
 }
 

@@ -87,6 +87,18 @@ def test_any_byte_may_be_in_them(t):
     d.wait_access(outcome='refused')
 
 
+@each('$y$j9T$salt$', '$gy$j9T$salt$', '$7$CU..../....salt$',
+      '$2b$05$abcdefghijklmnopqrstuu', '$2y$05$abcdefghijklmnopqrstuu',
+      '$6$salt$', '$5$salt$', '$1$salt$')
+def test_each_kind_of_hash_will_do(t, setting):
+    d = Daemon(t, demand(users(t, dict([ALICE]), setting)))
+    s, answer = log_in(d, *ALICE)
+    with s:
+        same(answer, GOOD)
+    refused(d, 'alice', 'wrong')
+    refused(d, 'eve', 'secret')
+
+
 def test_takes_what_openssl_writes(t):
     openssl = tool('openssl', 'openssl')
     lines = ''

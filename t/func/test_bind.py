@@ -293,7 +293,7 @@ def test_without_the_command_it_is_refused(t):
 
 @each('::1', 'missing.example', '192.0.2.1')
 def test_what_cannot_be_is_refused(t, host):
-    code = {'::1': client.FAILURE, 'missing.example': client.HOST}
+    code = {'::1': client.TYPE, 'missing.example': client.HOST}
     outcome = {'::1': 'no-source', 'missing.example': 'name-not-found'}
     changes = {'names': {'hosts': t.file('hosts', ''), 'negative_ttl': '0'}}
     if host == 'missing.example':

@@ -67,10 +67,12 @@ static void teardown(void)
 static int try_bytes(const char *name, const char *password, size_t len,
 		     int64_t ms)
 {
-	return auth_password(
+	struct login *l = login_new(
 		auth, (struct span){ (const uint8_t *)name, strlen(name) },
-		(struct span){ (const uint8_t *)password, len },
-		tcp_deadline(ms));
+		(struct span){ (const uint8_t *)password, len });
+
+	ck_assert_ptr_nonnull(l);
+	return login_verify(auth, l, tcp_deadline(ms));
 }
 
 static int try_login(const char *name, const char *password)

@@ -72,7 +72,7 @@ START_TEST(socks5_replies_are_those_of_the_rfc)
 	ck_assert_int_eq(outcome_socks5(OUTCOME_BAD_COMMAND), 7);
 	ck_assert_int_eq(outcome_socks5(OUTCOME_BAD_ADDRESS), 8);
 	ck_assert_int_eq(outcome_socks5(OUTCOME_LIMIT), 1);
-	ck_assert_int_eq(outcome_socks5(OUTCOME_NO_SOURCE), 1);
+	ck_assert_int_eq(outcome_socks5(OUTCOME_NO_SOURCE), 8);
 	ck_assert_int_eq(outcome_socks5(OUTCOME_ACCEPT_TIMEOUT), 6);
 	/* Only what still goes on may look like success. */
 	for (int o = OUTCOME_NONE + 1; o < OUTCOME_COUNT; o++)

@@ -417,6 +417,8 @@ static void gain_rights(void)
 	REFUSED(setgid(0));
 	REFUSED(syscall(SYS_setgroups, 0, NULL));
 	REFUSED(syscall(SYS_capset, &head, sets));
+	REFUSED(setpriority(PRIO_PROCESS, (id_t)getppid(), 19));
+	REFUSED(setpriority(PRIO_USER, 0, 19));
 	REFUSED(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
 	REFUSED(prctl(PR_SET_SECCOMP, 2, NULL, 0, 0));
 	REFUSED(prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0));

@@ -42,7 +42,7 @@ static void teardown(void)
 
 static int load_bytes(const void *text, size_t len)
 {
-	FILE *f = fopen(path, "w");
+	FILE *f = fopen(path, "we");
 
 	ck_assert_ptr_nonnull(f);
 	ck_assert_uint_eq(fwrite(text, 1, len, f), len);
