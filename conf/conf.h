@@ -31,14 +31,6 @@ struct conf_limits {
 	uint64_t udp_memory;       /* bytes in the process */
 };
 
-struct conf_admin {
-	const char *socket; /* "auto", "" (none) or an absolute path */
-};
-
-struct conf_debug {
-	enum conf_relay relay;
-};
-
 /* Read-only after loading, shared by all threads without a lock. */
 struct conf {
 	struct conf_arena *arena; /* owns everything that is pointed at */

@@ -6,16 +6,11 @@
 
 #include "conf/nearest.h"
 
-#include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#define SHOWN "%.100s" /* as much of a wrong text as a message repeats */
-
-static int refuse(char *why, const char *fmt, ...) PRINTF_LIKE(2, 3);
-
-static int refuse(char *why, const char *fmt, ...)
+int conf_refuse(char *why, const char *fmt, ...)
 {
 	va_list args;
 
@@ -43,17 +38,18 @@ static int refuse_host_bits(const char *text, char *why)
 
 	(void)snprintf(host, sizeof(host), "%.*s", (int)(slash - text), text);
 	if (addr_parse_ip(&a, host) < 0 || port_parse(&bits, slash + 1) < 0)
-		return refuse(why, "'" SHOWN "' has host bits set", text);
+		return conf_refuse(why, "'" CONF_SHOWN "' has host bits set",
+				   text);
 	skip = a.family == AF_INET ? 96 : 0;
 	for (unsigned i = bits + skip; i < 128; i++)
 		a.ip[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
-	return refuse(why,
-		      "'" SHOWN "' has host bits set; write %s/%u or %s/%u",
-		      text, addr_format_ip(&a, net, sizeof(net)), bits, host,
-		      128 - skip);
+	return conf_refuse(
+		why, "'" CONF_SHOWN "' has host bits set; write %s/%u or %s/%u",
+		text, addr_format_ip(&a, net, sizeof(net)), bits, host,
+		128 - skip);
 }
 
-static int parse_prefix(struct prefix *ret, const char *text, char *why)
+int conf_prefix_parse(struct prefix *ret, const char *text, char *why)
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 	int r = prefix_parse(ret, text);
@@ -61,16 +57,17 @@ static int parse_prefix(struct prefix *ret, const char *text, char *why)
 	if (r == -ERANGE)
 		return refuse_host_bits(text, why);
 	if (r < 0)
-		return refuse(
+		return conf_refuse(
 			why,
-			"'" SHOWN
+			"'" CONF_SHOWN
 			"' is no address and no prefix such as 10.0.0.0/8",
 			text);
 	if (!ret->v4 && ret->bits >= 96 && !memcmp(ret->ip, mapped, 12))
-		return refuse(why,
-			      "'" SHOWN "' is IPv4 within IPv6, which is "
-			      "treated as IPv4; write it so",
-			      text);
+		return conf_refuse(why,
+				   "'" CONF_SHOWN
+				   "' is IPv4 within IPv6, which is "
+				   "treated as IPv4; write it so",
+				   text);
 	return 0;
 }
 
@@ -128,29 +125,30 @@ static int parse_name(struct conf_match *ret, const char *text, char *name,
 	const char *last;
 
 	if (!strncmp(text, "*.", 2))
-		return refuse(why,
-			      "'" SHOWN "': write '" SHOWN
-			      "', which is the domain and all below it",
-			      text, text + 1);
+		return conf_refuse(why,
+				   "'" CONF_SHOWN "': write '" CONF_SHOWN
+				   "', which is the domain and all below it",
+				   text, text + 1);
 	if (!fold_name(name, text + suffix))
-		return refuse(why,
-			      "'" SHOWN
-			      "' is no keyword, address, prefix or host name",
-			      text);
+		return conf_refuse(
+			why,
+			"'" CONF_SHOWN
+			"' is no keyword, address, prefix or host name",
+			text);
 	last = strrchr(name, '.');
 	last = last ? last + 1 : name;
 	if (strspn(last, "0123456789") == strlen(last))
-		return refuse(why,
-			      "'" SHOWN
-			      "' is neither an address nor a host name",
-			      text);
+		return conf_refuse(why,
+				   "'" CONF_SHOWN
+				   "' is neither an address nor a host name",
+				   text);
 	if (!suffix && !strchr(text, '.') && resembles_class(name)) {
 		struct conf_nearest n;
 
 		nearest_class(&n, name);
-		return refuse(
+		return conf_refuse(
 			why,
-			"'" SHOWN
+			"'" CONF_SHOWN
 			"' resembles '%s'; if a host is meant, write '%s.'",
 			text, n.best, name);
 	}
@@ -170,13 +168,14 @@ int conf_match_parse(struct conf_match *ret, const char *text, char *name,
 		return 0;
 	if (looks_like_address(text)) {
 		ret->kind = CONF_MATCH_PREFIX;
-		return parse_prefix(&ret->prefix, text, why);
+		return conf_prefix_parse(&ret->prefix, text, why);
 	}
 	if (name)
 		return parse_name(ret, text, name, why);
 	nearest_class(&n, text);
-	return refuse(why, "'" SHOWN "' is no address, prefix or keyword%s",
-		      text, conf_nearest_hint(&n, hint));
+	return conf_refuse(
+		why, "'" CONF_SHOWN "' is no address, prefix or keyword%s",
+		text, conf_nearest_hint(&n, hint));
 }
 
 int conf_ports_parse(struct conf_port_range *ret, const char *text, char *why)
@@ -187,130 +186,22 @@ int conf_ports_parse(struct conf_port_range *ret, const char *text, char *why)
 	size_t len = dash ? (size_t)(dash - text) : strlen(text);
 
 	if (len >= sizeof(first))
-		return refuse(why, "'" SHOWN "' is no port", text);
+		return conf_refuse(why, "'" CONF_SHOWN "' is no port", text);
 	memcpy(first, text, len);
 	first[len] = '\0';
 	if (port_parse(&lo, first) < 0 ||
 	    port_parse(&hi, dash ? dash + 1 : first) < 0 || !lo || !hi)
-		return refuse(why,
-			      "'" SHOWN "' is no port from 1 to 65535 and no "
-			      "range such as 1024-65535",
-			      text);
+		return conf_refuse(why,
+				   "'" CONF_SHOWN
+				   "' is no port from 1 to 65535 and no "
+				   "range such as 1024-65535",
+				   text);
 	if (lo > hi)
-		return refuse(why,
-			      "the port range '" SHOWN
-			      "' is reversed; write %u-%u",
-			      text, hi, lo);
+		return conf_refuse(why,
+				   "the port range '" CONF_SHOWN
+				   "' is reversed; write %u-%u",
+				   text, hi, lo);
 	*ret = (struct conf_port_range){ .lo = lo, .hi = hi };
-	return 0;
-}
-
-/* What may stand for an interface: dev_valid_name() of the kernel. */
-static bool is_interface(const char *text, size_t len)
-{
-	if (len == 0 || len >= IF_NAMESIZE || text[0] == '.')
-		return false;
-	for (size_t i = 0; i < len; i++)
-		if (text[i] <= ' ' || strchr("/:[]*", text[i]))
-			return false;
-	return strspn(text, "0123456789.") < len;
-}
-
-int conf_endpoint_parse(struct conf_endpoint *ret, size_t *ret_len,
-			const char *text, int default_port, char *why)
-{
-	const char *colon = strrchr(text, ':');
-	size_t len = colon ? (size_t)(colon - text) : strlen(text);
-	uint16_t port = default_port < 0 ? 0 : (uint16_t)default_port;
-
-	*ret = (struct conf_endpoint){ 0 };
-	*ret_len = 0;
-	if (tcp_addr_parse(&ret->addr, text, default_port) == 0)
-		return 0;
-	if (!colon && default_port < 0)
-		return refuse(why,
-			      "'" SHOWN
-			      "' has no port; write it as in '192.0.2.1:1080'",
-			      text);
-	if (colon && port_parse(&port, colon + 1) < 0)
-		return refuse(why, "the port of '" SHOWN "' is not 0 to 65535",
-			      text);
-	if (colon && (len == 0 || (len == 1 && *text == '*')))
-		return refuse(why,
-			      "'" SHOWN
-			      "' names no address; write 0.0.0.0:%u for all of "
-			      "IPv4, [::]:%u for all of IPv6",
-			      text, port, port);
-	if (len == 9 && !strncasecmp(text, "localhost", 9))
-		return refuse(why,
-			      "names are not resolved here; write 127.0.0.1 or "
-			      "[::1] instead of '" SHOWN "'",
-			      text);
-	if (colon && memchr(text, ':', len) && *text != '[')
-		return refuse(why,
-			      "'" SHOWN "' is no address; IPv6 with a port is "
-			      "written '[2001:db8::1]:1080'",
-			      text);
-	if (!is_interface(text, len))
-		return refuse(why, "'" SHOWN "' is no address or interface",
-			      text);
-	ret->addr = (struct tcp_addr){ .family = AF_UNSPEC, .port = port };
-	ret->interface = text;
-	*ret_len = len;
-	return 0;
-}
-
-static int parse_source_prefix(struct conf_endpoint *ret, const char *text,
-			       char *why)
-{
-	struct prefix p;
-	int r = parse_prefix(&p, text, why);
-
-	if (r < 0)
-		return r;
-	if (p.v4)
-		return refuse(why,
-			      "'" SHOWN
-			      "': only an IPv6 prefix can be a source; "
-			      "write IPv4 addresses one by one",
-			      text);
-	if (!p.bits)
-		return refuse(why, "'" SHOWN "' is all of IPv6, and no source",
-			      text);
-	ret->addr = (struct tcp_addr){ .family = AF_INET6 };
-	memcpy(ret->addr.ip, p.ip, sizeof(ret->addr.ip));
-	ret->prefix_bits = p.bits;
-	return 0;
-}
-
-int conf_endpoint_parse_source(struct conf_endpoint *ret, size_t *ret_len,
-			       const char *text, char *why)
-{
-	int r;
-
-	*ret = (struct conf_endpoint){ 0 };
-	*ret_len = 0;
-	if (strchr(text, '/'))
-		return parse_source_prefix(ret, text, why);
-	r = conf_endpoint_parse(ret, ret_len, text, 0, why);
-	if (r == 0 && ret->addr.port)
-		return refuse(why, "'" SHOWN "' must not have a port", text);
-	return r;
-}
-
-int conf_endpoint_parse_told(struct conf_endpoint *ret, const char *text,
-			     char *why)
-{
-	*ret = (struct conf_endpoint){ 0 };
-	if (addr_parse_ip(&ret->addr, text) < 0)
-		return refuse(why, "'" SHOWN "' is no IP address", text);
-	addr_unmap(&ret->addr);
-	if (addr_is_any(&ret->addr) ||
-	    addr_class_match(ADDR_CLASS_MULTICAST, &ret->addr))
-		return refuse(why,
-			      "'" SHOWN "' is no address that a client could "
-			      "send to",
-			      text);
 	return 0;
 }
 
@@ -321,10 +212,11 @@ int conf_domain_parse(char *name, const char *text, char *why)
 		return 0;
 	}
 	if (!fold_name(name, text))
-		return refuse(why,
-			      "'" SHOWN
-			      "' is no domain; write it as in 'example.com'",
-			      text);
+		return conf_refuse(
+			why,
+			"'" CONF_SHOWN
+			"' is no domain; write it as in 'example.com'",
+			text);
 	return 0;
 }
 
@@ -356,25 +248,5 @@ char *conf_ports_format(const struct conf_port_range *r, char *out, size_t size)
 		(void)snprintf(out, size, "%u", r->lo);
 	else
 		(void)snprintf(out, size, "%u-%u", r->lo, r->hi);
-	return out;
-}
-
-char *conf_endpoint_format(const struct conf_endpoint *e, bool port, char *out,
-			   size_t size)
-{
-	char ip[TCPSERVER_ADDR_STRLEN];
-
-	if (e->prefix_bits)
-		(void)snprintf(out, size, "%s/%u",
-			       addr_format_ip(&e->addr, ip, sizeof(ip)),
-			       e->prefix_bits);
-	else if (e->interface && port)
-		(void)snprintf(out, size, "%s:%u", e->interface, e->addr.port);
-	else if (e->interface)
-		(void)snprintf(out, size, "%s", e->interface);
-	else if (port)
-		return tcp_addr_format(&e->addr, out, size);
-	else
-		return addr_format_ip(&e->addr, out, size);
 	return out;
 }

@@ -1,6 +1,6 @@
 /*
- * What the elements of `from`, `to`, `ports`, `address` and `source` say, as
- * plain values, and the reading of their texts.  Pure.
+ * What the elements of `from`, `to`, `ports` and `search` say, as plain
+ * values, and the reading of their texts.  Pure.
  */
 #pragma once
 
@@ -39,15 +39,9 @@ struct conf_ports {
 	size_t count;
 };
 
-/* An address, or the interface whose addresses are meant. */
-struct conf_endpoint {
-	struct tcp_addr addr;  /* AF_UNSPEC with an interface; port is valid */
-	const char *interface; /* NULL: addr says it */
-	uint8_t prefix_bits;   /* of a source that is an IPv6 prefix; else 0 */
-};
-
-struct conf_endpoints {
-	struct conf_endpoint *at;
+/* Which listeners an entry is about, by index; empty: all. */
+struct conf_listener_set {
+	uint16_t *at;
 	size_t count;
 };
 
@@ -75,35 +69,21 @@ int conf_ports_parse(struct conf_port_range *ret, const char *text, char *why)
 	MUST_CHECK;
 
 /*
- * Reads "IP:PORT", "[IP6]:PORT" or "INTERFACE:PORT"; with default_port >= 0
- * the port may be missing.  ret->interface, if any, points into `text`, and
- * *ret_len tells how many bytes of it.  As above.
- */
-int conf_endpoint_parse(struct conf_endpoint *ret, size_t *ret_len,
-			const char *text, int default_port, char *why)
-	MUST_CHECK;
-
-/*
- * Reads a source of connections: "IP", "INTERFACE" or an IPv6 prefix such as
- * "2001:db8::/64".  As above.
- */
-int conf_endpoint_parse_source(struct conf_endpoint *ret, size_t *ret_len,
-			       const char *text, char *why) MUST_CHECK;
-
-/* Reads an "IP" that a client may be told to send to.  As above. */
-int conf_endpoint_parse_told(struct conf_endpoint *ret, const char *text,
-			     char *why) MUST_CHECK;
-
-/*
  * Reads a domain into name[CONF_NAME_BYTES], lower case and without a dot at
  * its end; "." stays as it is.  As above.
  */
 int conf_domain_parse(char *name, const char *text, char *why) MUST_CHECK;
 
+/* The same for a prefix alone, as in sources. */
+int conf_prefix_parse(struct prefix *ret, const char *text, char *why)
+	MUST_CHECK;
+
+/* Writes a reason into why[CONF_WHY_BYTES] and returns -EINVAL. */
+int conf_refuse(char *why, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+#define CONF_SHOWN "%.100s" /* as much of a wrong text as a reason repeats */
+
 /* Writes the text that reads back as the same value; returns out. */
 char *conf_match_format(const struct conf_match *m, char *out, size_t size);
 char *conf_ports_format(const struct conf_port_range *r, char *out,
 			size_t size);
-/* Without a port if `port` is false. */
-char *conf_endpoint_format(const struct conf_endpoint *e, bool port, char *out,
-			   size_t size);

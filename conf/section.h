@@ -5,43 +5,9 @@
  */
 #pragma once
 
+#include "conf/endpoint.h"
 #include "conf/match.h"
-
-enum conf_log_level {
-	CONF_LOG_ERROR,
-	CONF_LOG_WARNING,
-	CONF_LOG_NOTICE,
-	CONF_LOG_INFO,
-	CONF_LOG_DEBUG,
-};
-
-enum conf_log_access { CONF_ACCESS_LOGFMT, CONF_ACCESS_OFF };
-enum conf_action { CONF_DENY, CONF_ALLOW };
-enum conf_prefer { CONF_PREFER_NONE, CONF_PREFER_IPV4, CONF_PREFER_IPV6 };
-enum conf_relay { CONF_RELAY_ADAPTIVE, CONF_RELAY_COPY, CONF_RELAY_SPLICE };
-enum conf_sandbox { CONF_SANDBOX_OFF, CONF_SANDBOX_ON };
-
-enum conf_rotate {
-	CONF_ROTATE_NONE,
-	CONF_ROTATE_PER_CONNECTION,
-	CONF_ROTATE_PER_CLIENT,
-	CONF_ROTATE_SAME_AS_INBOUND,
-};
-
-enum conf_order {
-	CONF_ORDER_IPV6_FIRST,
-	CONF_ORDER_IPV4_FIRST,
-	CONF_ORDER_IPV6_ONLY,
-	CONF_ORDER_IPV4_ONLY,
-};
-
-enum conf_udp_source { CONF_UDP_STRICT, CONF_UDP_ADDRESS, CONF_UDP_ANY };
-enum conf_udp_replies { CONF_REPLIES_CONTACTED, CONF_REPLIES_ANY };
-
-/* Sets of words, as bits. */
-enum { CONF_SOCKS5 = 1 << 0, CONF_SOCKS4 = 1 << 1, CONF_HTTP = 1 << 2 };
-enum { CONF_CONNECT = 1 << 0, CONF_BIND = 1 << 1, CONF_UDP = 1 << 2 };
-enum { CONF_AUTH_NONE = 1 << 0, CONF_AUTH_PASSWORD = 1 << 1 };
+#include "conf/words.h"
 
 struct conf_log {
 	const char *path; /* absolute; NULL: journal or standard error */
@@ -63,12 +29,6 @@ struct conf_listener {
 	const char *device;                /* "": any */
 	struct conf_endpoints udp_address; /* IPs; at most one a family */
 	struct conf_ports udp_ports;       /* at most one range */
-};
-
-/* Which listeners an entry is about, by index; empty: all. */
-struct conf_listener_set {
-	uint16_t *at;
-	size_t count;
 };
 
 struct conf_client {
@@ -113,8 +73,6 @@ struct conf_udp {
 	uint64_t buffer; /* 0: the kernel's */
 };
 
-#define CONF_NDOTS_AUTO UINT32_MAX
-
 struct conf_names {
 	struct conf_endpoints servers; /* IPs with port; empty: resolv_conf */
 	const char *hosts;             /* path; "": none is read */
@@ -127,4 +85,12 @@ struct conf_names {
 	uint32_t cache_entries; /* per worker; 0: no cache */
 	int64_t ttl_min_ms, ttl_max_ms, negative_ttl_ms;
 	uint32_t pending; /* questions under way, per worker */
+};
+
+struct conf_admin {
+	const char *socket; /* "auto", "" (none) or an absolute path */
+};
+
+struct conf_debug {
+	enum conf_relay relay;
 };

@@ -192,116 +192,6 @@ START_TEST(ports_and_ranges)
 }
 END_TEST
 
-static void endpoint(const char *text, int port, const char *expected)
-{
-	char why[CONF_WHY_BYTES] = "", out[128], name[16];
-	struct conf_endpoint e;
-	size_t len;
-
-	ck_assert_msg(conf_endpoint_parse(&e, &len, text, port, why) == 0, "%s",
-		      why);
-	if (e.interface) {
-		(void)snprintf(name, sizeof(name), "%.*s", (int)len,
-			       e.interface);
-		e.interface = name;
-	}
-	conf_endpoint_format(&e, true, out, sizeof(out));
-	ck_assert_str_eq(out, expected);
-}
-
-static void endpoint_refused(const char *text, int port, const char *part)
-{
-	char why[CONF_WHY_BYTES] = "";
-	struct conf_endpoint e;
-	size_t len;
-	int r = conf_endpoint_parse(&e, &len, text, port, why);
-
-	ck_assert_msg(r == -EINVAL && strstr(why, part), "'%s': %d %s", text, r,
-		      why);
-}
-
-START_TEST(addresses_and_interfaces)
-{
-	endpoint("0.0.0.0:1080", -1, "0.0.0.0:1080");
-	endpoint("127.0.0.1:0", -1, "127.0.0.1:0");
-	endpoint("[::]:65535", -1, "[::]:65535");
-	endpoint("eth0:1080", -1, "eth0:1080");
-	endpoint("br-lan.100:1080", -1, "br-lan.100:1080");
-	endpoint("1.1.1.1", 53, "1.1.1.1:53");
-	endpoint("::1", 53, "[::1]:53");
-	endpoint("[::1]:5353", 53, "[::1]:5353");
-	endpoint("tun0", 0, "tun0:0");
-}
-END_TEST
-
-START_TEST(odd_addresses_are_refused)
-{
-	endpoint_refused("0.0.0.0", -1, "has no port");
-	endpoint_refused("eth0", -1, "has no port");
-	endpoint_refused("eth0:65536", -1, "not 0 to 65535");
-	endpoint_refused("1.2.3.4:x", -1, "not 0 to 65535");
-	endpoint_refused(":1080", -1, "0.0.0.0:1080 for all of IPv4");
-	endpoint_refused("*:1080", -1, "[::]:1080 for all of IPv6");
-	endpoint_refused("localhost:1080", -1, "127.0.0.1");
-	endpoint_refused("::1:1080", -1, "is written '[2001:db8::1]:1080'");
-	endpoint_refused("1.2.3:1080", -1, "no address or interface");
-	endpoint_refused("1.2.3.4.5:1080", -1, "no address or interface");
-	endpoint_refused("a-name-far-too-long:1080", -1, "no address");
-	endpoint_refused("a/b:1080", -1, "no address");
-	endpoint_refused("a b:1080", -1, "no address");
-	endpoint_refused("[::1:1080", -1, "no address");
-	endpoint_refused("", 53, "no address");
-	endpoint_refused("", -1, "has no port");
-}
-END_TEST
-
-static void source(const char *text, const char *expected)
-{
-	char why[CONF_WHY_BYTES] = "", out[64];
-	struct conf_endpoint e;
-	size_t len;
-
-	ck_assert_msg(conf_endpoint_parse_source(&e, &len, text, why) == 0,
-		      "%s", why);
-	ck_assert_uint_eq(len, e.interface ? strlen(text) : 0);
-	conf_endpoint_format(&e, false, out, sizeof(out));
-	ck_assert_str_eq(out, expected);
-}
-
-static void source_refused(const char *text, const char *part)
-{
-	char why[CONF_WHY_BYTES] = "";
-	struct conf_endpoint e;
-	size_t len;
-	int r = conf_endpoint_parse_source(&e, &len, text, why);
-
-	ck_assert_msg(r == -EINVAL && strstr(why, part), "'%s': %d %s", text, r,
-		      why);
-}
-
-START_TEST(sources_are_addresses_interfaces_and_prefixes)
-{
-	source("192.0.2.1", "192.0.2.1");
-	source("2001:db8::1", "2001:db8::1");
-	source("tun0", "tun0");
-	source("2001:db8:1::/64", "2001:db8:1::/64");
-	source("2001:db8:1:0::/48", "2001:db8:1::/48");
-	source("2001:db8::1/128", "2001:db8::1/128");
-	source("8000::/1", "8000::/1");
-	source_refused("2001:db8::1/64", "has host bits set; write "
-					 "2001:db8::/64 or 2001:db8::1/128");
-	source_refused("2001:db8::/129", "is no address and no prefix");
-	source_refused("::/0", "is all of IPv6");
-	source_refused("192.0.2.0/24", "only an IPv6 prefix");
-	source_refused("::ffff:192.0.2.0/120", "IPv4 within IPv6");
-	source_refused("192.0.2.1:80", "must not have a port");
-	source_refused("[2001:db8::1]:80", "must not have a port");
-	source_refused("tun0:80", "must not have a port");
-	source_refused("tun0/64", "is no address and no prefix");
-	source_refused("", "no address");
-}
-END_TEST
-
 START_TEST(texts_read_back_as_the_same)
 {
 	static const char *const texts[] = {
@@ -333,9 +223,6 @@ int main(void)
 	tcase_add_test(t, what_is_no_name_is_refused);
 	tcase_add_test(t, names_at_their_limits);
 	tcase_add_test(t, ports_and_ranges);
-	tcase_add_test(t, addresses_and_interfaces);
-	tcase_add_test(t, odd_addresses_are_refused);
-	tcase_add_test(t, sources_are_addresses_interfaces_and_prefixes);
 	tcase_add_test(t, texts_read_back_as_the_same);
 	suite_add_tcase(s, t);
 	return run_suite(s);
