@@ -134,40 +134,62 @@ static const struct tcp_addr *source_of(const struct request *rq,
 }
 
 /*
- * Who expects anybody says so by 0.0.0.0 as a rule, however he is connected.
- * What he came to is then worth more than the family that he named.
+ * Any address would do that the default route leads to: nothing is sent.
+ * These are those of a.root-servers.net.
  */
-static sa_family_t family_for_anybody(const struct request *rq,
-				      sa_family_t local)
+static int routed_to_anybody(const struct request *rq, sa_family_t family,
+			     struct tcp_addr *ret)
 {
-	sa_family_t named = rq->target.family;
+	static const uint8_t v4[4] = { 198, 41, 0, 4 };
+	static const uint8_t v6[16] = { 0x20, 0x01, 0x05,     0x03,
+					0xba, 0x3e, [13] = 2, [15] = 0x30 };
+	struct tcp_addr anybody;
 
-	if (has_way(rq, named) && (local == named || source_of(rq, named)))
-		return named;
-	if ((local == AF_INET || local == AF_INET6) && has_way(rq, local) &&
-	    can_tell(rq, local))
-		return local;
-	return has_way(rq, named) ? named : AF_UNSPEC;
+	addr_set(&anybody, family, family == AF_INET ? v4 : v6, 0);
+	return passive_address(ret, &anybody, &rq->out.dial);
 }
 
+static bool faces_outside(const struct request *rq, sa_family_t family,
+			  struct tcp_addr *ret)
+{
+	if (!has_way(rq, family))
+		return false;
+	if (!source_of(rq, family))
+		return routed_to_anybody(rq, family, ret) == 0;
+	*ret = *source_of(rq, family);
+	return true;
+}
+
+/* The address that the client came to, or ours of that family. */
+static bool faces_client(const struct request *rq, struct tcp_addr *ret)
+{
+	struct tcp_addr a;
+
+	if (tcp_conn_local(rq->client, &a) < 0)
+		return false;
+	addr_unmap(&a);
+	a.port = 0;
+	if ((a.family != AF_INET && a.family != AF_INET6) ||
+	    !has_way(rq, a.family) || !can_tell(rq, a.family))
+		return false;
+	*ret = source_of(rq, a.family) ? *source_of(rq, a.family) : a;
+	return true;
+}
+
+/* Who is expected is outside, as a rule, wherever the client is. */
 static enum outcome address_for_anybody(struct bind *b, struct tcp_addr *ret)
 {
 	static const uint8_t zero[16];
 	struct request *rq = b->rq;
-	struct tcp_addr local = { .family = AF_UNSPEC };
+	sa_family_t named = rq->target.family;
 
-	(void)!tcp_conn_local(rq->client, &local);
-	addr_unmap(&local);
-	local.port = 0;
-	b->family = family_for_anybody(rq, local.family);
-	if (b->family == AF_UNSPEC)
-		return OUTCOME_NO_SOURCE;
-	if (source_of(rq, b->family))
-		*ret = *source_of(rq, b->family);
-	else if (local.family == b->family)
-		*ret = local;
-	else /* 0.0.0.0 in a reply means: where you sent the request */
-		addr_set(ret, b->family, zero, 0);
+	if (!faces_outside(rq, named, ret) && !faces_client(rq, ret)) {
+		if (!has_way(rq, named))
+			return OUTCOME_NO_SOURCE;
+		/* In a reply that means: where the request was sent to. */
+		addr_set(ret, named, zero, 0);
+	}
+	b->family = ret->family;
 	return OUTCOME_NONE;
 }
 

@@ -106,6 +106,7 @@ def test_one_over_ipv6_may_come(t):
 
 
 @each(ANY, '::')
+@netns
 def test_a_client_over_ipv6_gets_an_address_of_ipv6(t, host):
     d = Daemon(t)
     s, address = bind(d, host, at=d.at('::1'))
@@ -335,6 +336,22 @@ def test_it_listens_where_the_peer_is_routed(t):
 
 
 @netns
+def test_anybody_is_expected_where_the_default_route_leads(t):
+    net.dummy('wan0', '203.0.113.1/24')
+    net.add_address('198.51.100.1/24')
+    net.ip('route', 'add', 'default', 'dev', 'wan0')
+    d = Daemon(t, {'rules': [conf.allow()]})
+    for at in ('127.0.0.1', '::1'):
+        s, address = bind(d, ANY, at=d.at(at))
+        same(address[0], '203.0.113.1')
+        with s, comes(s, address, '198.51.100.1') as peer:
+            talk(s, peer)
+    s, address = bind(d, '::')  # which has none
+    s.close()
+    same(address[0], '127.0.0.1')
+
+
+@netns
 def test_it_listens_on_the_source_of_each_family(t):
     net.add_address('198.51.100.1/24')
     net.add_address('2001:db8::1/64')
@@ -353,7 +370,8 @@ def test_it_listens_on_the_source_of_each_family(t):
 
 @each('127.0.0.1', ANY)
 def test_behind_nat_the_address_outside_is_told(t, host):
-    d = Daemon(t, {'outbound': {'bind_address': ['203.0.113.9',
+    d = Daemon(t, {'outbound': {'source': ['127.0.0.1', '::1'],
+                                'bind_address': ['203.0.113.9',
                                                  '2001:db8::9']}})
     s, address = bind(d, host)
     same(address[0], '203.0.113.9')

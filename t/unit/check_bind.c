@@ -5,6 +5,7 @@
 #include "daemon/proxy/proxy_internal.h"
 
 #include "core/conn.h"
+#include "core/passive.h"
 #include "core/sock.h"
 #include "t/unit/on_loop.h"
 #include "t/unit/suite.h"
@@ -131,14 +132,18 @@ static void end(void)
 static int peer = -1;
 static const char *from; /* the address that he comes from */
 
+/* NULL: from whatever address leads there. */
 static int come_from(const char *ip)
 {
-	struct tcp_addr source = address(ip);
-	int fd = sock_stream(source.family);
+	int fd = sock_stream(rq->session->bound.family);
+	struct tcp_addr source;
 	int r;
 
 	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(sock_bind_source(fd, &source), 0);
+	if (ip) {
+		source = address(ip);
+		ck_assert_int_eq(sock_bind_source(fd, &source), 0);
+	}
 	r = sock_connect(fd, &rq->session->bound);
 	ck_assert(r == 0 || r == -EINPROGRESS);
 	return fd;
@@ -199,10 +204,34 @@ START_TEST(who_is_expected_is_let_in)
 }
 END_TEST
 
+/* From where it is told by the routes, or by the client's connection. */
+static struct tcp_addr outside_of(const char *far, const char *otherwise)
+{
+	static const struct tcp_dial_options none;
+	struct tcp_addr to = address(far), a;
+
+	return passive_address(&a, &to, &none) == 0 ? a : address(otherwise);
+}
+
+static void allow_all(void)
+{
+	static struct rule_match all[2] = { { .type = RULE_MATCH_PREFIX },
+					    { .type = RULE_MATCH_PREFIX } };
+
+	ck_assert_int_eq(prefix_parse(&all[0].prefix, "0.0.0.0/0"), 0);
+	ck_assert_int_eq(prefix_parse(&all[1].prefix, "::/0"), 0);
+	spec[spec_count++] = (struct rule_spec){ .allow = true,
+						 .to = all,
+						 .to_count = 2 };
+}
+
 static void anybody(void)
 {
-	succeed("0.0.0.0:0", "127.0.0.7");
-	ck_assert(addr_is_loopback(&told.bound));
+	struct tcp_addr a = outside_of("198.41.0.4:0", "127.0.0.1:0");
+
+	allow_all();
+	succeed("0.0.0.0:0", NULL);
+	ck_assert(addr_same_ip(&told.bound, &a));
 }
 
 START_TEST(where_none_is_named_anybody_is_let_in)
@@ -213,11 +242,15 @@ END_TEST
 
 static void any_ipv6_for_ipv4(void)
 {
-	succeed("[::]:0", "127.0.0.7");
-	ck_assert_int_eq(told.bound.family, AF_INET);
+	struct tcp_addr a = outside_of("[2001:503:ba3e::2:30]:0",
+				       "127.0.0.1:0");
+
+	allow_all();
+	succeed("[::]:0", NULL);
+	ck_assert(addr_same_ip(&told.bound, &a));
 }
 
-START_TEST(the_address_that_the_client_came_to_is_listened_on)
+START_TEST(without_a_route_the_address_that_the_client_came_to_is_taken)
 {
 	on_loop(any_ipv6_for_ipv4, NULL);
 }
@@ -296,11 +329,16 @@ END_TEST
 
 /* --- Where it listens --------------------------------------------------- */
 
-static void from_source(void)
+static void set_source(const char *text)
 {
-	sources[0].addr = address("127.0.0.66:0");
+	sources[0].addr = address(text);
 	options.outbound.sources = sources;
 	options.outbound.source_count = 1;
+}
+
+static void from_source(void)
+{
+	set_source("127.0.0.66:0");
 	succeed("127.0.0.5:0", "127.0.0.5");
 	ck_assert(addr_same_ip(&told.bound, &sources[0].addr));
 	succeed("0.0.0.0:0", "127.0.0.5");
@@ -325,14 +363,12 @@ static void one_that_fails(const char *dst, enum outcome expect)
 
 static void no_way(void)
 {
-	sources[0].addr = address("127.0.0.66:0");
-	options.outbound.sources = sources;
-	options.outbound.source_count = 1;
+	set_source("127.0.0.66:0");
 	one_that_fails("[::1]:0", OUTCOME_NO_SOURCE);
 	/* An address that is not ours, any more. */
-	sources[0].addr = address("192.0.2.66:0");
+	set_source("192.0.2.66:0");
 	one_that_fails("127.0.0.1:0", OUTCOME_NO_RESOURCES);
-	sources[0].addr = address("[2001:db8::1]:0");
+	set_source("[2001:db8::1]:0");
 	protocol.number = PROTOCOL_SOCKS4;
 	one_that_fails("0.0.0.0:0", OUTCOME_NO_SOURCE);
 }
@@ -374,6 +410,7 @@ static void wish_port(void)
 	int fd = tcp_listening(&held, 1);
 	char dst[40];
 
+	set_source("127.0.0.1:0");
 	(void)snprintf(dst, sizeof(dst), "0.0.0.0:%u", wished.port);
 	succeed(dst, "127.0.0.5");
 	ck_assert_uint_eq(told.bound.port, wished.port);
@@ -422,6 +459,7 @@ static void range(void)
 	char dst[40];
 	int fd[2];
 
+	set_source("127.0.0.1:0");
 	*two = two_ports(fd);
 	one_that_fails("127.0.0.5:0", OUTCOME_NO_RESOURCES);
 	/* Whichever it begins with. */
@@ -746,7 +784,9 @@ static void add_tests(TCase *t)
 {
 	tcase_add_test(t, who_is_expected_is_let_in);
 	tcase_add_test(t, where_none_is_named_anybody_is_let_in);
-	tcase_add_test(t, the_address_that_the_client_came_to_is_listened_on);
+	tcase_add_test(
+		t,
+		without_a_route_the_address_that_the_client_came_to_is_taken);
 	tcase_add_test(t, an_ipv6_client_of_an_ipv4_connection_is_let_in);
 	tcase_add_test(t, one_that_is_named_is_looked_up);
 	tcase_add_test(t, a_name_is_an_ipv4_address_to_socks4);
