@@ -176,7 +176,7 @@ static void number_sets(struct tls_names *n, struct row **sorted)
 {
 	for (size_t i = 0; i < n->row_count; i++)
 		sorted[i] = &n->rows[i];
-	qsort(sorted, n->row_count, sizeof(*sorted), by_certs);
+	qsort(sorted, n->row_count, sizeof(void *), by_certs);
 	for (size_t i = 0; i < n->row_count; i++) {
 		struct row *row = sorted[i];
 

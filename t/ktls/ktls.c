@@ -54,8 +54,8 @@ size_t ktls_given(int fd)
 /* --- Variants ----------------------------------------------------------- */
 
 static const struct variant {
-	int version;
 	const char *cipher, *suite;
+	int version;
 	bool client; /* our side is the client */
 } variants[KTLS_VARIANTS] = {
 	{ .version = TCPSERVER_TLS_1_2,
