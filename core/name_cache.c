@@ -1,6 +1,8 @@
 /*
  * Names are chosen by peers: the hash is keyed, the count of idle entries is
- * bounded here and that of held ones by whoever holds them.
+ * bounded here and that of held ones by whoever holds them.  Nothing here takes
+ * longer for a large cache: its buckets are all there from the beginning (as
+ * memory that is not touched), and forgetting is left to the next look.
  */
 #include "core/name_cache.h"
 
@@ -9,13 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUCKETS_MIN 64
+#define BUCKETS_MIN 4096 /* enough for those that are held */
 
 struct name_cache {
 	struct siphash_key key;
 	struct list idle; /* longest unused first */
 	size_t idle_count, max;
 	size_t count; /* held ones included */
+	uint32_t epoch;
 	struct name_entry **buckets;
 	size_t mask;
 };
@@ -25,14 +28,17 @@ static const size_t ip_sizes[NAME_FAMILIES] = { 16, 4 };
 int name_cache_new(struct name_cache **ret, size_t max)
 {
 	struct name_cache *c = calloc(1, sizeof(*c));
+	size_t buckets = BUCKETS_MIN;
 	int r;
 
 	if (!c)
 		return -ENOMEM;
 	list_init(&c->idle);
 	c->max = max;
-	c->buckets = calloc(BUCKETS_MIN, sizeof(struct name_entry *));
-	c->mask = BUCKETS_MIN - 1;
+	while (buckets < max)
+		buckets *= 2;
+	c->buckets = calloc(buckets, sizeof(struct name_entry *));
+	c->mask = buckets - 1;
 	r = c->buckets ? siphash_key_draw(&c->key) : -ENOMEM;
 	if (r < 0) {
 		name_cache_free(c);
@@ -40,16 +46,6 @@ int name_cache_new(struct name_cache **ret, size_t max)
 	}
 	*ret = c;
 	return 0;
-}
-
-void name_cache_free(struct name_cache *c)
-{
-	if (!c)
-		return;
-	name_cache_clear(c);
-	ASSERT(c->count == 0);
-	free(c->buckets);
-	free(c);
 }
 
 static struct name_entry **find_link(struct name_cache *c, const char *name)
@@ -62,32 +58,23 @@ static struct name_entry **find_link(struct name_cache *c, const char *name)
 	return link;
 }
 
-struct name_entry *name_cache_find(struct name_cache *c, const char *name)
+static void forget(struct name_entry *e)
 {
-	return *find_link(c, name);
+	for (int f = 0; f < NAME_FAMILIES; f++) {
+		free(e->record[f].ip);
+		e->record[f] = (struct name_record){ 0 };
+	}
 }
 
-/* Without memory for more buckets the chains grow instead. */
-static void grow(struct name_cache *c)
+struct name_entry *name_cache_find(struct name_cache *c, const char *name)
 {
-	size_t old = c->mask + 1;
-	struct name_entry **was = c->buckets;
-	struct name_entry **now = calloc(old * 2, sizeof(struct name_entry *));
+	struct name_entry *e = *find_link(c, name);
 
-	if (!now)
-		return;
-	c->buckets = now;
-	c->mask = old * 2 - 1;
-	for (size_t i = 0; i < old; i++) {
-		struct name_entry *e, *next;
-
-		for (e = was[i]; e; e = next) {
-			next = e->next;
-			e->next = NULL;
-			*find_link(c, e->name) = e;
-		}
+	if (e && !e->holder && e->epoch != c->epoch) {
+		forget(e);
+		e->epoch = c->epoch;
 	}
-	free(was);
+	return e;
 }
 
 struct name_entry *name_cache_add(struct name_cache *c, const char *name,
@@ -98,10 +85,9 @@ struct name_entry *name_cache_add(struct name_cache *c, const char *name,
 
 	if (!e)
 		return NULL;
-	if (c->count > c->mask)
-		grow(c);
 	memcpy(e->name, name, size);
 	e->len = (uint8_t)len;
+	e->epoch = c->epoch;
 	*find_link(c, name) = e;
 	list_append(&c->idle, &e->order);
 	c->idle_count++;
@@ -118,8 +104,7 @@ static void drop(struct name_cache *c, struct name_entry *e)
 	list_remove(&e->order);
 	c->idle_count--;
 	c->count--;
-	for (int f = 0; f < NAME_FAMILIES; f++)
-		free(e->record[f].ip);
+	forget(e);
 	free(e);
 }
 
@@ -135,6 +120,7 @@ void name_cache_put(struct name_cache *c, struct name_entry *e)
 {
 	ASSERT(e->holder);
 	e->holder = NULL;
+	e->epoch = c->epoch; /* whoever held it knows the news */
 	list_append(&c->idle, &e->order);
 	c->idle_count++;
 	while (c->idle_count > c->max)
@@ -149,10 +135,20 @@ void name_cache_touch(struct name_cache *c, struct name_entry *e)
 	list_append(&c->idle, &e->order);
 }
 
-void name_cache_clear(struct name_cache *c)
+void name_cache_forget(struct name_cache *c)
 {
+	c->epoch++;
+}
+
+void name_cache_free(struct name_cache *c)
+{
+	if (!c)
+		return;
 	while (!list_empty(&c->idle))
 		drop(c, list_first(&c->idle, struct name_entry, order));
+	ASSERT(c->count == 0);
+	free(c->buckets);
+	free(c);
 }
 
 size_t name_cache_idle(const struct name_cache *c)

@@ -31,13 +31,17 @@ struct name_entry {
 	struct list order;       /* among the idle ones, oldest first */
 	struct name_entry *next; /* in the same bucket */
 	void *holder;            /* whose the entry is; NULL: idle */
+	uint32_t epoch;          /* of what is known */
 	struct name_record record[NAME_FAMILIES];
 	uint8_t place; /* in the search list, where an answer was found */
 	uint8_t len;   /* of the name, without a final dot */
 	char name[];   /* folded */
 };
 
-/* Makes a cache of at most `max` idle entries.  -ENOMEM or -errno. */
+/*
+ * Makes a cache of at most `max` idle entries.  -ENOMEM, -errno of
+ * getrandom(2).
+ */
 int name_cache_new(struct name_cache **ret, size_t max) MUST_CHECK;
 
 /* Frees the cache; nothing may be held.  NULL is harmless. */
@@ -65,8 +69,11 @@ void name_cache_put(struct name_cache *c, struct name_entry *e);
 /* Makes an idle entry the one used last. */
 void name_cache_touch(struct name_cache *c, struct name_entry *e);
 
-/* Drops every idle entry. */
-void name_cache_clear(struct name_cache *c);
+/*
+ * Forgets what is known of every idle name, at once however many there are:
+ * when one is found next, its records are empty.
+ */
+void name_cache_forget(struct name_cache *c);
 
 size_t name_cache_idle(const struct name_cache *c);
 

@@ -104,7 +104,8 @@ static void stamp_conf(const struct resolver *r, struct file_stamp *ret)
 {
 	struct stat st;
 
-	if (stat(r->conf, &st) == 0)
+	/* An empty one is being written; others would make the loop wait. */
+	if (stat(r->conf, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0)
 		*ret = file_stamp(&st);
 }
 
@@ -162,7 +163,10 @@ size_t resolver_pending(const struct resolver *r)
 
 /* --- With DNS ----------------------------------------------------------- */
 
-/* Does what a changed resolv.conf asks for.  One that is gone changes none. */
+/*
+ * Does what a changed resolv.conf asks for.  One that is gone, empty or no file
+ * changes nothing.
+ */
 static void follow_conf(struct resolver *r)
 {
 	struct name_asker *a = &r->asker;
@@ -178,7 +182,7 @@ static void follow_conf(struct resolver *r)
 	    dns_channel_new(&channel, a->loop, &r->dns) < 0)
 		return;
 	r->conf_stamp = stamp;
-	name_cache_clear(a->cache);
+	name_cache_forget(a->cache);
 	a->channel = channel;
 	name_queries_restart(a);
 	dns_channel_free(old);

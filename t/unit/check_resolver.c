@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 /* --- Without DNS -------------------------------------------------------- */
 
@@ -482,6 +483,33 @@ START_TEST(questions_in_flight_move_to_the_new_channel)
 }
 END_TEST
 
+START_TEST(what_is_no_resolv_conf_changes_nothing)
+{
+	struct resolver *other;
+
+	write_file(conf, "search four.test\n");
+	write_file(hosts, "search five.test\n");
+	options.resolv_conf = conf;
+	make_resolver();
+	other = resolver;
+	options.resolv_conf = hosts;
+	make_resolver();
+	EXPECT("v4", "10.0.0.1");
+	write_file(hosts, ""); /* is being written */
+	ck_assert_int_eq(remove(conf), 0);
+	ck_assert_int_eq(mkfifo(conf, 0600), 0);
+	pass_time(5100);
+	EXPECT("both", "2001:db8::1 10.0.0.1");
+	expect_asked("both.five.test", 1, 1);
+	EXPECT("v4", "10.0.0.1"); /* nor is anything forgotten */
+	expect_asked("v4.five.test", 1, 1);
+	resolver_free(resolver);
+	resolver = other;
+	EXPECT("both", "2001:db8::1 10.0.0.1");
+	expect_asked("both.four.test", 1, 1);
+}
+END_TEST
+
 static SRunner *runner(void)
 {
 	Suite *s = suite_create("resolver");
@@ -512,6 +540,7 @@ static SRunner *runner(void)
 	tcase_add_test(t, a_busy_resolver_changes_its_port);
 	tcase_add_test(t, running_out_of_descriptors_is_told);
 	tcase_add_test(t, a_changed_resolv_conf_is_followed);
+	tcase_add_test(t, what_is_no_resolv_conf_changes_nothing);
 	tcase_add_test(t, questions_in_flight_move_to_the_new_channel);
 	suite_add_tcase(s, t);
 	return srunner_create(s);
