@@ -1,13 +1,14 @@
 /*
- * Inside the proxy: the state of one request, and what a protocol is.
+ * Inside the proxy: what it is, what each worker has, and what carries requests
+ * out.
  */
 #pragma once
 
 #include "core/local_addrs.h"
 #include "daemon/proxy/outbound.h"
 #include "daemon/proxy/proxy.h"
+#include "daemon/proxy/request.h"
 #include "daemon/proxy/sessions.h"
-#include "daemon/proxy/target.h"
 
 #include <stdatomic.h>
 
@@ -34,75 +35,6 @@ struct proxy {
 
 /* This thread's. */
 struct proxy_worker *proxy_here(void);
-
-/* Bytes of a client that nobody has used yet. */
-#define INPUT_FIRST_BYTES 520 /* the longest SOCKS message, one of 4a */
-
-struct input {
-	uint8_t *at; /* `first`, or a larger allocation */
-	size_t len, size;
-	uint8_t first[INPUT_FIRST_BYTES];
-};
-
-/* One client's request, on the stack of its task. */
-struct request {
-	struct tcp_conn *client, *server; /* server: once connected */
-	struct proxy_worker *here;
-	const struct proxy_listener *listener;
-	const struct proxy_protocol *protocol;
-	struct session *session;
-	int64_t deadline;           /* of the handshake */
-	struct tcp_addr target;     /* AF_UNSPEC: `host` is to be resolved */
-	struct outbound_choice out; /* how to get there; request_choose_out() */
-	struct tcp_addr bound;      /* our end towards it, what grant() tells */
-	uint16_t port;
-	uint16_t rule; /* that decided, or SESSION_NONE */
-	enum session_command command;
-	bool agreed; /* SOCKS5: on a method; a request and replies may follow */
-	bool granted;                   /* a reply said so */
-	int error;                      /* -errno behind the outcome, or 0 */
-	char host[HOST_NAME_BYTES + 1]; /* lower case; "" for an address */
-	struct input input;
-};
-
-/* A protocol is one of these; every function may suspend. */
-struct proxy_protocol {
-	enum session_protocol number;
-	/* Reads up to and with the request; OUTCOME_NONE: go on. */
-	enum outcome (*read_request)(struct request *rq);
-	/* The target is connected: tells the client.  0 or -errno. */
-	int (*grant)(struct request *rq);
-	/* It is not: tells the client why.  The connection is then closed. */
-	void (*refuse)(struct request *rq, enum outcome why);
-};
-
-extern const struct proxy_protocol socks5_protocol;
-extern const struct proxy_protocol socks4_protocol;
-extern const struct proxy_protocol http_protocol;
-
-/* Reads more input.  OUTCOME_NONE, or how the client failed. */
-enum outcome request_read(struct request *rq) MUST_CHECK;
-
-/* Makes room for inputs of `size` bytes.  0 or -ENOMEM. */
-int request_grow(struct request *rq, size_t size) MUST_CHECK;
-
-/* Drops the first `len` bytes of the input. */
-void request_consume(struct request *rq, size_t len);
-
-/* The same, and leaves no trace of them in memory. */
-void request_wipe(struct request *rq, size_t len);
-
-/* Tells whether only who logs in may pass: by the client's rule. */
-bool request_needs_login(const struct request *rq);
-
-/* Notes in the record who the client says it is. */
-void request_set_user(struct request *rq, struct span name);
-
-/* Takes over what a parser found. */
-void request_set_target(struct request *rq, const struct target *t);
-
-/* Sends a last reply and waits, bounded, until the client has read it. */
-void request_last_words(struct request *rq, const void *reply, size_t len);
 
 /* Rules, names and connecting: rq->server, or why not. */
 enum outcome request_connect(struct request *rq);

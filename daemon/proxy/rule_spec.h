@@ -1,0 +1,50 @@
+/*
+ * A rule as it is written; rules_new() makes it one that is asked.  What is
+ * absent (count or mask 0) matches everything.
+ */
+#pragma once
+
+#include "core/prefix.h"
+
+enum rule_match_type {
+	RULE_MATCH_PREFIX,
+	RULE_MATCH_CLASS,
+	RULE_MATCH_NAME,   /* that very name, case aside */
+	RULE_MATCH_SUFFIX, /* that domain and all below it */
+};
+
+struct rule_match {
+	enum rule_match_type type;
+	union {
+		struct prefix prefix;
+		enum addr_class class;
+		const char *name; /* a suffix with or without leading dot */
+	};
+};
+
+struct port_range {
+	uint16_t first, last; /* both belong to it */
+};
+
+#define COMMAND_BIT(c) (1u << (c))
+
+/* One rule as written; borrowed for the time of rules_new(). */
+struct rule_spec {
+	const char *name; /* for people; may be NULL */
+	bool allow;
+	uint32_t commands;              /* COMMAND_BIT()s */
+	const struct rule_match *from;  /* prefixes and classes only */
+	const struct rule_match *to;    /* not for a client rule */
+	const struct port_range *ports; /* of the target, likewise */
+	const uint16_t *listeners;      /* numbers from 1 */
+	const char *const *userids;     /* of SOCKS4; a client rule's */
+	size_t from_count, to_count, port_count, listener_count, userid_count;
+	uint32_t auth; /* AUTH_BIT()s, 0: AUTH_NONE; a client rule's */
+};
+
+/* How a client says who it is. */
+enum auth_method {
+	AUTH_NONE,
+	AUTH_PASSWORD, /* RFC 1929 */
+};
+#define AUTH_BIT(m) (1u << (m))
