@@ -3,6 +3,8 @@
  */
 #pragma once
 
+#include <stdint.h>
+
 enum conf_log_level {
 	CONF_LOG_ERROR,
 	CONF_LOG_WARNING,
