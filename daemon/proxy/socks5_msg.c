@@ -144,7 +144,8 @@ static int find_address(struct span *ret, uint8_t type, struct span in)
 
 /*
  * Whoever waits for somebody need not know for whom.  The name that a client
- * of UDP gives itself is nobody's business, and no more than "0" with some.
+ * of UDP gives itself is nobody's business: with some it is "0" and their own
+ * port, with others that of a target, whose port is not theirs.
  */
 static int set_peer(struct socks5_request *q, uint8_t type, struct span address,
 		    uint16_t port)
@@ -159,9 +160,10 @@ static int set_peer(struct socks5_request *q, uint8_t type, struct span address,
 	}
 	if (q->command == COMMAND_BIND)
 		return target_set_peer_host(&q->target, address, port);
-	if (target_set_peer_host(&q->target, address, port) < 0 ||
-	    q->target.host.len)
+	if (target_set_peer_host(&q->target, address, port) < 0)
 		target_set_peer_addr(&q->target, AF_INET, any, port);
+	else if (q->target.host.len)
+		target_set_peer_addr(&q->target, AF_INET, any, 0);
 	return 0;
 }
 
