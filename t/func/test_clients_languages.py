@@ -1,4 +1,4 @@
-"""Clients of languages, and a browser: Node, Java, Go, Chromium.
+"""Clients of languages, and a browser: Node, Java, Go, Perl, Chromium.
 
 Their programs stand in t/helper/clients; each test runs one of them once,
 since some take long to start.
@@ -6,10 +6,12 @@ since some take long to start.
 import json
 import os
 import shutil
+import socket
+import subprocess
 
 from lib import client
-from lib.case import each, patient, same, timeout, tool
-from lib.clients import (CLEAN, HELLO, LOGIN, NAME, NAME6, SOURCES, USER,
+from lib.case import Skip, each, patient, same, timeout, tool
+from lib.clients import (CLEAN, HELLO, LOGIN, NAME, NAME6, PASSWORD, SOURCES, USER,
                          Echo, guarded, named, node_modules, proxy, secure,
                          url, verdicts)
 from lib.origin import Origin, unused_port, web
@@ -184,6 +186,72 @@ def test_go(t):
         (proxy(locked, 'socks5', user=LOGIN), url(o.plain)),
     ])
     same(locked.wait_access(outcome='closed')['user'], USER)
+
+
+# --- Perl -------------------------------------------------------------------
+
+def perl(what, version, address, *words):
+    """The command that does one thing by IO::Socket::Socks."""
+    module = '/usr/share/perl5/IO/Socket/Socks.pm'
+    if not os.path.exists(module):
+        raise Skip('IO::Socket::Socks is missing: '
+                   'apt-get install libio-socket-socks-perl')
+    return [tool('perl', 'perl'), os.path.join(SOURCES, 'client.pl'), what,
+            version, *hop(address), *words]
+
+
+def hop(address):
+    return [address[0], str(address[1])]
+
+
+@each('4', '4-name', '5', '5-name', '4 5', '5 4', '5-login')
+def test_perl_connects(t, how):
+    versions, _, what = how.partition('-')
+    first, *rest = versions.split()
+    d = guarded(t) if what == 'login' else named(t)
+    o = Origin(t, web(HELLO))
+    target = [NAME if what == 'name' else '127.0.0.1', str(o.port)]
+    login = [USER, PASSWORD] if what == 'login' else []
+    words = target
+    if rest:
+        far = named(t)
+        words = [*hop(far.address), *rest, *target]
+    done = t.run(*perl('connect', first, d.address, *login, '--', *words),
+                 env=CLEAN)
+    assert done.stdout.endswith(HELLO), (done.stdout, done.stderr)
+    line = d.wait_access(outcome='closed')
+    same(line['protocol'], 'socks' + first)
+    same(line['target'], client.authority(*far.address) if rest else
+         ':'.join(target))
+
+
+def test_perl_binds(t):
+    d = named(t)
+    process = t.start(*perl('bind', '5', d.address, '127.0.0.1', '21'),
+                      env=CLEAN, stdout=subprocess.PIPE)
+    host, port = process.stdout.readline().decode().split()
+    with client.dial((host, int(port))) as s:
+        s.sendall(b'from the peer\n')
+        s.shutdown(socket.SHUT_WR)
+        same(client.read_exact(s, 16), b'from the client\n')
+        wanted = '%s %d\nfrom the peer\n' % s.getsockname()
+        same(process.stdout.read().decode(), wanted)
+    same(process.wait(patient(10)), 0)
+    process.stdout.close()
+    d.wait_access(command='bind', outcome='closed')
+
+
+@each('0.0.0.0', NAME)
+def test_perl_associates(t, said):
+    """By the name of whom it will talk to, as its manual wants it."""
+    d = named(t)
+    o = Echo(t, '127.0.0.1')
+    port = '0' if said == '0.0.0.0' else str(o.port)
+    for host in ('127.0.0.1', NAME):
+        done = t.run(*perl('udp', '5', d.address, host, str(o.port), said,
+                           port), input=HELLO, stdin=None, env=CLEAN)
+        same((done.stdout, done.stderr), (HELLO, b''))
+    d.wait_access(2, command='udp')
 
 
 # --- Chromium ---------------------------------------------------------------

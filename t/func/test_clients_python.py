@@ -1,4 +1,4 @@
-"""Python's clients: PySocks, requests, urllib3."""
+"""Python's clients: PySocks, python-socks, requests, urllib3."""
 import contextlib
 import socket
 import sys
@@ -109,6 +109,33 @@ def test_python3_socks_logs_in_and_associates(t):
         s.sendto(b'hello', (NAME, o.port))
         same(s.recvfrom(99), (b'hello', (o.host, o.port)))
     same(d.wait_access(command='udp')['user'], USER)
+
+
+# --- python-socks, which aiohttp-socks and others are made of ---------------
+
+@each('socks4', 'socks5', 'http')
+def test_python_socks(t, scheme):
+    sync = module('python_socks.sync', 'python3-python-socks')
+    d = named(t)
+    o = Origin(t, web(HELLO))
+    for host in ('127.0.0.1', NAME):
+        through = sync.Proxy.from_url(proxy(d, scheme), rdns=True)
+        with through.connect(host, o.port, timeout=patient(10)) as s:
+            s.sendall(GET)
+            assert client.read_all(s).endswith(HELLO)
+        line = d.wait_access(target=f'{host}:{o.port}')
+        same(line['protocol'], scheme)
+
+
+def test_python_socks_logs_in(t):
+    sync = module('python_socks.sync', 'python3-python-socks')
+    d = guarded(t)
+    o = Origin(t, web(HELLO))
+    through = sync.Proxy.from_url(proxy(d, 'socks5', user=LOGIN))
+    with through.connect(*o.target, timeout=patient(10)) as s:
+        s.sendall(GET)
+        assert client.read_all(s).endswith(HELLO)
+    same(d.wait_access(outcome='closed')['user'], USER)
 
 
 # --- requests, urllib3 ------------------------------------------------------
