@@ -4,9 +4,10 @@ import os
 
 from lib import client, conf, net
 from lib.case import Skip, each, eventually, netns, patient, same, timeout
-from lib.client import echoes, http_status, read_all, socks5_ask, tunnel
+from lib.client import dial, echoes, http_status, read_all, socks5_ask, tunnel
 from lib.daemon import Daemon
 from lib.origin import Listener, Origin, echo
+from lib.udp import Association, bound
 
 
 def peer(d, o, protocol='socks5', to=None, **options):
@@ -455,3 +456,70 @@ def test_each_source_has_all_ports(t):
     refused(d, o.target, 'no-resources', d.at(LISTENERS[3]))
     for s in near + far:
         s.close()
+
+
+# --- the other two commands -------------------------------------------------
+
+def udp_peer(t, d, host='127.0.0.1', to=None, **options):
+    """Where an association's datagrams come from; a reply gets back."""
+    far = bound(t, host)
+    u = Association(t, to or d.address, **options)
+    u.send(far.getsockname()[:2], b'ping')
+    peer = far.recvfrom(10)[1]
+    far.sendto(b'pong', peer)
+    same(u.receive(), (far.getsockname()[:2], b'pong'))
+    u.close()
+    return peer[0]
+
+
+def bind_peer(d, host='127.0.0.1', to=None, **options):
+    """Where a BIND listens; one who comes is let in."""
+    s, reply = socks5_ask(to or d.address, (host, 0), client.BIND, **options)
+    with s:
+        same(reply.code, client.SUCCEEDED)
+        with dial((reply.host, reply.port), source=host) as far:
+            same(client.socks5_reply(s).code, client.SUCCEEDED)
+            far.sendall(b'x')
+            same(s.recv(1), b'x')
+    return reply.host
+
+
+def test_bind_and_udp_have_the_next_source_too(t):
+    d = Daemon(t, outbound(source=SOURCES, rotate='per-connection'))
+    for seen in ([udp_peer(t, d) for _ in range(6)],
+                 [bind_peer(d) for _ in range(6)]):
+        same(sorted(seen[:3]), SOURCES)
+        same(seen[3:], seen[:3])
+
+
+def test_bind_and_udp_keep_a_clients_source_too(t):
+    d = Daemon(t, outbound(2, source=SOURCES, rotate='per-client'))
+    o = Listener(t)
+    for c in CLIENTS[:5]:
+        wanted = peer(d, o, source=c)
+        same(udp_peer(t, d, source=c), wanted)
+        same(bind_peer(d, source=c), wanted)
+
+
+def test_bind_and_udp_go_out_where_the_client_came_in(t):
+    d = same_as_inbound(t, '127.0.0.5:0', '127.0.0.6:0', '[::1]:0')
+    for host in ('127.0.0.5', '127.0.0.6'):
+        same(udp_peer(t, d, to=d.at(host)), host)
+        same(bind_peer(d, to=d.at(host)), host)
+    same(udp_peer(t, d, '::1', d.at('::1')), '::1')
+    same(bind_peer(d, '::1', d.at('::1')), '::1')
+
+
+@netns
+def test_bind_and_udp_have_addresses_of_a_prefix(t):
+    prefix_network()
+    d = Daemon(t, outbound(source=PREFIX, rotate='per-client'))
+    there = '2001:db8:2::1'
+    o = Listener(t, host=there)
+    seen = set()
+    for c in CLIENTS[:5]:
+        wanted = within(peer(d, o, source=c))
+        same(udp_peer(t, d, there, source=c), wanted)
+        same(bind_peer(d, there, source=c), wanted)
+        seen.add(wanted)
+    same(len(seen), 5)
