@@ -175,9 +175,19 @@ enum outcome outcome_of_name(int r)
 	}
 }
 
+static bool any_has_way(const struct request *rq,
+			const struct resolve_answer *found)
+{
+	for (unsigned i = 0; i < found->count; i++)
+		if (has_way(rq, found->addr[i].family))
+			return true;
+	return false;
+}
+
 /*
  * Asks for the addresses.  Where those of IPv6 come first, IPv4 gets a little
  * time to come, too: with both in hand a family that is dead costs little.
+ * One to which no way leads is no reason to be content without the other.
  */
 enum outcome request_resolve(struct request *rq, struct resolve_answer *found)
 {
@@ -192,7 +202,9 @@ enum outcome request_resolve(struct request *rq, struct resolve_answer *found)
 	if (r < 0)
 		return outcome_of_name(r);
 	if (found->partial) {
-		deadline = min_i64(deadline, tcp_deadline(FAMILY_WAIT_MS));
+		if (any_has_way(rq, found))
+			deadline = min_i64(deadline,
+					   tcp_deadline(FAMILY_WAIT_MS));
 		/* Fails: we go on with what we have. */
 		(void)!resolver_rest(resolver, rq->host, found, deadline);
 	}
@@ -331,6 +343,19 @@ static enum outcome dial(struct request *rq, struct candidates *c, bool partial)
 	return dial_failure(rq, r);
 }
 
+/* Nothing that has come so far will do; what has not come yet may. */
+static enum outcome choose_of_rest(struct request *rq, struct candidates *c,
+				   struct resolve_answer *found,
+				   enum outcome why)
+{
+	int r = resolver_rest(rq->here->resolver, rq->host, found,
+			      tcp_deadline(REST_WAIT_MS));
+
+	if (r == -ECANCELED)
+		return OUTCOME_SHUTDOWN;
+	return r < 0 ? why : choose(rq, c, found);
+}
+
 enum outcome request_connect(struct request *rq)
 {
 	struct resolve_answer found;
@@ -339,7 +364,10 @@ enum outcome request_connect(struct request *rq)
 
 	request_choose_out(rq);
 	o = find_addresses(rq, &found);
-	if (o == OUTCOME_NONE)
-		o = choose(rq, &c, &found);
+	if (o != OUTCOME_NONE)
+		return o;
+	o = choose(rq, &c, &found);
+	if (o != OUTCOME_NONE && found.partial)
+		o = choose_of_rest(rq, &c, &found, o);
 	return o == OUTCOME_NONE ? dial(rq, &c, found.partial) : o;
 }

@@ -2,9 +2,10 @@
 import socket
 import time
 
-from lib import client, net
+from lib import client, conf, net
 from lib.case import Skip, alone, each, netns, patient, same, timeout
-from lib.client import dial, echoes, read_all, read_exact, tunnel
+from lib.client import (dial, echoes, read_all, read_exact, socks5_ask,
+                        tunnel)
 from lib.daemon import Daemon
 from lib.dns import DnsServer, a
 from lib.origin import (Listener, Origin, Silent, echo, greet,
@@ -103,6 +104,24 @@ def test_a_family_without_source_is_left_out_of_a_name(t):
     took, address = takes(d, 'x.example', 7)
     same(address, '127.0.0.1')
     assert took < patient(0.2), f'{took:.3f} s'
+
+
+@netns
+@each('no source', 'denied')
+def test_a_family_that_will_not_do_does_not_spoil_the_other(t, why):
+    server = DnsServer(t, {('x.example', 'A'): a('127.0.0.1', delay=0.3),
+                           ('x.example', 'AAAA'): a('::1'),
+                           ('six.example', 'AAAA'): a('::1'),
+                           ('six.example', 'A'): a(delay=0.3)})
+    o = Origin(t, echo)
+    d = Daemon(t, names(server, **(
+        {'outbound': {'source': '127.0.0.2'}} if why == 'no source' else
+        {'rules': [conf.deny(to='::1'), conf.allow()]})))
+    same(takes(d, 'x.example', o.port)[1], '127.0.0.1')
+    s, reply = socks5_ask(d.address, ('six.example', o.port))
+    with s:
+        assert reply.code != client.SUCCEEDED
+    d.wait_access(outcome='denied' if why == 'denied' else 'no-source')
 
 
 # --- TCP Fast Open ----------------------------------------------------------
