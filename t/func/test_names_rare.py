@@ -7,7 +7,8 @@ import threading
 import time
 
 from lib import client
-from lib.case import each, eventually, measured, netns, patient, same
+from lib.case import each, eventually, fewer, measured, netns, patient, \
+    same
 from lib.client import dial, echoes, read_all, socks5_ask, tunnel
 from lib.daemon import Daemon
 from lib.dns import SILENT, DnsServer, a
@@ -233,7 +234,7 @@ def test_a_flood_of_names_takes_no_memory(t):
 
 # --- long lists -------------------------------------------------------------
 
-LINES = 150000
+LINES = fewer(150000, 10)
 
 
 def block_list(t, name, last):
@@ -265,7 +266,7 @@ def test_a_long_list_is_not_read_on_the_loop(t):
     os.rename(fresh, hosts)
     assert works(d, 'two.example', o.port)
     took = cpu_of(d, 'worker/0') - before
-    same(fails(d, 'ad77777.tracker.example'), 'denied')
+    same(fails(d, 'ad7777.tracker.example'), 'denied')
     assert took < measured(8), f'{took:.1f} ms'
 
 
