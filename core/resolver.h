@@ -52,10 +52,7 @@ struct resolve_answer {
 int resolver_new(struct resolver **ret, struct loop *l,
 		 const struct resolver_options *o) MUST_CHECK;
 
-/*
- * Frees the resolver; tasks that wait for names get -ECANCELED.  Not from
- * within a timer or watch of the resolver's own.  NULL is harmless.
- */
+/* Tasks that wait get -ECANCELED.  Not from a timer or watch of its own. */
 void resolver_free(struct resolver *r);
 
 /*

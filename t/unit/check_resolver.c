@@ -126,9 +126,12 @@ START_TEST(ttls_are_bounded)
 	options.ttl_min_ms = 3000;
 	make_resolver();
 	EXPECT("short.test", "2001:db8::1 10.0.0.1");
+	EXPECT_ERROR("brief.test", -ENOENT);
 	pass_time(1100);
 	EXPECT("short.test", "2001:db8::1 10.0.0.1");
+	EXPECT_ERROR("brief.test", -ENOENT);
 	expect_asked("short.test", 1, 1);
+	expect_asked("brief.test", 1, 1);
 	resolver_free(TAKE_PTR(resolver));
 	options.ttl_min_ms = 0;
 	options.ttl_max_ms = 200;
