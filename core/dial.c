@@ -28,22 +28,6 @@ struct race {
 	struct tcp_conn *attempt[DIAL_MAX];
 };
 
-static int set_options(int fd, sa_family_t family,
-		       const struct tcp_dial_options *o)
-{
-	/* Else an urgent byte would fall out of the stream. */
-	int r = sock_set(fd, SOL_SOCKET, SO_OOBINLINE, 1);
-
-	if (r == 0 && o->nodelay)
-		r = sock_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	if (r == 0 && o->keepalive)
-		r = sock_set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-	if (r == 0 && o->user_timeout_ms)
-		r = sock_set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
-			     (int)o->user_timeout_ms);
-	return r < 0 ? r : sock_set_way(fd, family, o);
-}
-
 /* A kernel that cannot do that, or may not, connects as usual. */
 static void set_fast(int fd)
 {
@@ -59,7 +43,9 @@ static int attempt_open(struct tcp_conn **ret, const struct tcp_addr *to,
 
 	if (fd < 0)
 		return fd;
-	r = set_options(fd, to->family, o);
+	r = sock_set_stream(fd, o);
+	if (r == 0)
+		r = sock_set_way(fd, to->family, o);
 	if (r == 0 && fast)
 		set_fast(fd);
 	if (r == 0)

@@ -7,7 +7,6 @@
 #include "core/task.h"
 
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 
 /* Those who come while the task has yet to get its turn. */
 #define BACKLOG 16
@@ -16,49 +15,19 @@
 
 /* --- Opening ------------------------------------------------------------ */
 
-static int set_way(int fd, const struct tcp_dial_options *o)
-{
-	int r = 0;
-
-	if (o->mark)
-		r = sock_set(fd, SOL_SOCKET, SO_MARK, (int)o->mark);
-	if (r == 0 && o->device)
-		r = sock_bind_device(fd, o->device);
-	return r;
-}
-
 static int set_before_bind(int fd, const struct tcp_addr *at,
 			   const struct tcp_dial_options *o)
 {
-	bool v6 = at->family == AF_INET6;
-	int r = set_way(fd, o);
+	int r = sock_set_route(fd, at->family, o);
 
-	if (r == 0 && v6)
+	if (r == 0 && at->family == AF_INET6)
 		r = sock_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-	if (r == 0 && o->freebind)
-		r = v6 ? sock_set(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1)
-		       : sock_set(fd, IPPROTO_IP, IP_FREEBIND, 1);
 	/*
 	 * A port that others used before us is not ours again for a minute
 	 * otherwise.  Who listens keeps it to himself all the same.
 	 */
 	if (r == 0 && at->port)
 		r = sock_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	return r;
-}
-
-/* What accept(2) inherits. */
-static int set_inherited(int fd, const struct tcp_dial_options *o)
-{
-	int r = sock_set(fd, SOL_SOCKET, SO_OOBINLINE, 1);
-
-	if (r == 0 && o->nodelay)
-		r = sock_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	if (r == 0 && o->keepalive)
-		r = sock_set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-	if (r == 0 && o->user_timeout_ms)
-		r = sock_set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
-			     (int)o->user_timeout_ms);
 	return r;
 }
 
@@ -72,7 +41,7 @@ static int listen_at(int fd, const struct tcp_addr *at,
 	if (r == 0 && bind(fd, (const struct sockaddr *)&ss, len) < 0)
 		r = -errno;
 	if (r == 0)
-		r = set_inherited(fd, o);
+		r = sock_set_stream(fd, o);
 	/* Of two that could bind, the second one learns of the first here. */
 	if (r == 0 && listen(fd, BACKLOG) < 0)
 		r = -errno;
@@ -215,7 +184,7 @@ int passive_address(struct tcp_addr *ret, const struct tcp_addr *to,
 	if (fd < 0)
 		return -errno;
 	there.port = DISCARD_PORT;
-	r = set_way(fd, o);
+	r = sock_set_route(fd, to->family, o);
 	if (r == 0)
 		r = sock_connect(fd, &there);
 	if (r == 0)

@@ -5,6 +5,7 @@
 
 #include <linux/sockios.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -69,21 +70,43 @@ static int set_freebind(int fd, sa_family_t family)
 				 : sock_set(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1);
 }
 
-int sock_set_way(int fd, sa_family_t family, const struct tcp_dial_options *o)
+int sock_set_stream(int fd, const struct tcp_dial_options *o)
 {
-	const struct tcp_addr *source = family == AF_INET ? &o->source4
-							  : &o->source6;
+	/* Else an urgent byte would fall out of the stream. */
+	int r = sock_set(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+
+	if (r == 0 && o->nodelay)
+		r = sock_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	if (r == 0 && o->keepalive)
+		r = sock_set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	if (r == 0 && o->user_timeout_ms)
+		r = sock_set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
+			     (int)o->user_timeout_ms);
+	return r;
+}
+
+int sock_set_route(int fd, sa_family_t family, const struct tcp_dial_options *o)
+{
 	int r = 0;
 
 	if (o->mark)
 		r = sock_set(fd, SOL_SOCKET, SO_MARK, (int)o->mark);
 	if (r == 0 && o->device)
 		r = sock_bind_device(fd, o->device);
+	if (r == 0 && o->freebind)
+		r = set_freebind(fd, family);
+	return r;
+}
+
+int sock_set_way(int fd, sa_family_t family, const struct tcp_dial_options *o)
+{
+	const struct tcp_addr *source = family == AF_INET ? &o->source4
+							  : &o->source6;
+	int r = sock_set_route(fd, family, o);
+
 	if (r < 0 || source->family == AF_UNSPEC)
 		return r;
-	if (o->freebind)
-		r = set_freebind(fd, family);
-	return r < 0 ? r : sock_bind_source(fd, source);
+	return sock_bind_source(fd, source);
 }
 
 int sock_local(int fd, struct tcp_addr *ret)

@@ -24,6 +24,13 @@ int sock_connect(int fd, const struct tcp_addr *to) MUST_CHECK;
  */
 int sock_bind_source(int fd, const struct tcp_addr *source) MUST_CHECK;
 
+/* Nodelay, keepalive, ... as a dial has them; accept(2) inherits them. */
+int sock_set_stream(int fd, const struct tcp_dial_options *o) MUST_CHECK;
+
+/* Mark, device and freebind, before an address is bound. */
+int sock_set_route(int fd, sa_family_t family, const struct tcp_dial_options *o)
+	MUST_CHECK;
+
 /*
  * Lets a socket, of any type, go out as a dial would: mark, device, and the
  * source of its family, bound with port 0.  -errno: EADDRNOTAVAIL, ENODEV, ...
