@@ -1,80 +1,25 @@
 /*
- * Passive opens: who is let in, who is sent away, what ends the wait, and
- * that nothing is left of it.
+ * Passive opens: who is let in, who is sent away, and what cannot be had.
  */
 #include "core/passive.h"
 
 #include "core/sock.h"
 #include "t/unit/on_loop.h"
+#include "t/unit/served.h"
 #include "t/unit/suite.h"
 #include "t/unit/tcp_pair.h"
+#include "t/unit/waiting.h"
 
 #include <check.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-
-static struct tcp_dial_options options;
-static struct passive passive;
-static struct passive_wish wish;
-static struct tcp_conn *beside;
-static struct tcp_addr local; /* 127.0.0.1, port 0 */
-static int far;               /* the other end of `beside` */
-static uint16_t unwanted;     /* ports: those from... */
-static unsigned asked;
-
-static bool wants(void *ctx, const struct tcp_addr *peer)
-{
-	ck_assert_ptr_eq(ctx, &asked);
-	asked++;
-	return addr_is_loopback(peer) && peer->port != unwanted;
-}
 
 static bool wants_nobody(void *ctx UNUSED, const struct tcp_addr *peer UNUSED)
 {
 	asked++;
 	return false;
-}
-
-static void begin(void)
-{
-	int pair[2];
-
-	tcp_pair(pair, 0);
-	far = pair[0];
-	beside = conn_of(pair[1]);
-	ck_assert_int_eq(tcp_addr_parse(&local, "127.0.0.1:0", -1), 0);
-	wish = (struct passive_wish){ .wants = wants,
-				      .ctx = &asked,
-				      .max_strangers = 64,
-				      .beside = beside };
-	ck_assert_int_eq(passive_open(&passive, &local, &options), 0);
-	ck_assert(addr_same_ip(&passive.addr, &local));
-	ck_assert_uint_ne(passive.addr.port, 0);
-}
-
-static void end(void)
-{
-	passive_close(&passive);
-	tcp_conn_close(beside);
-	close_fd(&far);
-}
-
-static int wait_ms(struct tcp_conn **ret, int64_t ms)
-{
-	return passive_wait(&passive, ret, &wish, deadline_in(ms));
-}
-
-/* Why nobody was let in. */
-static int in_vain(int64_t ms)
-{
-	struct tcp_conn *c = NULL;
-	int r = wait_ms(&c, ms);
-
-	ck_assert_ptr_null(c);
-	return r;
 }
 
 static uint16_t port_of(int fd)
@@ -83,15 +28,6 @@ static uint16_t port_of(int fd)
 
 	ck_assert_int_eq(sock_local(fd, &a), 0);
 	return a.port;
-}
-
-static void expect_reset(int fd)
-{
-	char byte;
-
-	await(fd, POLLIN);
-	ck_assert_int_eq(recv(fd, &byte, 1, 0), -1);
-	ck_assert_int_eq(errno, ECONNRESET);
 }
 
 /* --- Somebody comes ----------------------------------------------------- */
@@ -111,7 +47,7 @@ static void let_in(void)
 	struct tcp_conn *c;
 	int fd;
 
-	begin();
+	waiting_begin();
 	fd = tcp_connected(&passive.addr);
 	ck_assert_int_eq(wait_ms(&c, SOON_MS), 0);
 	ck_assert_uint_eq(tcp_conn_peer(c)->port, port_of(fd));
@@ -124,7 +60,7 @@ static void let_in(void)
 	ck_assert_int_eq(get(c, SOL_SOCKET, SO_KEEPALIVE), 0);
 	tcp_conn_close(c);
 	close_fd(&fd);
-	end();
+	waiting_end();
 }
 
 START_TEST(one_who_is_there_already_is_let_in)
@@ -146,14 +82,14 @@ static void let_in_later(void)
 {
 	struct tcp_conn *c;
 
-	begin();
+	waiting_begin();
 	where = passive.addr;
 	ck_assert_int_eq(task_start(come_later, NULL, NULL), 0);
 	ck_assert_int_eq(wait_ms(&c, SOON_MS), 0);
 	ck_assert_uint_eq(tcp_conn_peer(c)->port, port_of(came_fd));
 	tcp_conn_close(c);
 	close_fd(&came_fd);
-	end();
+	waiting_end();
 }
 
 START_TEST(one_who_comes_later_is_let_in)
@@ -167,9 +103,9 @@ static void inherit(void)
 	struct tcp_conn *c;
 	int fd;
 
-	options.nodelay = options.keepalive = true;
-	options.user_timeout_ms = 12345;
-	begin();
+	passive_options.nodelay = passive_options.keepalive = true;
+	passive_options.user_timeout_ms = 12345;
+	waiting_begin();
 	fd = tcp_connected(&passive.addr);
 	ck_assert_int_eq(wait_ms(&c, SOON_MS), 0);
 	ck_assert_int_eq(get(c, IPPROTO_TCP, TCP_NODELAY), 1);
@@ -178,7 +114,7 @@ static void inherit(void)
 	ck_assert_int_eq(get(c, SOL_SOCKET, SO_OOBINLINE), 1);
 	tcp_conn_close(c);
 	close_fd(&fd);
-	end();
+	waiting_end();
 }
 
 START_TEST(a_connection_has_the_options_of_those_that_are_dialled)
@@ -195,12 +131,12 @@ static void over_ipv6(void)
 	struct tcp_addr v4;
 	socklen_t len;
 
-	begin();
+	waiting_begin();
 	passive_close(&passive);
 	ck_assert_int_eq(tcp_addr_parse(&local, "[::]:0", -1), 0);
-	if (fd < 0 || passive_open(&passive, &local, &options) < 0) {
+	if (fd < 0 || passive_open(&passive, &local, &passive_options) < 0) {
 		close_fd(&fd);
-		end();
+		waiting_end();
 		return; /* a machine without it */
 	}
 	/* Not even where all addresses are listened on. */
@@ -218,7 +154,7 @@ static void over_ipv6(void)
 	ck_assert_int_eq(tcp_conn_peer(c)->family, AF_INET6);
 	tcp_conn_close(c);
 	close_fd(&fd);
-	end();
+	waiting_end();
 }
 
 START_TEST(ipv6_is_ipv6_alone)
@@ -234,18 +170,18 @@ static void one_stranger(void)
 	struct tcp_conn *c;
 	int fd[2];
 
-	begin();
+	waiting_begin();
 	fd[0] = tcp_connected(&passive.addr);
 	fd[1] = tcp_connected(&passive.addr);
 	unwanted = port_of(fd[0]);
 	ck_assert_int_eq(wait_ms(&c, SOON_MS), 0);
 	ck_assert_uint_eq(tcp_conn_peer(c)->port, port_of(fd[1]));
 	ck_assert_uint_eq(passive.strangers, 1);
-	expect_reset(fd[0]);
+	ck_assert_int_eq(ended_how(fd[0]), ECONNRESET);
 	tcp_conn_close(c);
 	close_fd(&fd[0]);
 	close_fd(&fd[1]);
-	end();
+	waiting_end();
 }
 
 START_TEST(a_stranger_is_reset_and_the_wait_goes_on)
@@ -270,17 +206,18 @@ static void many_strangers(unsigned max, int expect)
 {
 	int fd[STRANGERS] = { -1, -1, -1, -1, -1 };
 
-	begin();
+	waiting_begin();
 	where = passive.addr;
 	wish.wants = wants_nobody;
 	wish.max_strangers = max;
 	ck_assert_int_eq(task_start(knock, fd, NULL), 0);
-	ck_assert_int_eq(in_vain(expect == -EPERM ? SOON_MS : 100), expect);
+	ck_assert_int_eq(wait_in_vain(expect == -EPERM ? SOON_MS : 100),
+			 expect);
 	ck_assert_uint_eq(asked, STRANGERS);
 	nap(20); /* the other task has ended, too */
-	end();
+	waiting_end();
 	for (unsigned i = 0; i < STRANGERS; i++) {
-		expect_reset(fd[i]);
+		ck_assert_int_eq(ended_how(fd[i]), ECONNRESET);
 		close_fd(&fd[i]);
 	}
 }
@@ -312,7 +249,7 @@ static void left_again(void)
 	struct tcp_conn *c;
 	int fd[2];
 
-	begin();
+	waiting_begin();
 	fd[0] = tcp_connected(&passive.addr);
 	sock_set_reset(fd[0]);
 	close_fd(&fd[0]);
@@ -321,7 +258,7 @@ static void left_again(void)
 	ck_assert_int_eq(wait_ms(&c, SOON_MS), 0);
 	tcp_conn_close(c);
 	close_fd(&fd[1]);
-	end();
+	waiting_end();
 }
 
 START_TEST(one_who_has_left_before_does_no_harm)
@@ -334,138 +271,16 @@ static void queued(void)
 {
 	int fd;
 
-	begin();
+	waiting_begin();
 	fd = tcp_connected(&passive.addr);
-	end();
-	expect_reset(fd);
+	waiting_end();
+	ck_assert_int_eq(ended_how(fd), ECONNRESET);
 	close_fd(&fd);
 }
 
 START_TEST(whoever_is_queued_at_the_end_is_reset)
 {
 	on_loop(queued, NULL);
-}
-END_TEST
-
-/* --- What ends the wait ------------------------------------------------- */
-
-static void no_time(void)
-{
-	begin();
-	ck_assert_int_eq(in_vain(10), -ETIMEDOUT);
-	end();
-}
-
-START_TEST(nobody_in_time_is_told)
-{
-	on_loop(no_time, NULL);
-}
-END_TEST
-
-static void far_says(void *arg)
-{
-	const char *what = arg;
-
-	for (; *what; what++) {
-		nap(5);
-		if (*what == 'd')
-			ck_assert_int_eq(send(far, "data", 4, MSG_NOSIGNAL), 4);
-		else if (*what == 'e')
-			ck_assert_int_eq(shutdown(far, SHUT_WR), 0);
-		else {
-			sock_set_reset(far);
-			close_fd(&far);
-		}
-	}
-}
-
-static void while_far_says(const char *what, int64_t ms, int expect)
-{
-	begin();
-	ck_assert_int_eq(task_start(far_says, (void *)what, NULL), 0);
-	ck_assert_int_eq(in_vain(ms), expect);
-	/* And once more, for one that is known to have ended. */
-	if (expect != -ETIMEDOUT)
-		ck_assert_int_eq(in_vain(ms), expect);
-	nap(1);
-	end();
-}
-
-static void beside_ends(void)
-{
-	while_far_says("e", SOON_MS, -EPIPE);
-}
-
-START_TEST(the_end_of_whoever_asked_ends_it)
-{
-	on_loop(beside_ends, NULL);
-}
-END_TEST
-
-static void beside_ends_after_data(void)
-{
-	while_far_says("dde", SOON_MS, -EPIPE);
-}
-
-START_TEST(the_end_behind_bytes_that_nobody_reads_ends_it_too)
-{
-	on_loop(beside_ends_after_data, NULL);
-}
-END_TEST
-
-static void beside_is_reset(void)
-{
-	while_far_says("dr", SOON_MS, -ECONNRESET);
-}
-
-START_TEST(a_reset_of_whoever_asked_ends_it)
-{
-	on_loop(beside_is_reset, NULL);
-}
-END_TEST
-
-static void beside_speaks(void)
-{
-	char bytes[9] = "";
-
-	begin();
-	ck_assert_int_eq(task_start(far_says, (void *)"dd", NULL), 0);
-	ck_assert_int_eq(in_vain(100), -ETIMEDOUT);
-	ck_assert_int_eq(tcp_conn_read(beside, bytes, 8, deadline_in(SOON_MS)),
-			 8);
-	ck_assert_str_eq(bytes, "datadata");
-	end();
-}
-
-START_TEST(bytes_of_whoever_asked_do_not)
-{
-	on_loop(beside_speaks, NULL);
-}
-END_TEST
-
-static int cancelled_with;
-
-static void wait_long(void *arg UNUSED)
-{
-	cancelled_with = in_vain(SOON_MS);
-}
-
-static void cancel(void)
-{
-	struct task *t;
-
-	begin();
-	ck_assert_int_eq(task_start(wait_long, NULL, &t), 0);
-	nap(5);
-	task_cancel(t);
-	nap(1);
-	ck_assert_int_eq(cancelled_with, -ECANCELED);
-	end();
-}
-
-START_TEST(it_can_be_cancelled)
-{
-	on_loop(cancel, NULL);
 }
 END_TEST
 
@@ -477,14 +292,15 @@ static void taken(void)
 	struct tcp_addr a;
 	int fd = tcp_listening(&a, 1);
 
-	begin();
-	ck_assert_int_eq(passive_open(&other, &passive.addr, &options),
+	waiting_begin();
+	ck_assert_int_eq(passive_open(&other, &passive.addr, &passive_options),
 			 -EADDRINUSE);
 	passive_close(&other); /* harmless */
-	ck_assert_int_eq(passive_open(&other, &a, &options), -EADDRINUSE);
+	ck_assert_int_eq(passive_open(&other, &a, &passive_options),
+			 -EADDRINUSE);
 	passive_close(&other);
 	close_fd(&fd);
-	end();
+	waiting_end();
 }
 
 START_TEST(a_port_that_somebody_listens_on_is_not_shared)
@@ -499,20 +315,20 @@ static void again(void)
 	struct tcp_conn *c;
 	int fd;
 
-	begin();
+	waiting_begin();
 	passive_close(&passive);
 	at = tcp_refusing();
-	ck_assert_int_eq(passive_open(&passive, &at, &options), 0);
+	ck_assert_int_eq(passive_open(&passive, &at, &passive_options), 0);
 	fd = tcp_connected(&at);
 	ck_assert_int_eq(wait_ms(&c, SOON_MS), 0);
 	passive_close(&passive);
 	/* Both while the connection lives and when it has been ended here. */
-	ck_assert_int_eq(passive_open(&passive, &at, &options), 0);
+	ck_assert_int_eq(passive_open(&passive, &at, &passive_options), 0);
 	passive_close(&passive);
 	tcp_conn_close(c);
 	close_fd(&fd);
-	ck_assert_int_eq(passive_open(&passive, &at, &options), 0);
-	end();
+	ck_assert_int_eq(passive_open(&passive, &at, &passive_options), 0);
+	waiting_end();
 }
 
 START_TEST(a_port_can_be_used_again_at_once)
@@ -526,23 +342,24 @@ static void elsewhere(void)
 	struct tcp_addr a;
 	struct passive p;
 
-	begin();
+	waiting_begin();
 	ck_assert_int_eq(tcp_addr_parse(&a, "192.0.2.77:0", -1), 0);
-	ck_assert_int_eq(passive_open(&p, &a, &options), -EADDRNOTAVAIL);
-	options.freebind = true;
-	ck_assert_int_eq(passive_open(&p, &a, &options), 0);
+	ck_assert_int_eq(passive_open(&p, &a, &passive_options),
+			 -EADDRNOTAVAIL);
+	passive_options.freebind = true;
+	ck_assert_int_eq(passive_open(&p, &a, &passive_options), 0);
 	ck_assert(addr_same_ip(&p.addr, &a));
 	passive_close(&p);
 	if (tcp_addr_parse(&a, "[2001:db8::77]:0", -1) == 0 &&
-	    passive_open(&p, &a, &options) != -EAFNOSUPPORT) {
+	    passive_open(&p, &a, &passive_options) != -EAFNOSUPPORT) {
 		ck_assert(addr_same_ip(&p.addr, &a));
 		passive_close(&p);
 	}
-	options.freebind = false;
-	options.device = "no-such-if";
-	ck_assert_int_eq(passive_open(&p, &local, &options), -ENODEV);
+	passive_options.freebind = false;
+	passive_options.device = "no-such-if";
+	ck_assert_int_eq(passive_open(&p, &local, &passive_options), -ENODEV);
 	passive_close(&p);
-	end();
+	waiting_end();
 }
 
 START_TEST(an_address_that_is_not_ours_is_an_error_but_with_freebind)
@@ -572,17 +389,18 @@ static void no_descriptors(void)
 	struct rlimit old;
 	int fd, r;
 
-	begin();
+	waiting_begin();
 	fd = tcp_connected(&passive.addr);
 	old = few_descriptors(0);
-	r = in_vain(SOON_MS);
-	ck_assert_int_eq(passive_open(&p, &local, &options), -EMFILE);
+	r = wait_in_vain(SOON_MS);
+	ck_assert_int_eq(passive_open(&p, &local, &passive_options), -EMFILE);
 	passive_close(&p);
-	ck_assert_int_eq(passive_address(&p.addr, &local, &options), -EMFILE);
+	ck_assert_int_eq(passive_address(&p.addr, &local, &passive_options),
+			 -EMFILE);
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &old), 0);
 	ck_assert_int_eq(r, -EMFILE);
-	end();
-	expect_reset(fd);
+	waiting_end();
+	ck_assert_int_eq(ended_how(fd), ECONNRESET);
 	close_fd(&fd);
 }
 
@@ -598,19 +416,20 @@ static void routes(void)
 {
 	struct tcp_addr to, a;
 
-	begin();
+	waiting_begin();
 	ck_assert_int_eq(tcp_addr_parse(&to, "127.9.9.9:80", -1), 0);
-	ck_assert_int_eq(passive_address(&a, &to, &options), 0);
+	ck_assert_int_eq(passive_address(&a, &to, &passive_options), 0);
 	ck_assert(addr_is_loopback(&a));
 	ck_assert_uint_eq(a.port, 0);
-	ck_assert_int_eq(passive_open(&passive, &a, &options), 0);
+	ck_assert_int_eq(passive_open(&passive, &a, &passive_options), 0);
 	passive_close(&passive);
 	/* Not without SO_BROADCAST, which nobody sets. */
 	ck_assert_int_eq(tcp_addr_parse(&to, "255.255.255.255:0", -1), 0);
-	ck_assert_int_lt(passive_address(&a, &to, &options), 0);
-	options.device = "no-such-if";
-	ck_assert_int_eq(passive_address(&a, &local, &options), -ENODEV);
-	end();
+	ck_assert_int_lt(passive_address(&a, &to, &passive_options), 0);
+	passive_options.device = "no-such-if";
+	ck_assert_int_eq(passive_address(&a, &local, &passive_options),
+			 -ENODEV);
+	waiting_end();
 }
 
 START_TEST(the_address_is_the_one_that_is_routed_from)
@@ -631,12 +450,6 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, as_many_strangers_as_may_come_do_not);
 	tcase_add_test(t, one_who_has_left_before_does_no_harm);
 	tcase_add_test(t, whoever_is_queued_at_the_end_is_reset);
-	tcase_add_test(t, nobody_in_time_is_told);
-	tcase_add_test(t, the_end_of_whoever_asked_ends_it);
-	tcase_add_test(t, the_end_behind_bytes_that_nobody_reads_ends_it_too);
-	tcase_add_test(t, a_reset_of_whoever_asked_ends_it);
-	tcase_add_test(t, bytes_of_whoever_asked_do_not);
-	tcase_add_test(t, it_can_be_cancelled);
 	tcase_add_test(t, a_port_that_somebody_listens_on_is_not_shared);
 	tcase_add_test(t, a_port_can_be_used_again_at_once);
 	tcase_add_test(
