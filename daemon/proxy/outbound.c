@@ -50,15 +50,16 @@ static int make_room(struct ways *w, size_t more)
 	return 0;
 }
 
-/* There is room. */
+/* What there is no room for is left out. */
 static void append(const struct outbound *o, struct ways *w,
 		   const struct tcp_addr *a, uint8_t prefix_bits)
 {
-	struct way *way = &w->at[w->count];
+	struct way *way;
 	uint8_t key[17];
 
-	if (w->count == OUTBOUND_ADDRS_MAX)
+	if (w->count >= min_size(w->room, OUTBOUND_ADDRS_MAX))
 		return;
+	way = &w->at[w->count++];
 	memcpy(key, a->ip, sizeof(a->ip));
 	key[16] = prefix_bits;
 	*way = (struct way){
@@ -67,7 +68,6 @@ static void append(const struct outbound *o, struct ways *w,
 		.hash = siphash(&o->options->secret, key, sizeof(key)),
 	};
 	way->addr.port = 0;
-	w->count++;
 }
 
 static int append_interface(const struct outbound *o, struct ways *w,
