@@ -64,7 +64,7 @@ int sock_bind_device(int fd, const char *device)
 	return 0;
 }
 
-static int set_freebind(int fd, sa_family_t family)
+int sock_set_freebind(int fd, sa_family_t family)
 {
 	return family == AF_INET ? sock_set(fd, IPPROTO_IP, IP_FREEBIND, 1)
 				 : sock_set(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1);
@@ -94,7 +94,7 @@ int sock_set_route(int fd, sa_family_t family, const struct tcp_dial_options *o)
 	if (r == 0 && o->device)
 		r = sock_bind_device(fd, o->device);
 	if (r == 0 && o->freebind)
-		r = set_freebind(fd, family);
+		r = sock_set_freebind(fd, family);
 	return r;
 }
 

@@ -24,6 +24,9 @@ int sock_connect(int fd, const struct tcp_addr *to) MUST_CHECK;
  */
 int sock_bind_source(int fd, const struct tcp_addr *source) MUST_CHECK;
 
+/* Lets it be bound to an address that no interface has. */
+int sock_set_freebind(int fd, sa_family_t family) MUST_CHECK;
+
 /* Nodelay, keepalive, ... as a dial has them; accept(2) inherits them. */
 int sock_set_stream(int fd, const struct tcp_dial_options *o) MUST_CHECK;
 

@@ -172,6 +172,9 @@ int association_open_client(struct association *a,
 	if (!reserve(a))
 		return -ENOBUFS;
 	r = open_socket(a, &a->client, at.family);
+	/* The client may have come to one of a prefix that is routed here. */
+	if (r == 0 && !local_addrs_has(a->here->local, &at))
+		r = sock_set_freebind(a->client.d.watch.fd, at.family);
 	if (r == 0 && ports->last)
 		r = bind_in_range(a, at, ports);
 	else if (r == 0)

@@ -323,6 +323,9 @@ static void choose_inbound(const struct outbound *o,
 	if (o->options->source_count == 0)
 		ret->ipv4 = ret->ipv6 = false;
 	set_way(ret, &source);
+	/* As one of a prefix that is routed here, it is no interface's. */
+	if (o->local && !local_addrs_has(o->local, &source))
+		ret->dial.freebind = true;
 }
 
 void outbound_choose(struct outbound *o, sa_family_t family,

@@ -347,6 +347,19 @@ def test_prefixes_and_addresses_take_turns(t):
     same(peer(d, Listener(t)), '127.0.0.2')
 
 
+@netns
+def test_one_listener_has_as_many_sources_as_its_prefix(t):
+    prefix_network()
+    d = Daemon(t, {**outbound(2, rotate='same-as-inbound'), 'listeners': [
+        conf.listener(address=['[::]:0'])]})
+    o = Listener(t, host='2001:db8:2::1')
+    for host in ('2001:db8:1::a', '2001:db8:1:0:dead:beef:0:1'):
+        there = (host, d.address[1])
+        same(peer(d, o, to=there), host)
+        same(udp_peer(t, d, o.host, there), host)
+        same(bind_peer(d, o.host, there), host)
+
+
 # --- interfaces -------------------------------------------------------------
 
 @netns
