@@ -35,20 +35,22 @@ def fails(d, host, port=80):
 
 # --- dnsmasq ----------------------------------------------------------------
 
-def dnsmasq(t, *options):
+def dnsmasq(t, *options, host='127.0.0.1'):
     """Starts a real name server on a port of its own."""
     port = unused_port()
     t.start(tool('dnsmasq', 'dnsmasq-base'), '--keep-in-foreground',
             '--no-resolv', '--no-hosts', '--conf-file=/dev/null',
-            '--pid-file=', '--bind-interfaces', '--listen-address=127.0.0.1',
+            '--pid-file=', '--bind-interfaces', f'--listen-address={host}',
             '--log-facility=-', '--local=/example/', f'--port={port}',
             '--user=nobody', *options)
 
     def answers():
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as s:
-            return s.connect_ex(('127.0.0.1', port)) == 0
+        family = socket.AF_INET6 if ':' in host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as s:
+            return s.connect_ex((host, port)) == 0
     eventually(answers, said='dnsmasq')
-    return {'workers': 1, 'names': {'servers': [f'127.0.0.1:{port}']}}
+    server = f'[{host}]:{port}' if ':' in host else f'{host}:{port}'
+    return {'workers': 1, 'names': {'servers': [server]}}
 
 
 @valgrind
@@ -85,10 +87,11 @@ def test_dnsmasq_no_data(t):
     same(fails(d, 'text.example'), 'name-not-found')
 
 
-def test_dnsmasq_answers_that_do_not_fit(t):
+@each('127.0.0.1', '::1')
+def test_dnsmasq_answers_that_do_not_fit(t, host):
     # Too much for a datagram of 512 bytes: dnsmasq cuts them, and means TCP.
     d = Daemon(t, dnsmasq(t, *(f'--host-record=big.example,127.0.2.{i}'
-                               for i in range(1, 200))))
+                               for i in range(1, 200)), host=host))
     o = Origin(t, echo, host='0.0.0.0')
     assert works(d, 'big.example', o.port)
     assert d.wait_access()['address'].startswith('127.0.2.')

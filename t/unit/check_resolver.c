@@ -231,6 +231,22 @@ START_TEST(a_peek_asks_nobody)
 }
 END_TEST
 
+START_TEST(a_peek_does_not_read_a_changed_hosts_file)
+{
+	write_file(hosts, "10.9.9.9 printer\n");
+	options.hosts = hosts;
+	make_resolver();
+	EXPECT_PEEK("printer", "10.9.9.9", 0);
+	write_file(hosts, "10.9.9.10 printer\n");
+	EXPECT_PEEK("printer", "10.9.9.9", 0);
+	pass_time(1010);
+	EXPECT_PEEK("printer", "", -EAGAIN);
+	EXPECT_PEEK("10.1.2.3", "10.1.2.3", 0);
+	EXPECT("printer", "10.9.9.10");
+	EXPECT_PEEK("printer", "10.9.9.10", 0);
+}
+END_TEST
+
 START_TEST(a_peek_finds_what_has_come_so_far)
 {
 	struct job jobs[] = { { .name = "slow4.test" },
@@ -531,6 +547,7 @@ static SRunner *runner(void)
 	tcase_add_test(t, the_name_unused_for_longest_is_evicted);
 	tcase_add_test(t, without_a_cache_all_is_asked);
 	tcase_add_test(t, a_peek_asks_nobody);
+	tcase_add_test(t, a_peek_does_not_read_a_changed_hosts_file);
 	tcase_add_test(t, a_peek_finds_what_has_come_so_far);
 	tcase_add_test(t, a_peek_keeps_a_name_in_the_cache);
 	tcase_add_test(t, questions_for_one_name_are_joined);
