@@ -4,10 +4,11 @@
  * One thread, many associations with a SOCKS5 proxy, whose datagrams go to
  * udpecho and come back. They leave at a rate, an association after the
  * other, whatever has come back of those before: what is lost stays lost, and
- * a proxy that is late is not waited for. Rate 0 is a flood, in bursts of
- * 32 for each association. Each datagram says of which association it is, its
- * number there and when it left; the rest are bytes that follow from these.
- * With --steps it waits for a line on its standard input after set-up
+ * a proxy that is late is not waited for. They leave singly or in
+ * bursts, each of one association; rate 0 is a flood in bursts of 32. Each
+ * datagram says of which association it is, its number there and when it left;
+ * the rest are bytes that follow from these. With --steps it waits for a line
+ * on its standard input after set-up
  * ("ready") and after the work (the result, one line of JSON), so that
  * whoever measures the proxy can look at its clock in between; an end of input
  * there ends it.
@@ -46,7 +47,7 @@ struct assoc {
 
 static struct load {
 	union net_addr proxy, echo;
-	long n, rate, size, gso;
+	long n, rate, size, gso, burst;
 	double seconds;
 	int epoll_fd;
 	struct assoc *assoc;
@@ -168,20 +169,13 @@ static void sent(struct assoc *a, long n, long of)
 	a->next -= (uint32_t)(of - (n > 0 ? n : 0));
 }
 
-static void send_one(struct assoc *a, uint64_t now)
-{
-	size_t len = datagram(a, load.buf[0], now);
-
-	sent(a, send(a->fd, load.buf[0], len, MSG_NOSIGNAL) < 0 ? -1 : 1, 1);
-}
-
-/* BATCH datagrams by one system call; the kernel may cut them apart. */
+/* A burst by one system call; the kernel may cut `gso` out of one. */
 static void send_burst(struct assoc *a, uint64_t now)
 {
 	static uint8_t run[BATCH * UDP_BYTES];
 	size_t len = load.head_len + (size_t)load.size;
-	long each = load.gso > 1 ? load.gso : 1;
-	int n = (int)(BATCH / each), r;
+	long each = load.gso;
+	int n = (int)(load.burst / each), r;
 
 	if (each > 1)
 		net_set_int(a->fd, IPPROTO_UDP, UDP_SEGMENT, (int)len);
@@ -273,7 +267,7 @@ static bool warm_up(void)
 		for (int k = 0; k < 5 && load.received == before; k++) {
 			uint64_t until = now_ns() + 500000000u;
 
-			send_one(a, now_ns());
+			send_burst(a, now_ns());
 			while (load.received == before && now_ns() < until)
 				turn(until);
 		}
@@ -287,8 +281,8 @@ static bool warm_up(void)
 
 static void run_paced(void)
 {
-	double ns_each = 1e9 / (double)load.rate;
-	uint64_t total = (uint64_t)(load.seconds * (double)load.rate);
+	double ns_each = 1e9 * (double)load.burst / (double)load.rate;
+	uint64_t total = (uint64_t)(load.seconds * 1e9 / ns_each);
 
 	for (uint64_t k = 0; k < total;) {
 		uint64_t now = now_ns();
@@ -297,7 +291,7 @@ static void run_paced(void)
 
 		/* Not all at once after a break, which would overrun us. */
 		for (int i = 0; k < total && k <= due && i < 64; i++, k++)
-			send_one(&load.assoc[k % (uint64_t)load.n], now);
+			send_burst(&load.assoc[k % (uint64_t)load.n], now);
 		turn(k <= due
 			     ? 0
 			     : load.begin_ns + (uint64_t)((double)k * ns_each));
@@ -368,7 +362,9 @@ static bool configure(int argc, char **argv)
 	load.rate = arg_number(argc, argv, "--rate", 50000);
 	load.size = arg_number(argc, argv, "--size", 200);
 	load.gso = arg_number(argc, argv, "--gso", 1);
-	if (load.n < 1 || load.rate < 0 || load.gso < 1 || load.gso > BATCH ||
+	load.burst = arg_number(argc, argv, "--burst", load.rate ? 1 : BATCH);
+	if (load.n < 1 || load.rate < 0 || load.burst < 1 ||
+	    load.burst > BATCH || load.gso < 1 || load.gso > load.burst ||
 	    load.size < (long)sizeof(struct stamp) ||
 	    load.size > UDP_BYTES - UDP_HEAD_MAX)
 		return false;
@@ -400,8 +396,8 @@ int main(int argc, char **argv)
 		fputs("usage: udpload --proxy ADDR:PORT --echo ADDR:PORT\n"
 		      "               [--associations N] [--rate N | --rate "
 		      "0]\n"
-		      "               [--size BYTES] [--seconds S] [--gso N]\n"
-		      "               [--steps]\n",
+		      "               [--burst N] [--gso N] [--size BYTES]\n"
+		      "               [--seconds S] [--steps]\n",
 		      stderr);
 		return 2;
 	}
