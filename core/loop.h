@@ -69,6 +69,13 @@ void watch_remove(struct loop *l, struct watch *w);
  */
 void watch_forget(struct loop *l, struct watch *w);
 
+/*
+ * For notify(): this event might as well have come a little later.  Where
+ * nothing but thousands of such events a second wakes the loop up, it sleeps
+ * between two looks at them for a quarter of a millisecond.
+ */
+void loop_gather(struct loop *l);
+
 /* --- Timers ------------------------------------------------------------- */
 
 int timer_set(struct loop *l, struct timer *t, int64_t when) MUST_CHECK;
