@@ -277,11 +277,24 @@ static bool was_uncut(struct dgram *d, const struct msghdr *m, int error)
 	return true;
 }
 
+/* Which sendto(2) does with less ado. */
+static struct dgram_sent send_one(struct dgram *d, struct dgram_batch *b)
+{
+	const struct iovec *iov = &b->out_iov[0];
+
+	b->queued = 0;
+	if (dgram_send(d, iov->iov_base, iov->iov_len, &b->to[0]) < 0)
+		return (struct dgram_sent){ 0 };
+	return (struct dgram_sent){ .count = 1, .bytes = iov->iov_len };
+}
+
 struct dgram_sent dgram_flush(struct dgram *d, struct dgram_batch *b)
 {
 	struct dgram_sent sent = { 0 };
 	unsigned at = 0;
 
+	if (b->queued == 1)
+		return send_one(d, b);
 	while (at < b->queued) {
 		unsigned count = make_messages(d, b, at);
 		int n = sendmmsg(d->watch.fd, b->out, count, MSG_DONTWAIT);
