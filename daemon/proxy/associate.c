@@ -2,9 +2,11 @@
  * UDP ASSOCIATE, RFC 1928 §7: the request, the bounds, and the control
  * connection, whose task owns the association and ends it.
  *
- * Datagrams are no matter of the task: a socket that has something queues the
- * association for a turn, which handles one batch of each of its sockets and
- * then queues behind all others.
+ * Datagrams are no matter of the task: a socket that has something gives the
+ * association a turn, at once, which handles one batch of each of its sockets.
+ * If there is more, it queues behind all others of that kind, and few of these
+ * have a turn before the loop looks for events again: who sends little does not
+ * wait for those who flood.
  */
 #include "daemon/proxy/associate_internal.h"
 
@@ -15,12 +17,17 @@
 
 #define TELL_EVERY_MS 1000
 
+/* How many that have more than a batch get a turn between two looks. */
+#define BUSY_TURNS 2
+
 /* A client has nothing to say on its control connection. */
 #define CONTROL_BYTES (64u << 10)
 
 /* How often one is looked at that nothing ends.  If nothing has passed for so
  * long, it gives back what memory it can do without. */
 #define LOOK_MS 30000
+
+static void busy_turns(struct work *w);
 
 /* --- All of a worker ---------------------------------------------------- */
 
@@ -41,6 +48,8 @@ int associations_new(struct associations **ret,
 	for (size_t i = 0; i < CLIENT_BUCKETS; i++)
 		list_init(&all->client[i]);
 	list_init(&all->moved);
+	list_init(&all->busy);
+	all->turns.run = busy_turns;
 	r = siphash_key_draw(&all->key);
 	if (r == 0)
 		r = dgram_batch_new(&all->batch);
@@ -58,6 +67,7 @@ void associations_free(struct associations *all)
 		return;
 	ASSERT(all->count == 0 && all->budget.used == 0);
 	timer_stop(loop_self(), &all->tell);
+	work_cancel(loop_self(), &all->turns);
 	dgram_batch_free(all->batch);
 	free(all);
 }
@@ -153,9 +163,9 @@ static bool is_ready(const struct association_socket *s)
 	return s->d.watch.ready & EPOLLIN;
 }
 
-static void turn(struct work *w)
+static void turn(struct association *a)
 {
-	struct association *a = container_of(w, struct association, turn);
+	struct associations *all = a->all;
 	bool more = false;
 
 	if (is_ready(&a->client))
@@ -163,7 +173,24 @@ static void turn(struct work *w)
 	for (int i = 0; i < 2; i++)
 		if (is_ready(&a->target[i]))
 			more |= association_down(a, &a->target[i]);
-	if (more)
+	if (!more)
+		return;
+	list_append(&all->busy, &a->busy);
+	work_queue(loop_self(), &all->turns);
+}
+
+static void busy_turns(struct work *w)
+{
+	struct associations *all = container_of(w, struct associations, turns);
+
+	for (int i = 0; i < BUSY_TURNS && !list_empty(&all->busy); i++) {
+		struct association *a = list_first(&all->busy,
+						   struct association, busy);
+
+		list_remove(&a->busy);
+		turn(a);
+	}
+	if (!list_empty(&all->busy))
 		work_queue(loop_self(), w);
 }
 
@@ -171,7 +198,9 @@ void association_wake(struct association *a, struct association_socket *s)
 {
 	/* Of no use: it is not connected, so that no error is anybody's. */
 	s->d.watch.ready &= ~(uint32_t)EPOLLERR;
-	work_queue(loop_self(), &a->turn);
+	loop_gather(loop_self());
+	if (!a->busy.next)
+		turn(a);
 }
 
 /* --- Opening and closing ------------------------------------------------ */
@@ -180,7 +209,7 @@ static void release(struct association *a)
 {
 	struct associations *all = a->all;
 
-	work_cancel(loop_self(), &a->turn);
+	list_remove(&a->busy);
 	association_forget_names(a);
 	association_close_socket(a, &a->client);
 	for (int i = 0; i < 2; i++)
@@ -209,7 +238,6 @@ static struct association *make(struct request *rq)
 	a->query = request_query(rq);
 	a->query.host = (struct span){ 0 };
 	a->query.port = 0;
-	a->turn.run = turn;
 	a->client.d = a->target[0].d = a->target[1].d = (struct dgram)
 		DGRAM_CLOSED;
 	contacts_init(&a->contacts, &all->budget, &all->key);

@@ -33,6 +33,8 @@ struct associations {
 	uint64_t opened;                    /* ever */
 	struct list client[CLIENT_BUCKETS]; /* those of one client together */
 	struct list moved;                  /* whose progress is to be told */
+	struct list busy;                   /* that have more than a batch */
+	struct work turns;                  /* of these */
 	struct timer tell; /* once a second while there are such */
 };
 
@@ -65,8 +67,7 @@ struct association {
 	struct session *session;
 	struct proxy_counts *counts;
 	struct outbound_choice out;
-	struct rule_query query; /* but for the target */
-	struct work turn;
+	struct rule_query query;             /* but for the target */
 	struct association_socket client;    /* towards the client */
 	struct association_socket target[2]; /* IPv4, IPv6; from first use */
 	struct tcp_addr peer; /* the client; port 0: the first that is heard */
@@ -84,7 +85,7 @@ struct association {
 	uint64_t bytes_up, bytes_down;
 	int64_t moved_ms; /* when a datagram passed last */
 	size_t client_hash;
-	struct list same_client, moved;
+	struct list same_client, moved, busy;
 };
 
 /* --- Life --------------------------------------------------------------- */

@@ -195,8 +195,8 @@ bool association_up(struct association *a)
 		dgram_batch_put(b, in.at + a->way.len, in.len - a->way.len,
 				&a->way.to);
 	}
-	flush(a, family);
 	association_dropped(a, dropped);
+	flush(a, family);
 	association_grow(a, &a->client, count, bytes);
 	return count == DGRAM_BATCH;
 }
