@@ -177,7 +177,8 @@ static void send_now(struct association *a, const struct tcp_addr *to,
 	a->sender.known = false;
 }
 
-/* Sends what waits; -ENETUNREACH: to none of these addresses. */
+/* Sends what waits.  < 0: none of these addresses will do; where others may
+ * come, it waits on. */
 static int send_all(struct waiting_name *w, const struct resolve_answer *found)
 {
 	int last = 0;
@@ -187,7 +188,7 @@ static int send_all(struct waiting_name *w, const struct resolve_answer *found)
 		int r = choose(w->a, w->host, found, &to);
 		struct datagram *d;
 
-		if (r == -ENETUNREACH && found->partial)
+		if (r < 0 && found->partial)
 			return r;
 		d = take_datagram(w);
 		if (r == 0)
@@ -296,7 +297,8 @@ int association_find(struct association *a, const struct target *t,
 	if (r == 0) {
 		ret->port = t->port;
 		r = choose(a, host, &found, ret);
-		if (r == -ENETUNREACH && found.partial)
+		/* What has not come yet may do. */
+		if (r < 0 && found.partial)
 			r = -EAGAIN;
 	}
 	return r == -EAGAIN ? wait_for_name(a, host, t->port, payload) : r;

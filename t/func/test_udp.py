@@ -263,6 +263,17 @@ def test_a_name_whose_ipv6_goes_nowhere(t):
         assert u.echoes(('both.example', e.port), as_name=True)
 
 
+def test_a_name_whose_ipv6_is_denied_and_came_first(t):
+    names = DnsServer(t, {('both.example', 'A'): a('127.0.0.1', delay=0.3),
+                          ('both.example', 'AAAA'): a('::1')})
+    d = Daemon(t, names_of(names, rules=[conf.deny(to='::1'), conf.allow()]))
+    e, six = Echo(t), Echo(t, '::1')
+    u = Association(t, d.address)
+    for _ in range(3):
+        assert u.echoes(('both.example', e.port), as_name=True)
+    same(six.got, [])
+
+
 def test_dns_through_it(t):
     port = unused_port()
     t.start(tool('dnsmasq', 'dnsmasq-base'), '--keep-in-foreground',

@@ -23,7 +23,8 @@ static int parse(const uint8_t *bytes, size_t len, struct target *ret,
 	memcpy(copy + 1, bytes, len);
 	r = socks_udp_parse(ret, (struct span){ copy + 1, len });
 	if (r > 0 && host) {
-		memcpy(host, ret->host.at, ret->host.len);
+		if (ret->host.len)
+			memcpy(host, ret->host.at, ret->host.len);
 		host[ret->host.len] = '\0';
 	}
 	free(copy);
