@@ -345,7 +345,8 @@ QUEUE = 256  # AUTH_QUEUE of daemon/proxy/auth.h
 def test_more_than_can_wait_are_told(t):
     d = Daemon(t, {**demand(users(t, dict([ALICE]), SLOW), 'none',
                             'password'), 'workers': 1,
-                   'limits': {'handshakes': 1000}})
+                   'limits': {'handshakes': 1000},
+                   'timeouts': {'shutdown': '1s'}})
     o = Origin(t, echo)
     waiting = []
     for _ in range(QUEUE + 40):
