@@ -28,14 +28,15 @@ import subjects
 WORKS = ["connect", "pingpong", "down", "up", "paced", "idle", "fairness",
          "udp"]
 # Concurrency of each work.
-TUNNELS = {"connect": 64, "pingpong": 100, "down": 8, "up": 8, "paced": 12,
-           "udp": 50}
+TUNNELS = {"connect": 64, "pingpong": 100, "down": 8, "up": 8, "paced": 12}
 PACE = 250_000_000 // 8
 IDLE = (1000, 9000)
 # A paced load leaves CPU unused: it needs longer to show as much of it.
 LONGER = {"paced": 2}
-# Datagrams a second that leave the clients of `udp`.
+# UDP: datagrams a second that leave the clients, and how many at a time.
 UDP_RATE = 50_000
+UDP_BURST = {"udp": 1, "udp-burst": 8}
+UDP_CLIENTS = 50
 OWN = ("floor", "spliced", "floor2")
 # Peers that no target names need no more than every third round.
 RARE = ("tinyproxy", "squid")
@@ -125,9 +126,10 @@ class Run:
         if not subject.alive() or not subject.does(work):
             return
         seconds = self.args.seconds * LONGER.get(work, 1)
-        if work == "udp":
+        if work in UDP_BURST:
             got = self.guarded(work, subject, self.bench.udp, subject,
-                               self.echo, TUNNELS[work], UDP_RATE, seconds)
+                               self.echo, UDP_CLIENTS, UDP_RATE,
+                               UDP_BURST[work], seconds)
         else:
             origin = self.paced if work == "paced" else self.main
             got = self.guarded(work, subject, self.bench.work, subject,
@@ -228,7 +230,8 @@ class Run:
         what = {k.name: {"what": k.what, "version": k.version(self.build)}
                 for k in self.kinds()}
         only = self.args.only.split(",")
-        works = [w for w in WORKS if w in only and w in report.UNIT]
+        works = [w for w in report.UNIT
+                 if ("udp" if w in UDP_BURST else w) in only]
         rounds = self.rounds(works) if works else []
         fair = self.fairness() if "fairness" in only else {}
         flood = self.flood() if "udp" in only else {}

@@ -233,9 +233,10 @@ class Bench:
                        "--echo", echo.address, "--associations", associations,
                        "--rate", rate, "--seconds", seconds, "--steps", *more)
 
-    def udp(self, subject, echo, associations, rate, seconds):
+    def udp(self, subject, echo, associations, rate, burst, seconds):
         """One measurement of datagrams that leave at a rate."""
-        load = self.udp_load(subject, echo, associations, rate, seconds)
+        load = self.udp_load(subject, echo, associations, rate, seconds,
+                             "--burst", burst)
         load.pin(-1)
         echo.program.pin(0)
         return self.measured(load, subject)

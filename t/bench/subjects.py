@@ -41,7 +41,7 @@ class Subject:
 
     @classmethod
     def does(cls, work):
-        if work == "udp":
+        if work.startswith("udp"):
             return cls.udp
         return not cls.works or work in cls.works
 
