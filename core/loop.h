@@ -1,7 +1,6 @@
 /*
- * One thread's event loop: descriptors (epoll, edge-triggered), timers, tasks
- * that are ready, and a mailbox for the other threads.  Everything here but
- * loop_post() and loop_stop() belongs to the thread that runs the loop.
+ * One thread's event loop: descriptors (epoll), timers, work that is ready, and
+ * a mailbox.  All but loop_post() and loop_stop() is for the loop's thread.
  */
 #pragma once
 
@@ -63,16 +62,12 @@ int watch_modify(struct loop *l, struct watch *w, uint32_t events) MUST_CHECK;
 /* Takes the descriptor out of epoll and out of the current batch. */
 void watch_remove(struct loop *l, struct watch *w);
 
-/*
- * Takes the watch out of the current batch only: for one whose descriptor is
- * about to be closed and exists nowhere else, which leaves epoll by that.
- */
+/* Out of the batch only: a close(2) follows that takes it out of epoll. */
 void watch_forget(struct loop *l, struct watch *w);
 
 /*
- * For notify(): this event might as well have come a little later.  Where
- * nothing but thousands of such events a second wakes the loop up, it sleeps
- * between two looks at them for a quarter of a millisecond.
+ * For notify(): this event might have come later.  While thousands of such a
+ * second, and nothing else, wake it up, the loop sleeps 250 us between looks.
  */
 void loop_gather(struct loop *l);
 
@@ -81,9 +76,8 @@ void loop_gather(struct loop *l);
 int timer_set(struct loop *l, struct timer *t, int64_t when) MUST_CHECK;
 void timer_stop(struct loop *l, struct timer *t);
 
-/* --- Work for later in this thread -------------------------------------- */
+/* --- Work that gets a turn after the events at hand ---------------------- */
 
-/* Something that gets a turn once the events at hand have been looked at. */
 struct work {
 	void (*run)(struct work *w);
 	struct work *next;

@@ -234,8 +234,11 @@ static void *work(void *arg)
 	struct worker *w = arg;
 	struct epoll_event ev[EVENTS];
 
-	for (;;)
-		turn(w, ev, epoll_wait(w->epoll_fd, ev, EVENTS, -1));
+	for (;;) {
+		int n = epoll_wait(w->epoll_fd, ev, EVENTS, -1);
+
+		turn(w, ev, n);
+	}
 	return NULL;
 }
 
