@@ -3,6 +3,7 @@
  */
 #include "core/hosts_file.h"
 
+#include "config.h"
 #include "core/clock.h"
 #include "t/unit/on_loop.h"
 #include "t/unit/suite.h"
@@ -14,6 +15,12 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#ifdef HAVE_VALGRIND_H
+#include <valgrind/valgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#endif
 
 #define LINES 20000
 
@@ -363,7 +370,9 @@ static void read_long(void)
 	follow_until("second.example");
 	here = cpu_ms(CLOCK_THREAD_CPUTIME_ID) - here;
 	all = cpu_ms(CLOCK_PROCESS_CPUTIME_ID) - all;
-	ck_assert_msg(here < all / 4, "%.2f ms of %.2f", here, all);
+	/* What valgrind makes of it is not asked. */
+	if (!RUNNING_ON_VALGRIND)
+		ck_assert_msg(here < all / 4, "%.2f ms of %.2f", here, all);
 }
 
 START_TEST(the_loop_does_not_read)

@@ -70,6 +70,7 @@ START_TEST(a_changed_hosts_file_counts_within_a_second)
 	options.hosts = hosts;
 	make_resolver();
 	EXPECT("printer", "10.9.9.9");
+	pass_time(1);
 	write_file(hosts, "10.9.9.10 printer\n");
 	pass_time(1010);
 	EXPECT("printer", "10.9.9.10");
@@ -237,6 +238,7 @@ START_TEST(a_peek_does_not_read_a_changed_hosts_file)
 	options.hosts = hosts;
 	make_resolver();
 	EXPECT_PEEK("printer", "10.9.9.9", 0);
+	pass_time(1);
 	write_file(hosts, "10.9.9.10 printer\n");
 	EXPECT_PEEK("printer", "10.9.9.9", 0);
 	pass_time(1010);
