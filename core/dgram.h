@@ -7,17 +7,11 @@
  */
 #pragma once
 
-#include "core/addr.h"
+#include "core/dgram_name.h"
 #include "core/loop.h"
 
 #define DGRAM_BATCH    32u /* at most, in a turn of one socket */
 #define DGRAM_HEADROOM 32u /* what may be put in front of what has come */
-
-union dgram_name {
-	struct sockaddr sa;
-	struct sockaddr_in in;
-	struct sockaddr_in6 in6;
-};
 
 struct dgram {
 	struct watch watch;    /* EPOLLIN in `ready`: there may be more */
@@ -97,26 +91,3 @@ struct dgram_sent dgram_flush(struct dgram *d, struct dgram_batch *b);
 /* Sends one datagram.  -errno of sendto(2). */
 int dgram_send(struct dgram *d, const void *bytes, size_t len,
 	       const union dgram_name *to) MUST_CHECK;
-
-/* --- Names of sockets --------------------------------------------------- */
-
-static inline socklen_t dgram_name_len(const union dgram_name *n)
-{
-	return n->sa.sa_family == AF_INET ? sizeof(n->in) : sizeof(n->in6);
-}
-
-static inline bool dgram_name_equal(const union dgram_name *a,
-				    const union dgram_name *b)
-{
-	if (a->sa.sa_family != b->sa.sa_family)
-		return false;
-	if (a->sa.sa_family == AF_INET)
-		return a->in.sin_addr.s_addr == b->in.sin_addr.s_addr &&
-		       a->in.sin_port == b->in.sin_port;
-	return a->in6.sin6_port == b->in6.sin6_port &&
-	       a->in6.sin6_scope_id == b->in6.sin6_scope_id &&
-	       IN6_ARE_ADDR_EQUAL(&a->in6.sin6_addr, &b->in6.sin6_addr);
-}
-
-void dgram_name_set(union dgram_name *n, const struct tcp_addr *a);
-void dgram_name_get(const union dgram_name *n, struct tcp_addr *ret);
