@@ -170,10 +170,10 @@ static void set_bind_ports(struct sandbox *s, const struct conf *c)
 	for (size_t i = 0; i < c->rule_count; i++)
 		served |= c->rules[i].action == CONF_ALLOW &&
 			  c->rules[i].commands & CONF_BIND;
-	if (!served)
-		return;
-	s->first_port = ports->count ? ports->at[0].lo : 1024;
-	s->last_port = ports->count ? ports->at[0].hi : 65535;
+	if (!served || !ports->count)
+		return; /* those that the kernel picks may always be bound */
+	s->first_port = ports->at[0].lo;
+	s->last_port = ports->at[0].hi;
 }
 
 static int confine(const struct conf *c)

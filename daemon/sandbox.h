@@ -22,21 +22,20 @@ struct sandbox {
 	size_t read_count;
 	const char *log; /* absolute path of the log file, or NULL; likewise */
 	/*
-	 * TCP ports that may still be bound, beside 0; others are refused
-	 * where the kernel can (Landlock 4).
+	 * TCP ports that may still be bound, beside those that the kernel
+	 * picks; others are refused where the kernel can (Landlock 4).
 	 */
 	const uint16_t *ports;
 	size_t port_count;
 	/*
 	 * And those from the first to the last, for clients of BIND; 0: none.
-	 * Of more than SANDBOX_PORTS_MAX no list is made: who lets clients
-	 * listen on nearly every port has no ports to keep, and those below
-	 * 1024 need a capability as ever.
+	 * Of more than SANDBOX_PORTS_MAX no list is made, for it takes 3 µs a
+	 * port; those below 1024 need a capability as ever.
 	 */
 	uint16_t first_port, last_port;
 };
 
-#define SANDBOX_PORTS_MAX 4096
+#define SANDBOX_PORTS_MAX 16384
 
 /*
  * Confines this process for good, and turns core dumps off; call it while

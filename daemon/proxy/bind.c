@@ -13,7 +13,6 @@
 
 #define STRANGERS_MAX 64u
 #define PORT_TRIES    1024u /* of a range, for one that is free */
-#define PORT_OWN_MIN  1024u /* no lower one for a client that names it */
 
 /* One BIND, on the stack of its task. */
 struct bind {
@@ -248,20 +247,19 @@ static int open_in_range(struct bind *b, struct tcp_addr *at,
 	return -EADDRINUSE;
 }
 
-/* What a client wishes for may be another's; the reply says what it got. */
+/*
+ * A port may be wished for where some were set aside for that; another one of
+ * these will do, too: the reply says which.
+ */
 static int open_somewhere(struct bind *b, struct tcp_addr *at)
 {
 	const struct request *rq = b->rq;
 	const struct port_range *range = &rq->here->proxy->options.outbound
 						  .bind_ports;
-	uint16_t wish = b->anybody && rq->port >= PORT_OWN_MIN ? rq->port : 0;
-	int r = -EADDRINUSE;
 
-	if (range->last)
-		return open_in_range(b, at, range, wish);
-	if (wish)
-		r = open_at(b, at, wish);
-	return is_taken(r) ? open_at(b, at, 0) : r;
+	if (!range->last)
+		return open_at(b, at, 0);
+	return open_in_range(b, at, range, b->anybody ? rq->port : 0);
 }
 
 static enum outcome listen_for_peer(struct bind *b)

@@ -139,8 +139,8 @@ def test_what_the_client_sends_early_gets_there(t):
 
 
 def test_a_port_may_be_wished_for(t):
-    d = Daemon(t)
     port = unused_port()
+    d = Daemon(t, {'outbound': {'bind_ports': f'{port}-{port + 20}'}})
     s, address = bind(d, ANY, port)
     with s:
         same(address[1], port)
@@ -158,12 +158,13 @@ def test_a_port_may_be_wished_for(t):
     same(address[1], port)
 
 
-@each('1023', '80')
-def test_a_low_port_is_not_to_be_had(t, port):
+@each('1023', '80', 'any')
+def test_without_a_range_the_kernel_picks_the_port(t, port):
     d = Daemon(t)
-    s, address = bind(d, ANY, int(port))
+    wish = unused_port() if port == 'any' else int(port)
+    s, address = bind(d, ANY, wish)
     s.close()
-    assert address[1] > 1023
+    assert address[1] > 1023 and address[1] != wish
 
 
 def socks4(d, command, port, ip, userid=b''):

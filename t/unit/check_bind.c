@@ -220,32 +220,22 @@ START_TEST(what_stands_behind_nat_tells_the_address_outside)
 }
 END_TEST
 
-static void wish_port(void)
+static void wish_in_vain(void)
 {
 	struct tcp_addr wished = tcp_refusing();
-	struct tcp_addr held;
-	int fd = tcp_listening(&held, 1);
 	char dst[40];
 
 	bind_set_source("127.0.0.1:0");
 	(void)snprintf(dst, sizeof(dst), "0.0.0.0:%u", wished.port);
 	bind_succeed(dst, "127.0.0.5");
-	ck_assert_uint_eq(bind_told.bound.port, wished.port);
-	/* Of one who is named it is the port that he comes from. */
-	(void)snprintf(dst, sizeof(dst), "127.0.0.5:%u", wished.port);
-	bind_succeed(dst, "127.0.0.5");
 	ck_assert_uint_ne(bind_told.bound.port, wished.port);
-	(void)snprintf(dst, sizeof(dst), "0.0.0.0:%u", held.port);
-	bind_succeed(dst, "127.0.0.5");
-	ck_assert_uint_ne(bind_told.bound.port, held.port);
 	bind_succeed("0.0.0.0:1023", "127.0.0.5");
 	ck_assert_uint_ne(bind_told.bound.port, 1023);
-	close_fd(&fd);
 }
 
-START_TEST(a_port_may_be_wished_for)
+START_TEST(without_a_range_no_port_may_be_wished_for)
 {
-	on_loop(wish_port, NULL);
+	on_loop(wish_in_vain, NULL);
 }
 END_TEST
 
@@ -307,6 +297,9 @@ static void range(void)
 		bind_succeed(dst, "127.0.0.5");
 		ck_assert_uint_eq(bind_told.bound.port, wish);
 	}
+	/* Of one who is named it is the port that he comes from. */
+	(void)snprintf(dst, sizeof(dst), "127.0.0.5:%u", two->first - 1u);
+	bind_succeed(dst, "127.0.0.5");
 }
 
 START_TEST(ports_are_those_of_the_range)
@@ -329,7 +322,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, it_listens_on_the_source_address);
 	tcase_add_test(t, without_a_source_of_the_family_it_is_refused);
 	tcase_add_test(t, what_stands_behind_nat_tells_the_address_outside);
-	tcase_add_test(t, a_port_may_be_wished_for);
+	tcase_add_test(t, without_a_range_no_port_may_be_wished_for);
 	tcase_add_test(t, ports_are_those_of_the_range);
 }
 

@@ -284,18 +284,18 @@ static void bind_a_range(void)
 
 static void bind_a_long_range(void)
 {
-	own_range[0] = 61441;
+	own_range[0] = 49152;
 	own_range[1] = 65535;
 	enter();
 	NEED(may_bind(AF_INET, own_range[0]));
 	NEED(may_bind(AF_INET, own_range[1]));
 	if (landlock_version() >= 4)
-		REFUSED(bind_to(AF_INET, 0, 61440));
+		REFUSED(bind_to(AF_INET, 0, 49151));
 }
 
 static void bind_nearly_all(void)
 {
-	own_range[0] = 61439;
+	own_range[0] = 49151;
 	own_range[1] = 65535;
 	enter();
 	NEED(may_bind(AF_INET, own_range[0]));
