@@ -61,7 +61,6 @@ int watch_modify(struct loop *l, struct watch *w, uint32_t events) MUST_CHECK;
 
 /* Takes the descriptor out of epoll and out of the current batch. */
 void watch_remove(struct loop *l, struct watch *w);
-
 /* Out of the batch only: a close(2) follows that takes it out of epoll. */
 void watch_forget(struct loop *l, struct watch *w);
 
