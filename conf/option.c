@@ -345,7 +345,7 @@ static const struct conf_option limits_options[] = {
 	  .max = 1000000,
 	  .help = "UDP associations of one client in each worker; 0: any "
 		  "number" },
-	{ "udp_memory", CONF_TYPE_SIZE, AT(udp_memory), .def = "64M",
+	{ "udp_memory", CONF_TYPE_SIZE, AT(udp_memory), .def = "256M",
 	  .min = MIB, .max = 64 * GIB,
 	  .help = "Memory for UDP associations, their sockets' buffers "
 		  "included" },
