@@ -235,7 +235,7 @@ START_TEST(udp_is_shared_out_among_workers)
 	ck_assert(!o.any_reply);
 	ck_assert_uint_eq(o.max, 2);
 	ck_assert_uint_eq(o.per_client, 64);
-	ck_assert_uint_eq(o.bytes, 16u << 20);
+	ck_assert_uint_eq(o.bytes, 64u << 20);
 	ck_assert_uint_eq(o.buffer, 256u << 10);
 	s.max_associations = 3; /* at least one each */
 	ck_assert_uint_eq(setup_udp(&s).max, 1);
