@@ -57,7 +57,7 @@ static void append(const struct outbound *o, struct ways *w,
 	struct way *way;
 	uint8_t key[17];
 
-	if (w->count >= min_size(w->room, OUTBOUND_ADDRS_MAX))
+	if (!w->at || w->count >= min_size(w->room, OUTBOUND_ADDRS_MAX))
 		return;
 	way = &w->at[w->count++];
 	memcpy(key, a->ip, sizeof(a->ip));
