@@ -68,7 +68,8 @@ void request_wipe(struct request *rq, size_t len)
 	struct input *in = &rq->input;
 
 	request_consume(rq, len);
-	explicit_bzero(in->at + in->len, len);
+	/* All that is free: what was dropped before has left copies there. */
+	explicit_bzero(in->at + in->len, in->size - in->len);
 }
 
 bool request_needs_login(const struct request *rq)

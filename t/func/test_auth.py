@@ -416,6 +416,14 @@ def test_no_password_is_left_in_memory(t):
         assert not memory_holds(d.worker, secret.encode())
         refused(d, 'alice', secret + '2')
         refused(d, 'eve', secret)
+        # One that comes with all else at once lies further behind at first.
+        with dial(d.address) as whole:
+            whole.sendall(b'\5\xff' + b'\2' * 255 +
+                          socks5_login('alice', secret) +
+                          socks5_request(*o.target))
+            same(read_exact(whole, 4), b'\5\2' + GOOD)
+            same(socks5_reply(whole).code, client.SUCCEEDED)
+            assert not memory_holds(d.worker, secret[-12:].encode())
         # One that is on its way.
         with dial(d.address) as half:
             half.sendall(b'\5\1\2' + socks5_login('alice', secret)[:-2])
