@@ -40,15 +40,12 @@ static bool may_come(struct request *rq, const struct tcp_addr *who)
 	return v.allow;
 }
 
-static bool has_way(const struct request *rq, sa_family_t family)
-{
-	return family == AF_INET ? rq->out.ipv4 : rq->out.ipv6;
-}
-
 /* SOCKS4 has no words for an IPv6 address of ours. */
-static bool can_tell(const struct request *rq, sa_family_t family)
+static bool can_serve(const struct request *rq, sa_family_t family)
 {
-	return family == AF_INET || rq->protocol->number != PROTOCOL_SOCKS4;
+	if (family == AF_INET)
+		return rq->out.ipv4;
+	return rq->out.ipv6 && rq->protocol->number != PROTOCOL_SOCKS4;
 }
 
 /* The family that comes first and that we can listen in; 0: there is none. */
@@ -61,7 +58,7 @@ static sa_family_t choose_family(const struct request *rq,
 	for (unsigned i = 0; i < found->count; i++) {
 		sa_family_t family = found->addr[i].family;
 
-		if (!has_way(rq, family) || !can_tell(rq, family))
+		if (!can_serve(rq, family))
 			continue;
 		if (family == prefer)
 			return family;
@@ -71,50 +68,71 @@ static sa_family_t choose_family(const struct request *rq,
 	return best;
 }
 
-/* Keeps those of one family that the rules might let in. */
+static void keep_family(struct bind *b)
+{
+	struct resolve_answer *e = &b->expected;
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < e->count; i++)
+		if (e->addr[i].family == b->family)
+			e->addr[kept++] = e->addr[i];
+	e->count = kept;
+}
+
+/*
+ * Keeps those of one family that the rules might let in: a family of which
+ * they let in nobody is none to listen in.
+ */
 static enum outcome keep_allowed(struct bind *b)
 {
 	struct resolve_answer *e = &b->expected;
 	unsigned kept = 0;
 
+	for (unsigned i = 0; i < e->count; i++)
+		if (may_come(b->rq, &e->addr[i]))
+			e->addr[kept++] = e->addr[i];
+	e->count = kept;
+	if (kept == 0)
+		return OUTCOME_DENIED;
+	b->rq->rule = SESSION_NONE; /* of one that was left out */
 	b->family = choose_family(b->rq, e);
 	if (b->family == AF_UNSPEC)
 		return OUTCOME_NO_SOURCE;
-	for (unsigned i = 0; i < e->count; i++)
-		if (e->addr[i].family == b->family &&
-		    may_come(b->rq, &e->addr[i]))
-			e->addr[kept++] = e->addr[i];
-	e->count = kept;
-	return kept ? OUTCOME_NONE : OUTCOME_DENIED;
+	keep_family(b);
+	return OUTCOME_NONE;
 }
 
 static enum outcome resolve(struct bind *b)
 {
 	struct request *rq = b->rq;
-	enum outcome o;
+	enum outcome o = request_resolve(rq, &b->expected);
 
-	tcp_conn_watch_reset(rq->client, true);
-	o = request_resolve(rq, &b->expected);
-	tcp_conn_watch_reset(rq->client, false);
-	return o;
+	if (o != OUTCOME_NONE)
+		return o;
+	o = keep_allowed(b);
+	if (o == OUTCOME_NONE || !b->expected.partial)
+		return o;
+	o = request_resolve_rest(rq, &b->expected, o);
+	return o == OUTCOME_NONE ? keep_allowed(b) : o;
 }
 
 static enum outcome find_expected(struct bind *b)
 {
 	struct request *rq = b->rq;
-	bool by_name = rq->target.family == AF_UNSPEC;
 	enum outcome o;
 
 	if (!may_come(rq, NULL))
 		return OUTCOME_DENIED;
-	b->anybody = !by_name && addr_is_any(&rq->target);
+	if (rq->target.family == AF_UNSPEC) {
+		tcp_conn_watch_reset(rq->client, true);
+		o = resolve(b);
+		tcp_conn_watch_reset(rq->client, false);
+		return o;
+	}
+	b->anybody = addr_is_any(&rq->target);
 	if (b->anybody) {
 		b->family = rq->target.family;
 		return OUTCOME_NONE;
-	}
-	if (by_name) {
-		o = resolve(b);
-		return o == OUTCOME_NONE ? keep_allowed(b) : o;
 	}
 	b->expected.addr[0] = rq->target;
 	b->expected.count = 1;
@@ -151,7 +169,7 @@ static int routed_to_anybody(const struct request *rq, sa_family_t family,
 static bool faces_outside(const struct request *rq, sa_family_t family,
 			  struct tcp_addr *ret)
 {
-	if (!has_way(rq, family))
+	if (!can_serve(rq, family))
 		return false;
 	if (!source_of(rq, family))
 		return routed_to_anybody(rq, family, ret) == 0;
@@ -169,7 +187,7 @@ static bool faces_client(const struct request *rq, struct tcp_addr *ret)
 	addr_unmap(&a);
 	a.port = 0;
 	if ((a.family != AF_INET && a.family != AF_INET6) ||
-	    !has_way(rq, a.family) || !can_tell(rq, a.family))
+	    !can_serve(rq, a.family))
 		return false;
 	*ret = source_of(rq, a.family) ? *source_of(rq, a.family) : a;
 	return true;
@@ -183,7 +201,7 @@ static enum outcome address_for_anybody(struct bind *b, struct tcp_addr *ret)
 	sa_family_t named = rq->target.family;
 
 	if (!faces_outside(rq, named, ret) && !faces_client(rq, ret)) {
-		if (!has_way(rq, named))
+		if (!can_serve(rq, named))
 			return OUTCOME_NO_SOURCE;
 		/* In a reply that means: where the request was sent to. */
 		addr_set(ret, named, zero, 0);
@@ -195,7 +213,7 @@ static enum outcome address_for_anybody(struct bind *b, struct tcp_addr *ret)
 static enum outcome choose_address(struct bind *b, struct tcp_addr *ret)
 {
 	struct request *rq = b->rq;
-	int r;
+	int r = -ENETUNREACH;
 
 	if (b->anybody)
 		return address_for_anybody(b, ret);
@@ -203,7 +221,9 @@ static enum outcome choose_address(struct bind *b, struct tcp_addr *ret)
 		*ret = *source_of(rq, b->family);
 		return OUTCOME_NONE;
 	}
-	r = passive_address(ret, &b->expected.addr[0], &rq->out.dial);
+	/* That leads to one of them at least. */
+	for (unsigned i = 0; r < 0 && i < b->expected.count; i++)
+		r = passive_address(ret, &b->expected.addr[i], &rq->out.dial);
 	if (r == 0)
 		return OUTCOME_NONE;
 	rq->error = r;

@@ -211,6 +211,18 @@ enum outcome request_resolve(struct request *rq, struct resolve_answer *found)
 	return OUTCOME_NONE;
 }
 
+enum outcome request_resolve_rest(struct request *rq,
+				  struct resolve_answer *found,
+				  enum outcome why)
+{
+	int r = resolver_rest(rq->here->resolver, rq->host, found,
+			      tcp_deadline(REST_WAIT_MS));
+
+	if (r == -ECANCELED)
+		return OUTCOME_SHUTDOWN;
+	return r < 0 ? why : OUTCOME_NONE;
+}
+
 static enum outcome find_addresses(struct request *rq,
 				   struct resolve_answer *found)
 {
@@ -343,19 +355,6 @@ static enum outcome dial(struct request *rq, struct candidates *c, bool partial)
 	return dial_failure(rq, r);
 }
 
-/* Nothing that has come so far will do; what has not come yet may. */
-static enum outcome choose_of_rest(struct request *rq, struct candidates *c,
-				   struct resolve_answer *found,
-				   enum outcome why)
-{
-	int r = resolver_rest(rq->here->resolver, rq->host, found,
-			      tcp_deadline(REST_WAIT_MS));
-
-	if (r == -ECANCELED)
-		return OUTCOME_SHUTDOWN;
-	return r < 0 ? why : choose(rq, c, found);
-}
-
 enum outcome request_connect(struct request *rq)
 {
 	struct resolve_answer found;
@@ -367,7 +366,10 @@ enum outcome request_connect(struct request *rq)
 	if (o != OUTCOME_NONE)
 		return o;
 	o = choose(rq, &c, &found);
-	if (o != OUTCOME_NONE && found.partial)
-		o = choose_of_rest(rq, &c, &found, o);
+	if (o != OUTCOME_NONE && found.partial) {
+		o = request_resolve_rest(rq, &found, o);
+		if (o == OUTCOME_NONE)
+			o = choose(rq, &c, &found);
+	}
 	return o == OUTCOME_NONE ? dial(rq, &c, found.partial) : o;
 }

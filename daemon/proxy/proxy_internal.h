@@ -57,6 +57,14 @@ enum outcome request_associate(struct request *rq);
 /* The addresses of rq->host; may leave out those of a family that is slow. */
 enum outcome request_resolve(struct request *rq, struct resolve_answer *ret);
 
+/*
+ * Nothing that has come so far will do, for the reason of `why`; what a partial
+ * answer lacks may: waits for it.  OUTCOME_NONE: *found is all there is now.
+ */
+enum outcome request_resolve_rest(struct request *rq,
+				  struct resolve_answer *found,
+				  enum outcome why);
+
 /* How this request gets out: rq->out. */
 void request_choose_out(struct request *rq);
 

@@ -10,6 +10,7 @@ from lib.case import each, eventually, netns, patient, same, timeout, valgrind
 from lib.client import (dial, echoes, read_all, read_exact, read_to_end,
                         socks5_ask, socks5_reply)
 from lib.daemon import Daemon
+from lib.dns import DnsServer, a
 from lib.origin import unused_port
 
 ANY = '0.0.0.0'
@@ -128,6 +129,36 @@ def test_a_name_may_be_named(t):
     assert line['target'].startswith('peer.example'), line
 
 
+def test_a_family_that_is_denied_does_not_decide(t):
+    hosts = t.file('hosts', '::1 peer.example\n127.0.0.7 peer.example\n')
+    d = Daemon(t, {'names': {'hosts': hosts},
+                   'rules': [conf.deny(to=['::1']), conf.allow()]})
+    s, address = bind(d, 'peer.example')
+    with s, comes(s, address, '127.0.0.7') as peer:
+        talk(s, peer)
+
+
+@each('socks4', 'socks5')
+def test_a_family_that_will_not_do_does_not_decide_alone(t, protocol):
+    server = DnsServer(t, {('peer.example', 'A'): a('127.0.0.7', delay=0.3),
+                           ('peer.example', 'AAAA'): a('::1')})
+    d = Daemon(t, {'names': {'servers': [server.address]},
+                   'listeners': [conf.listener(protocols=[protocol])],
+                   'rules': [conf.deny(to=['::1'] if protocol == 'socks5'
+                                       else ['::2']), conf.allow()]})
+    if protocol == 'socks5':
+        s, address = bind(d, 'peer.example')
+        with s, comes(s, address, '127.0.0.7') as peer:
+            talk(s, peer)
+        return
+    with socks4(d, 2, 21, '0.0.0.1', more=b'peer.example\0') as s:
+        code, host, port = socks4_reply(s)
+        same(code, 90)
+        with dial((host, port), source='127.0.0.7') as peer:
+            same(socks4_reply(s), (90, *peer.getsockname()))
+            talk(s, peer)
+
+
 def test_what_the_client_sends_early_gets_there(t):
     d = Daemon(t)
     s, address = bind(d)
@@ -167,10 +198,10 @@ def test_without_a_range_the_kernel_picks_the_port(t, port):
     assert address[1] > 1023 and address[1] != wish
 
 
-def socks4(d, command, port, ip, userid=b''):
+def socks4(d, command, port, ip, more=b''):
     s = dial(d.address)
     s.sendall(struct.pack('>BBH', 4, command, port) +
-              socket.inet_aton(ip) + userid + b'\0')
+              socket.inet_aton(ip) + b'\0' + more)
     return s
 
 
@@ -319,6 +350,30 @@ def test_one_to_whom_no_route_leads_is_refused(t):
     d = Daemon(t, {'rules': [conf.allow()]})
     same(refused(d, '192.0.2.1'), client.NET)
     d.wait_access(outcome='net-unreachable')
+
+
+@netns
+def test_of_those_named_one_to_whom_no_route_leads_spoils_nothing(t):
+    hosts = t.file('hosts', '192.0.2.1 peer.example\n127.0.0.7 peer.example\n')
+    d = Daemon(t, {'names': {'hosts': hosts}, 'rules': [conf.allow()]})
+    s, address = bind(d, 'peer.example')
+    with s, comes(s, address, '127.0.0.7') as peer:
+        talk(s, peer)
+
+
+def test_socks4_is_told_of_no_address_of_ipv6(t):
+    d = Daemon(t, SOCKS4)
+    with socks4(d, 2, 21, '0.0.0.1', more=b'::1\0') as s:
+        same(socks4_reply(s), (91, ANY, 0))
+        same(read_all(s), b'')
+    d.wait_access(outcome='no-source')
+    # Anybody may be one of IPv4.
+    with socks4(d, 2, 21, '0.0.0.1', more=b'::\0') as s:
+        code, host, port = socks4_reply(s)
+        same((code, host), (90, '127.0.0.1'))
+        with dial((host, port)) as peer:
+            same(socks4_reply(s), (90, *peer.getsockname()))
+            talk(s, peer)
 
 
 # --- where it listens -------------------------------------------------------
