@@ -166,6 +166,9 @@ int conf_match_parse(struct conf_match *ret, const char *text, char *name,
 	*ret = (struct conf_match){ .kind = CONF_MATCH_CLASS };
 	if (addr_class_parse(&ret->class, text) == 0)
 		return 0;
+	/* danted's word, in most of its files. */
+	if (!strcmp(text, "0/0"))
+		return conf_refuse(why, "'0/0' is written 'any' here");
 	if (looks_like_address(text)) {
 		ret->kind = CONF_MATCH_PREFIX;
 		return conf_prefix_parse(&ret->prefix, text, why);

@@ -73,6 +73,8 @@ START_TEST(odd_prefixes_are_refused)
 		refused(bad[i], true, "no address");
 		refused(bad[i], false, "no address");
 	}
+	refused("0/0", true, "'any'");
+	refused("0/0", false, "'any'");
 	refused("::ffff:192.0.2.1", true, "IPv4 within IPv6");
 	refused("::ffff:0:0/96", true, "IPv4 within IPv6");
 }
