@@ -1,8 +1,10 @@
 /*
  * From the configuration's clients and rules to those of the proxy.
  */
+#include "daemon/log.h"
 #include "daemon/setup_internal.h"
 
+#include <net/if.h>
 #include <stdlib.h>
 
 /* Arrays that a rule_spec points at, while rules_new() copies them. */
@@ -134,6 +136,24 @@ static int request_spec(struct rule_spec *ret, struct spec_parts *p,
 	return 0;
 }
 
+/*
+ * danted takes interfaces here.  Who means one gets a rule that never matches,
+ * and of one that denies nothing else would tell him.
+ */
+static void warn_of_interfaces(const struct conf_rule *rule)
+{
+	for (size_t i = 0; i < rule->to.count; i++) {
+		const struct conf_match *m = &rule->to.at[i];
+
+		if (m->kind == CONF_MATCH_NAME && if_nametoindex(m->name))
+			log_line(LOG_LEVEL_WARNING,
+				 "rule '%s': \"%s\" in 'to' is taken for a "
+				 "host, not for the interface of that name; "
+				 "write addresses",
+				 rule->name, m->name);
+	}
+}
+
 int setup_rules(struct rules **ret, const struct conf *c)
 {
 	size_t count = c->client_count + c->rule_count;
@@ -146,6 +166,7 @@ int setup_rules(struct rules **ret, const struct conf *c)
 	for (size_t i = 0; r == 0 && i < c->rule_count; i++) {
 		size_t k = c->client_count + i;
 
+		warn_of_interfaces(&c->rules[i]);
 		r = request_spec(&spec[k], &parts[k], &c->rules[i]);
 	}
 	if (r == 0)

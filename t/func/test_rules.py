@@ -289,3 +289,12 @@ def test_a_denied_request_connects_to_nothing(t):
     except TimeoutError:
         return
     raise AssertionError('it connected')
+
+
+@netns
+def test_an_interface_in_a_rule_is_warned_of(t):
+    d = Daemon(t, {'rules': [
+        {'name': 'inside', 'action': 'deny', 'to': ['lo', 'nowhere']},
+        {'action': 'allow'}]})
+    d.wait_log(r"warning rule 'inside': \"lo\" in 'to' is taken for a host")
+    assert '"nowhere"' not in d.log()
