@@ -6,6 +6,7 @@
 
 #include <net/if.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Arrays that a rule_spec points at, while rules_new() copies them. */
 struct spec_parts {
@@ -138,14 +139,16 @@ static int request_spec(struct rule_spec *ret, struct spec_parts *p,
 
 /*
  * danted takes interfaces here.  Who means one gets a rule that never matches,
- * and of one that denies nothing else would tell him.
+ * and of one that denies nothing else would tell him.  Names with a dot are not
+ * looked at, for there may be a hundred thousand of them.
  */
 static void warn_of_interfaces(const struct conf_rule *rule)
 {
 	for (size_t i = 0; i < rule->to.count; i++) {
 		const struct conf_match *m = &rule->to.at[i];
 
-		if (m->kind == CONF_MATCH_NAME && if_nametoindex(m->name))
+		if (m->kind == CONF_MATCH_NAME && !strchr(m->name, '.') &&
+		    if_nametoindex(m->name))
 			log_line(LOG_LEVEL_WARNING,
 				 "rule '%s': \"%s\" in 'to' is taken for a "
 				 "host, not for the interface of that name; "
