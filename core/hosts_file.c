@@ -296,16 +296,20 @@ int hosts_view_refresh(struct hosts_view *v, int64_t deadline)
 {
 	struct hosts_file *f = v->file;
 	struct waiter w = { .closed = false };
+	int64_t limit = deadline_in(WAIT_MS);
 	int r;
 
 	list_append(&v->waiters, &w.entry);
 	r = tcp_pool_await(f->pool, read_again, f, abandoned,
-			   min_i64(deadline, deadline_in(WAIT_MS)));
+			   min_i64(deadline, limit));
 	if (w.closed)
 		return -ECANCELED;
 	list_remove(&w.entry);
-	/* No thread, or a slow one: once more in a second. */
-	if (r < 0 && r != -ECANCELED)
+	/*
+	 * No thread, or a slow one: once more in a second.  Who had less time
+	 * than that is no reason for others not to wait.
+	 */
+	if (r < 0 && r != -ECANCELED && (r != -ETIMEDOUT || limit <= deadline))
 		atomic_store(&f->stale, false);
 	return r == -ECANCELED ? r : 0;
 }

@@ -302,7 +302,9 @@ static void wait_too_short(void)
 	await_all(8);
 	for (int i = 0; i < 8; i++)
 		ck_assert_int_eq(waiting.result[i], 0);
-	/* It may not have been read at all; the next look is in a second. */
+	/* It may not have been read at all; others wait for it all the same. */
+	ck_assert(strcmp(found("last"), "10.0.0.1") == 0 ||
+		  hosts_view_is_stale(&view, opened + 2001));
 	follow_until("last");
 }
 
