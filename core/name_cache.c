@@ -64,6 +64,7 @@ static void forget(struct name_entry *e)
 		free(e->record[f].ip);
 		e->record[f] = (struct name_record){ 0 };
 	}
+	e->asked_ms = 0;
 }
 
 struct name_entry *name_cache_find(struct name_cache *c, const char *name)

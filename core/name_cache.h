@@ -32,6 +32,7 @@ struct name_entry {
 	struct name_entry *next; /* in the same bucket */
 	void *holder;            /* whose the entry is; NULL: idle */
 	uint32_t epoch;          /* of what is known */
+	int64_t asked_ms;        /* when the last question ended; 0: none */
 	struct name_record record[NAME_FAMILIES];
 	uint8_t place; /* in the search list, where an answer was found */
 	uint8_t len;   /* of the name, without a final dot */

@@ -19,6 +19,9 @@
 /* How long one family waits for the first (RFC 8305 §3, "Resolution Delay"). */
 #define RESOLUTION_DELAY_MS 50
 
+/* Longer than whoever got a partial answer lets pass before he asks again. */
+#define RECENT_MS 500
+
 /* A failure is remembered just long enough to stop a stampede. */
 #define FAILURE_TTL_MS 1000
 
@@ -48,6 +51,11 @@ bool name_entry_fresh(const struct name_entry *e, int64_t now)
 {
 	return e->record[NAME_V6].expires > now &&
 	       e->record[NAME_V4].expires > now;
+}
+
+bool name_entry_recent(const struct name_entry *e, int64_t now)
+{
+	return e->asked_ms > 0 && now - e->asked_ms < RECENT_MS;
 }
 
 static int entry_error(const struct name_entry *e)
@@ -205,6 +213,7 @@ static void query_free(struct name_query *q)
 	list_remove(&q->entry);
 	q->asker->query_count--;
 	name_share_give(&q->asker->shares, q->slot);
+	q->name->asked_ms = loop_now(q->asker->loop);
 	name_cache_put(q->asker->cache, q->name);
 	free(q);
 }

@@ -57,6 +57,12 @@ void name_queries_cancel(struct name_asker *a);
 /* Tells whether both families are known and hold at `now`. */
 bool name_entry_fresh(const struct name_entry *e, int64_t now);
 
+/*
+ * Tells whether what is known of an idle entry has just come: whoever got a
+ * part of it may have the rest, even of an answer that is not to be kept.
+ */
+bool name_entry_recent(const struct name_entry *e, int64_t now);
+
 /* Makes the answer of what an entry knows: 0 with addresses, or its error. */
 int name_entry_answer(const struct name_entry *e, enum resolver_order order,
 		      struct resolve_answer *ret);

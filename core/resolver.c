@@ -87,6 +87,9 @@ static int copy_options(struct resolver *r, const struct resolver_options *o)
 	r->asker.ttl_max_ms = o->ttl_max_ms;
 	r->asker.negative_ttl_ms = o->negative_ttl_ms;
 	r->max_pending = min_size(o->max_pending, PENDING_MAX);
+	if (o->cache_entries == 0) /* see new_cache() */
+		r->asker.ttl_min_ms = r->asker.ttl_max_ms =
+			r->asker.negative_ttl_ms = 0;
 	if (o->resolv_conf) {
 		r->dns.resolv_conf = strdup(o->resolv_conf);
 		if (!r->dns.resolv_conf)
@@ -98,6 +101,18 @@ static int copy_options(struct resolver *r, const struct resolver_options *o)
 	if (copy_search(r, o) < 0)
 		return -ENOMEM;
 	return o->hosts ? hosts_view_open(&r->hosts, o->hosts) : 0;
+}
+
+/*
+ * Where nothing is to be kept, what has just come still is, as expired, for
+ * those who got a part of it and come for the rest.
+ */
+static int new_cache(struct resolver *r, const struct resolver_options *o)
+{
+	size_t entries = o->cache_entries;
+
+	return name_cache_new(&r->asker.cache,
+			      entries > 0 ? entries : r->max_pending);
 }
 
 static void stamp_conf(const struct resolver *r, struct file_stamp *ret)
@@ -121,7 +136,7 @@ int resolver_new(struct resolver **ret, struct loop *l,
 	list_init(&r->asker.queries);
 	error = copy_options(r, o);
 	if (error == 0)
-		error = name_cache_new(&r->asker.cache, o->cache_entries);
+		error = new_cache(r, o);
 	if (error == 0)
 		error = name_shares_init(&r->asker.shares);
 	if (error == 0 && r->conf) {
@@ -236,11 +251,18 @@ static int join_query(struct resolver *r, const char *name, size_t len,
 	return e ? name_query_start(a, e, w) : -ENOMEM;
 }
 
-/* -EAGAIN: the entry, which may be missing, does not hold, or not yet. */
-static int from_entry(struct resolver *r, struct name_entry *e,
+/*
+ * -EAGAIN: the entry, which may be missing, does not hold, or not yet.  The
+ * `rest` of an answer may be had though it does not hold any more.
+ */
+static int from_entry(struct resolver *r, struct name_entry *e, bool rest,
 		      struct resolve_answer *ret)
 {
-	if (!e || e->holder || !name_entry_fresh(e, loop_now(r->asker.loop)))
+	int64_t now = loop_now(r->asker.loop);
+
+	if (!e || e->holder)
+		return -EAGAIN;
+	if (!name_entry_fresh(e, now) && !(rest && name_entry_recent(e, now)))
 		return -EAGAIN;
 	name_cache_touch(r->asker.cache, e);
 	return name_entry_answer(e, r->asker.order, ret);
@@ -254,7 +276,7 @@ static int ask_dns(struct resolver *r, const char *name, size_t len,
 
 	follow_conf(r);
 	e = name_cache_find(r->asker.cache, name);
-	error = from_entry(r, e, w->answer);
+	error = from_entry(r, e, w->whole, w->answer);
 	if (error != -EAGAIN)
 		return error;
 	error = join_query(r, name, len, e, w);
@@ -348,5 +370,6 @@ int resolver_peek(struct resolver *r, const char *name,
 		return error;
 	follow_conf(r);
 	e = name_cache_find(r->asker.cache, folded);
-	return e && e->holder ? name_query_peek(e, ret) : from_entry(r, e, ret);
+	return e && e->holder ? name_query_peek(e, ret)
+			      : from_entry(r, e, false, ret);
 }

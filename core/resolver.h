@@ -82,16 +82,16 @@ int resolver_lookup_for(struct resolver *r, const struct tcp_addr *client,
 			int64_t deadline) MUST_CHECK;
 
 /*
- * The same, but waits for both families: after a partial answer, for the
- * family that it lacked.  The addresses of the partial answer come again.
+ * The same, but waits for both families: what lacked in a partial answer comes
+ * with it, up to half a second after it has come whatever its TTL.
  */
 int resolver_rest(struct resolver *r, const char *name,
 		  struct resolve_answer *ret, int64_t deadline) MUST_CHECK;
 
 /*
  * The same without waiting, and callable without a task: from a literal, the
- * hosts file or what DNS has said so far.  -EAGAIN: resolver_lookup() would
- * have to wait.
+ * hosts file or what DNS has said so far.  -EAGAIN: a lookup would have to
+ * wait.
  */
 int resolver_peek(struct resolver *r, const char *name,
 		  struct resolve_answer *ret) MUST_CHECK;

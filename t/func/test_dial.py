@@ -55,6 +55,9 @@ def test_dead_ipv6_first_costs_less_than_half_a_second(t):
             name = f'{n}.{when}.example'
             records[name, 'AAAA'] = a(*DEAD[:n])
             records[name, 'A'] = a('127.0.0.1', delay=delay)
+    # An answer that is not to be kept is one for who asked for it.
+    records['no-ttl.example', 'AAAA'] = a(DEAD[0], ttl=0)
+    records['no-ttl.example', 'A'] = a('127.0.0.1', ttl=0, delay=0.1)
     d = Daemon(t, names(DnsServer(t, records)))
     for name in sorted({name for name, _ in records}):
         took, address = takes(d, name, 7)

@@ -137,6 +137,32 @@ START_TEST(ipv6_waits_for_nothing)
 }
 END_TEST
 
+/* RFC 1035 §3.2.1: a TTL of 0 is for the transaction in progress. */
+static void expect_rest_once(unsigned times)
+{
+	struct job jobs[] = {
+		{ .name = "zero4.test" },
+		{ .name = "zero4.test", .after_ms = 600, .whole = true },
+		{ .name = "zero4.test", .after_ms = 1500, .whole = true },
+	};
+
+	make_resolver();
+	run_jobs(jobs, 3);
+	ck_assert_str_eq(text_of(&jobs[0]), "2001:db8::1 ...");
+	ck_assert_str_eq(text_of(&jobs[1]), "2001:db8::1 10.0.0.1");
+	ck_assert_str_eq(text_of(&jobs[2]), "2001:db8::1 10.0.0.1");
+	expect_asked("zero4.test", times, times);
+	resolver_free(TAKE_PTR(resolver));
+}
+
+START_TEST(the_rest_of_an_answer_without_ttl_is_not_asked_again)
+{
+	expect_rest_once(2);
+	options.cache_entries = 0;
+	expect_rest_once(4);
+}
+END_TEST
+
 START_TEST(a_family_that_stays_silent_is_left_out)
 {
 	struct job jobs[] = { { .name = "silent6.test" },
@@ -344,6 +370,7 @@ int main(void)
 	tcase_add_test(t, the_second_server_steps_in);
 	tcase_add_test(t, ipv4_waits_50_ms_for_ipv6);
 	tcase_add_test(t, ipv6_waits_for_nothing);
+	tcase_add_test(t, the_rest_of_an_answer_without_ttl_is_not_asked_again);
 	tcase_add_test(t, a_family_that_stays_silent_is_left_out);
 	tcase_add_test(t, the_search_list_is_followed);
 	tcase_add_test(t, ndots_and_domains_that_fail);

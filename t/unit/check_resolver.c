@@ -139,7 +139,7 @@ START_TEST(ttls_are_bounded)
 	make_resolver();
 	EXPECT("both.test", "2001:db8::1 10.0.0.1");
 	EXPECT_ERROR("nx.test", -ENOENT);
-	pass_time(300);
+	pass_time(600);
 	EXPECT("both.test", "2001:db8::1 10.0.0.1");
 	EXPECT_ERROR("nx.test", -ENOENT);
 	expect_asked("both.test", 2, 2);
@@ -178,8 +178,14 @@ START_TEST(without_a_cache_all_is_asked)
 {
 	options.cache_entries = 0;
 	make_resolver();
-	EXPECT("both.test", "2001:db8::1 10.0.0.1");
-	EXPECT("both.test", "2001:db8::1 10.0.0.1");
+	for (int i = 0; i < 2; i++) {
+		struct job j = { .name = "both.test" };
+
+		run_jobs(&j, 1);
+		ck_assert_int_eq(j.result, 0);
+		while (resolver_pending(resolver) > 0)
+			pass_time(10);
+	}
 	expect_asked("both.test", 2, 2);
 }
 END_TEST

@@ -191,11 +191,13 @@ static void answer_failures(struct message *m, const struct question *q)
 
 static void answer_addresses(struct message *m, const struct question *q)
 {
-	static const char *const both[] = { "both",  "short", "slow",
-					    "slow4", "slow6", "fresh4" };
+	static const char *const both[] = { "both",  "short",  "slow", "slow4",
+					    "slow6", "fresh4", "zero4" };
 	bool v6 = q->type == TYPE_AAAA;
 	uint32_t ttl = is(q, "short") || (is(q, "fresh4") && v6) ? 1 : 300;
 
+	if (is(q, "zero4"))
+		ttl = 0;
 	if (is(q, "many") || is(q, "trunc"))
 		for (uint8_t i = 1; i <= 40; i++)
 			put_address(m, NULL, q->type, 300, i);
@@ -247,7 +249,9 @@ static int64_t delay_of(const struct question *q)
 {
 	bool v6 = q->type == TYPE_AAAA;
 
-	return is(q, "slow") || is(q, v6 ? "slow6" : "slow4") ? DELAY_MS : 0;
+	if (v6 ? is(q, "slow6") : is(q, "slow4") || is(q, "zero4"))
+		return DELAY_MS;
+	return is(q, "slow") ? DELAY_MS : 0;
 }
 
 /* --- Reading ------------------------------------------------------------ */

@@ -19,6 +19,7 @@
  *   silent6         A, and nothing for AAAA
  *   slow            both after 500 ms
  *   slow4, slow6    both, one family after 500 ms, the other at once
+ *   zero4           the same as slow4, TTL 0
  *   trunc           cut over UDP, 40 addresses of each family over TCP
  *   garbage         a header and a question, then nonsense
  *   noise           not a DNS message
