@@ -270,6 +270,42 @@ bool local_addrs_has(const struct local_addrs *t, const struct tcp_addr *a)
 	return false;
 }
 
+int local_addrs_routed_here(const struct tcp_addr *a)
+{
+	CLEANUP(close_fd) int fd = netlink_open(0);
+	struct {
+		struct nlmsghdr head;
+		struct rtmsg body;
+		struct rtattr to;
+		uint8_t ip[16];
+	} ask = { 0 };
+	_Alignas(struct nlmsghdr) char answer[512];
+	const struct nlmsghdr *head = (const struct nlmsghdr *)answer;
+	const struct rtmsg *route = NLMSG_DATA(head);
+	size_t len;
+	const uint8_t *ip = addr_bytes(a, &len);
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	memcpy(ask.ip, ip, len);
+	ask.to.rta_type = RTA_DST;
+	ask.to.rta_len = (unsigned short)RTA_LENGTH(len);
+	ask.body.rtm_family = (unsigned char)a->family;
+	ask.body.rtm_dst_len = (unsigned char)(8 * len);
+	ask.head.nlmsg_type = RTM_GETROUTE;
+	ask.head.nlmsg_flags = NLM_F_REQUEST;
+	ask.head.nlmsg_len = NLMSG_LENGTH(sizeof(ask.body)) + ask.to.rta_len;
+	if (send(fd, &ask, ask.head.nlmsg_len, 0) < 0)
+		return -errno;
+	n = recv(fd, answer, sizeof(answer), 0);
+	if (n < 0)
+		return -errno;
+	/* Else an error: there is no route at all. */
+	return (size_t)n >= NLMSG_LENGTH(sizeof(*route)) &&
+	       head->nlmsg_type == RTM_NEWROUTE && route->rtm_type == RTN_LOCAL;
+}
+
 static size_t in_standing(const struct local_addrs *t, uint32_t interface,
 			  sa_family_t family, enum standing standing,
 			  struct tcp_addr *ret, size_t max)

@@ -24,6 +24,13 @@ void local_addrs_on_change(struct local_addrs *t, void (*fn)(void *ctx),
 bool local_addrs_has(const struct local_addrs *t, const struct tcp_addr *a);
 
 /*
+ * Asks the kernel whether the machine takes an address as its own though no
+ * interface has it, as it does those of a route of type local, ip-route(8).
+ * 1, 0, or -errno.
+ */
+int local_addrs_routed_here(const struct tcp_addr *a) MUST_CHECK;
+
+/*
  * Writes into ret[max] those addresses of a family that connections from an
  * interface come from, in the kernel's order, and returns how many there are:
  * the global ones; none such, those that are deprecated (RFC 4862 §5.5.4);

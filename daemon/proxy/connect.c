@@ -21,6 +21,13 @@ void request_set_state(struct request *rq, enum session_state state)
 
 /* --- What we do not connect to ------------------------------------------ */
 
+/* Where it cannot be told: yes. */
+static bool is_this_machine(const struct proxy_worker *w,
+			    const struct tcp_addr *a)
+{
+	return local_addrs_has(w->local, a) || local_addrs_routed_here(a) != 0;
+}
+
 /* Our own listeners: a tunnel into ourselves would be the first of many. */
 bool proxy_is_own(const struct proxy_worker *w, const struct tcp_addr *a)
 {
@@ -33,7 +40,7 @@ bool proxy_is_own(const struct proxy_worker *w, const struct tcp_addr *a)
 
 		if (own->port != a->port)
 			continue;
-		if (addr_is_any(own) ? local_addrs_has(w->local, a)
+		if (addr_is_any(own) ? is_this_machine(w, a)
 				     : addr_same_ip(own, a))
 			return true;
 		/* 0.0.0.0 and :: connect to this machine, ip(7). */

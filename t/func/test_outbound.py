@@ -360,6 +360,21 @@ def test_one_listener_has_as_many_sources_as_its_prefix(t):
         same(bind_peer(d, o.host, there), host)
 
 
+@netns
+def test_listeners_are_not_reached_by_an_address_that_is_routed_here(t):
+    prefix_network()
+    net.ip('route', 'add', 'local', '198.51.100.0/24', 'dev', 'lo')
+    d = Daemon(t, {'listeners': [
+        conf.listener(address=['[::]:0'], v6only=False)]})
+    there = ('127.0.0.1', d.address[1])
+    for host in ('2001:db8:1::a', '198.51.100.7'):
+        refused(d, (host, d.address[1]), 'denied', there)
+    # What else listens there is no concern of ours.
+    other = Origin(t, echo, host='::')
+    with tunnel(there, ('2001:db8:1::a', other.port)) as s:
+        assert echoes(s)
+
+
 # --- interfaces -------------------------------------------------------------
 
 @netns
