@@ -26,6 +26,9 @@
 #define GATHER_EVENTS    (GATHER_WINDOW_MS * 4)
 #define GATHER_REST_NS   200000
 
+/* Others may be this part of them: more, and they would be slowed down. */
+#define GATHER_OTHERS_PART 8
+
 struct work_list {
 	struct work *head;
 	struct work **tail;
@@ -36,7 +39,8 @@ struct gathering {
 	int64_t since; /* beginning of the window */
 	int turn;      /* of them in this turn, in this window */
 	int window;
-	bool many; /* in the last one */
+	uint64_t others; /* that may not, in this window */
+	bool many;       /* and hardly others, in the last one */
 };
 
 struct loop {
@@ -213,11 +217,15 @@ static void gather(struct loop *l, int events)
 	bool alone = g->turn == events;
 
 	g->window += g->turn;
+	g->others += (uint64_t)(events - g->turn);
 	g->turn = 0;
 	if (l->now - g->since >= GATHER_WINDOW_MS) {
 		g->many = g->window >= GATHER_EVENTS &&
+			  g->others <=
+				  (uint64_t)g->window / GATHER_OTHERS_PART &&
 			  l->now - g->since < 2 * GATHER_WINDOW_MS;
 		g->window = 0;
+		g->others = 0;
 		g->since = l->now;
 	}
 	if (g->many && alone && !l->queued.head)
@@ -239,6 +247,8 @@ void loop_run(struct loop *l)
 		run_queued(l);
 		if (l->gathering.turn)
 			gather(l, n);
+		else if (n > 0)
+			l->gathering.others += (uint64_t)n;
 	}
 	atomic_store(&l->stopping, false);
 }
