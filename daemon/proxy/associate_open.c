@@ -24,6 +24,9 @@
 /* A new socket begins with this part of the memory that is left. */
 #define BUFFER_PART 512u
 
+/* What of the memory no buffer grows into: there new ones begin. */
+#define LEFT_PART 4u
+
 /* How many ports of a range are tried. */
 #define PORT_TRIES 1024u
 
@@ -70,6 +73,17 @@ static bool set_buffer(struct association *a, struct association_socket *s,
 	return true;
 }
 
+/* Whoever floods leaves room for those who come after him. */
+static bool grow_to(struct association *a, struct association_socket *s,
+		    size_t buffer)
+{
+	const struct budget *b = &a->all->budget;
+	size_t more = cost(buffer) - cost(s->buffer);
+
+	return b->max - b->used >= more + b->max / LEFT_PART &&
+	       set_buffer(a, s, buffer);
+}
+
 void association_grow(struct association *a, struct association_socket *s,
 		      unsigned count, size_t bytes)
 {
@@ -78,8 +92,8 @@ void association_grow(struct association *a, struct association_socket *s,
 	if (s->buffer >= max ||
 	    (count < DGRAM_BATCH && bytes + count * SKB_BYTES < s->buffer))
 		return;
-	if (!set_buffer(a, s, min_size(s->buffer * 4, max)))
-		(void)!set_buffer(a, s, min_size(s->buffer * 2, max));
+	if (!grow_to(a, s, min_size(s->buffer * 4, max)))
+		(void)!grow_to(a, s, min_size(s->buffer * 2, max));
 }
 
 /* Only where others may want it: a burst is welcome after a pause, too. */

@@ -289,6 +289,19 @@ def test_no_more_memory_than_there_may_be(t):
         assert u.echoes(e.target)
 
 
+def test_buffers_that_grow_leave_room_for_others(t):
+    d = Daemon(t, {**ONE, 'limits': {'udp_memory': '1M'}})
+    e = Echo(t)
+    sink = bound(t)
+    floods = [Association(t, d.address) for _ in range(3)]
+    for _ in range(3):
+        for u in floods:
+            # As long as its buffer, and longer: it gets more.
+            u.send(sink.getsockname(), bytes(60000))
+            same(len(sink.recv(1 << 16)), 60000)
+    assert Association(t, d.address, source='127.0.0.2').echoes(e.target)
+
+
 def test_no_udp_at_all(t):
     d = Daemon(t, {'limits': {'udp_associations': 0}})
     same(refused(t, d), client.COMMAND)
