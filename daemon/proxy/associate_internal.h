@@ -72,10 +72,14 @@ bool association_down(struct association *a, struct association_socket *s);
 
 /*
  * Tells whether datagrams may go to an address, which `host` led to, or which
- * was asked for itself where that is "".
+ * was asked for itself where that is "".  *ret_rule is the rule that says so.
  */
 bool association_may_send(struct association *a, const struct tcp_addr *to,
-			  const char *host);
+			  const char *host, uint16_t *ret_rule);
+
+/* Datagrams go there: the record tells the first such target. */
+void association_note_target(struct association *a, const struct tcp_addr *to,
+			     const char *host, uint16_t rule);
 
 /* --- Names, associate_name.c -------------------------------------------- */
 

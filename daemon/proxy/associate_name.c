@@ -50,19 +50,21 @@ static int choose_family(struct association *a, const char *host,
 			 struct tcp_addr *to)
 {
 	bool look = found->partial || has_both_families(found);
-	uint16_t port = to->port;
+	uint16_t port = to->port, rule;
 	int r = -EACCES;
 
 	for (unsigned i = 0; i < found->count; i++) {
 		*to = found->addr[i];
 		to->port = port;
 		if ((family != AF_UNSPEC && to->family != family) ||
-		    !association_may_send(a, to, host))
+		    !association_may_send(a, to, host, &rule))
 			continue;
 		/* No answer tells a datagram that goes nowhere from one that
 		 * is lost: so the way is tried before. */
-		if (!look || association_has_way(a, to))
+		if (!look || association_has_way(a, to)) {
+			association_note_target(a, to, host, rule);
 			return 0;
+		}
 		r = -ENETUNREACH;
 	}
 	return r;

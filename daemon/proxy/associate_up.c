@@ -43,45 +43,51 @@ static bool is_client(struct association *a, const union dgram_name *name)
 
 /* --- Where it goes ------------------------------------------------------ */
 
-/* The record tells the first target, and the rule that allowed it. */
-static void note_target(struct association *a, const struct tcp_addr *to,
-			struct span host, uint16_t rule)
+static struct span as_span(const char *text)
+{
+	return (struct span){ (const uint8_t *)text, strlen(text) };
+}
+
+void association_note_target(struct association *a, const struct tcp_addr *to,
+			     const char *host, uint16_t rule)
 {
 	struct session *s = a->session;
 
+	if (a->noted)
+		return;
 	a->noted = true;
 	session_begin(s);
 	s->target = *to;
 	s->rule = rule;
-	if (host.len)
-		sessions_set_host(a->here->proxy->sessions, s, host);
+	if (host[0])
+		sessions_set_host(a->here->proxy->sessions, s, as_span(host));
 	session_end(s);
 }
 
 bool association_may_send(struct association *a, const struct tcp_addr *to,
-			  const char *host)
+			  const char *host, uint16_t *ret_rule)
 {
 	struct rule_query q = a->query;
 	struct verdict v;
 
 	q.target = *to;
 	q.port = to->port;
-	q.host = (struct span){ (const uint8_t *)host, strlen(host) };
+	q.host = as_span(host);
 	v = rules_request(a->here->proxy->options.rules, &q);
-	if (!v.allow || proxy_is_own(a->here, to))
-		return false;
-	if (!a->noted)
-		note_target(a, to, q.host, v.rule);
-	return true;
+	*ret_rule = v.rule;
+	return v.allow && !proxy_is_own(a->here, to);
 }
 
 static bool is_allowed(struct association *a, const struct tcp_addr *to)
 {
 	int known = contacts_verdict(&a->contacts, to);
+	uint16_t rule;
 
 	if (known < 0) {
-		known = association_may_send(a, to, "");
+		known = association_may_send(a, to, "", &rule);
 		contacts_note(&a->contacts, to, known);
+		if (known)
+			association_note_target(a, to, "", rule);
 	}
 	return known;
 }

@@ -251,6 +251,8 @@ def test_a_name_whose_ipv6_goes_nowhere(t):
     u = Association(t, d.address)
     for _ in range(3):
         assert u.echoes(('both.example', e.port), as_name=True)
+    u.close()
+    same(d.wait_access()['address'], f'127.0.0.1:{e.port}')
 
 
 def test_a_name_whose_ipv6_is_denied_and_came_first(t):
