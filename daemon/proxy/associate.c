@@ -256,15 +256,16 @@ static struct association *make(struct request *rq)
  */
 static void set_peer(struct association *a, const struct request *rq)
 {
-	const struct tcp_addr *said = &rq->target;
+	struct tcp_addr said = rq->target;
 
 	a->peer = *tcp_conn_peer(rq->client);
 	addr_unmap(&a->peer);
 	a->peer.port = 0;
 	if (rq->host[0])
 		return;
-	if (said->family == AF_UNSPEC || addr_is_any(said) ||
-	    addr_same_ip(said, &a->peer))
+	said.scope = a->peer.scope; /* a request has no place for it */
+	if (said.family == AF_UNSPEC || addr_is_any(&said) ||
+	    addr_same_ip(&said, &a->peer))
 		a->peer.port = rq->port;
 }
 

@@ -215,34 +215,59 @@ def test_the_source_address_is_the_configured_one(t):
     same(six.got, [])
 
 
+class OfLink:
+    """A link whose two addresses are a client's and a target's."""
+
+    def __init__(self, t):
+        net.dummy('link0')
+        net.add_address('fe80::1/64', 'link0')
+        net.add_address('fe80::2/64', 'link0')
+        self.t, self.scope = t, socket.if_nametoindex('link0')
+        self.target = self.socket('fe80::2')
+        self.full = header('fe80::2', self.target.getsockname()[1]) + b'x'
+        d = Daemon(t, {'listeners': [conf.listener(address='[::]:0')],
+                       'outbound': {'source': 'link0'}})
+        self.control = socket.create_connection(
+            (f'fe80::1%{self.scope}', d.addresses[0][1]))
+        t.defer(self.control.close)
+        self.client = self.socket(self.control.getsockname()[0])
+
+    def socket(self, host):
+        s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        self.t.defer(s.close)
+        s.settimeout(patient(10))
+        s.bind((host, 0, 0, self.scope))
+        return s
+
+    def associate(self, host, port):
+        self.control.sendall(b'\5\1\0' + client.socks5_request(
+            host, port, client.UDP))
+        client.read_exact(self.control, 2)
+        reply = client.socks5_reply(self.control)
+        same(reply.code, 0)
+        self.relay = (reply.host, reply.port, 0, self.scope)
+
+    def echoes(self):
+        self.client.sendto(self.full, self.relay)
+        got, peer = self.target.recvfrom(10)
+        self.target.sendto(got, peer)
+        same(self.client.recv(100), self.full)
+
+
 @netns
 def test_clients_and_targets_of_a_link(t):
-    net.dummy('link0')
-    net.add_address('fe80::1/64', 'link0')
-    net.add_address('fe80::2/64', 'link0')
-    scope = socket.if_nametoindex('link0')
-    d = Daemon(t, {'listeners': [conf.listener(address='[::]:0')],
-                   'outbound': {'source': 'link0'}})
-    port = d.addresses[0][1]
-    e = bound(t)
-    e = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-    e.settimeout(patient(10))
-    e.bind(('fe80::2', 0, 0, scope))
-    control = socket.create_connection((f'fe80::1%{scope}', port))
-    control.sendall(b'\5\1\0' + client.socks5_request('::', 0, client.UDP))
-    client.read_exact(control, 2)
-    reply = client.socks5_reply(control)
-    same(reply.code, 0)
-    s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-    s.settimeout(patient(10))
-    s.bind((*control.getsockname()[:1], 0, 0, scope))
-    s.sendto(header('fe80::2', e.getsockname()[1]) + b'x',
-             (reply.host, reply.port, 0, scope))
-    got, peer = e.recvfrom(10)
-    e.sendto(got, peer)
-    same(s.recv(100), header('fe80::2', e.getsockname()[1]) + b'x')
-    for each_one in (control, s, e):
-        each_one.close()
+    link = OfLink(t)
+    link.associate('::', 0)
+    link.echoes()
+
+
+@netns
+def test_a_client_of_a_link_that_announces_its_port(t):
+    link = OfLink(t)
+    link.associate(*link.client.getsockname()[:2])
+    host = link.control.getsockname()[0]
+    link.socket(host).sendto(link.full[:-1] + b'another port', link.relay)
+    link.echoes()
 
 
 # --- Bounds -----------------------------------------------------------------
