@@ -19,6 +19,10 @@
 /* What the second family gets to come where the first is of no use. */
 #define REST_MS 2000
 
+/* How many addresses of a family are looked at for a way: each costs four
+ * system calls, and whoever owns the name says how many there are. */
+#define LOOKS_MAX 2u
+
 struct datagram {
 	struct datagram *next;
 	size_t len;
@@ -50,6 +54,7 @@ static int choose_family(struct association *a, const char *host,
 			 struct tcp_addr *to)
 {
 	bool look = found->partial || has_both_families(found);
+	unsigned looks[2] = { 0 }; /* of IPv4, of IPv6 */
 	uint16_t port = to->port, rule;
 	int r = -EACCES;
 
@@ -61,7 +66,8 @@ static int choose_family(struct association *a, const char *host,
 			continue;
 		/* No answer tells a datagram that goes nowhere from one that
 		 * is lost: so the way is tried before. */
-		if (!look || association_has_way(a, to)) {
+		if (!look || (looks[to->family == AF_INET6]++ < LOOKS_MAX &&
+			      association_has_way(a, to))) {
 			association_note_target(a, to, host, rule);
 			return 0;
 		}

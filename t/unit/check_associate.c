@@ -77,6 +77,22 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 	return (int)syscall(SYS_setsockopt, fd, level, name, value, len);
 }
 
+/* No datagram has a way to this port; how many were looked for. */
+static _Atomic uint16_t lost_port;
+static atomic_uint looks;
+
+int connect(int fd, const struct sockaddr *a, socklen_t len)
+{
+	struct tcp_addr to;
+
+	tcp_addr_from_sockaddr(&to, a);
+	if (to.port && to.port == atomic_load(&lost_port)) {
+		atomic_fetch_add(&looks, 1);
+		return refuse(ENETUNREACH);
+	}
+	return (int)syscall(SYS_connect, fd, a, len);
+}
+
 int mprotect(void *at, size_t len, int how)
 {
 	if (how == PROT_NONE && take(&stacks))
@@ -96,6 +112,8 @@ static void setup(void)
 {
 	udp_proxy_init();
 	sockets = binds = watches = options = stacks = 0;
+	lost_port = 0;
+	looks = 0;
 }
 
 /* --- Tests -------------------------------------------------------------- */
@@ -369,6 +387,29 @@ START_TEST(no_memory_for_a_name)
 }
 END_TEST
 
+START_TEST(a_name_with_many_addresses_costs_little)
+{
+	struct tcp_addr at = addr_at("127.0.0.1:9");
+	struct udp_client c;
+
+	udp_target.class = ADDR_CLASS_ANY;
+	atomic_store(&lost_port, at.port);
+	start_with_names();
+	c = udp_associate();
+	udp_send_by_name(&c, "many.test", &at, "nowhere");
+	until(udp_count(&udp_counts->datagrams_dropped) == 1);
+	atomic_store(&looks, 0);
+	udp_send_by_name(&c, "many.test", &at, "nowhere");
+	until(udp_count(&udp_counts->datagrams_dropped) == 2);
+	ck_assert_uint_gt(atomic_load(&looks), 0);
+	/* Asked for again: with the first family, then with both. */
+	ck_assert_uint_le(atomic_load(&looks), 8);
+	udp_leave(&c);
+	until(udp_count(&udp_counts->sessions) == 1);
+	dns_server_stop();
+}
+END_TEST
+
 START_TEST(what_waits_ends_with_its_association)
 {
 	struct tcp_addr at;
@@ -456,6 +497,7 @@ int main(void)
 	tcase_add_test(t, a_datagram_waits_for_its_name);
 	tcase_add_test(t, no_task_for_a_name);
 	tcase_add_loop_test(t, no_memory_for_a_name, 18, 40);
+	tcase_add_test(t, a_name_with_many_addresses_costs_little);
 	tcase_add_test(t, what_waits_ends_with_its_association);
 	tcase_add_test(t, the_end_of_the_server_is_theirs);
 	tcase_add_test(t, without_udp_there_is_none);

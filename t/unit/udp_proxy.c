@@ -21,6 +21,7 @@
 static struct rules *rules;
 static struct proxy *proxy;
 struct proxy_listener udp_listener;
+struct rule_match udp_target;
 struct proxy_counts *udp_counts;
 static struct tcp_addr server;
 struct proxy_options udp_options;
@@ -36,6 +37,8 @@ void udp_proxy_init(void)
 			      .connect_ms = MS },
 		.udp = { .max = 10, .bytes = 4 << 20, .buffer = 16 << 10 },
 	};
+	udp_target = (struct rule_match){ .type = RULE_MATCH_CLASS,
+					  .class = ADDR_CLASS_LOOPBACK };
 	udp_listener = (struct proxy_listener){
 		.number = 1,
 		.protocols = PROTOCOL_BIT(PROTOCOL_SOCKS5),
@@ -50,11 +53,9 @@ void udp_proxy_start(void)
 	struct tcp_server_options so = { .workers = 1,
 					 .worker_start = proxy_worker_start,
 					 .worker_stop = proxy_worker_stop };
-	struct rule_match loopback = { .type = RULE_MATCH_CLASS,
-				       .class = ADDR_CLASS_LOOPBACK };
 	struct rule_spec client = { .allow = true };
 	struct rule_spec request = { .allow = true,
-				     .to = &loopback,
+				     .to = &udp_target,
 				     .to_count = 1 };
 
 	ck_assert_int_eq(rules_new(&rules, &client, 1, &request, 1), 0);

@@ -8,6 +8,7 @@
 /* What the proxy will be made of; a test may change it before it starts. */
 extern struct proxy_options udp_options;
 extern struct proxy_listener udp_listener;
+extern struct rule_match udp_target; /* where clients may send to */
 
 /* What its one worker has counted. */
 extern struct proxy_counts *udp_counts;
