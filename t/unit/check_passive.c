@@ -3,6 +3,7 @@
  */
 #include "core/passive.h"
 
+#include "config.h"
 #include "core/sock.h"
 #include "t/unit/on_loop.h"
 #include "t/unit/served.h"
@@ -15,6 +16,12 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+
+#ifdef HAVE_VALGRIND_H
+#include <valgrind/valgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#endif
 
 static bool wants_nobody(void *ctx UNUSED, const struct tcp_addr *peer UNUSED)
 {
@@ -400,7 +407,8 @@ static void no_descriptors(void)
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &old), 0);
 	ck_assert_int_eq(r, -EMFILE);
 	waiting_end();
-	ck_assert_int_eq(ended_how(fd), ECONNRESET);
+	/* valgrind lets accept(2) succeed and closes what it got. */
+	ck_assert_int_eq(ended_how(fd), RUNNING_ON_VALGRIND ? 0 : ECONNRESET);
 	close_fd(&fd);
 }
 
