@@ -62,7 +62,7 @@ for program; do
 	esac
 done
 # No name of a program has a blank in it.
-printf '%s\n' $together | xargs -n 1 -P "${UNIT_JOBS:-3}" sh "$0" --one
+printf '%s\n' $together | xargs -r -n 1 -P "${UNIT_JOBS:-3}" sh "$0" --one
 for program in $alone; do
 	run_one "$program"
 done
