@@ -411,7 +411,9 @@ check-all: ## check, clang, sanitizers, valgrind, fuzz, slow tests
 	$(call step,slow functional tests,$(MAKE) check-func ARGS=--slow)
 	@printf '\ncheck-all: all passed\n'
 
-valgrind := valgrind --quiet --error-exitcode=99 --leak-check=full \
+# Else threads that never wait keep all others from running.
+valgrind := valgrind --quiet --fair-sched=yes --error-exitcode=99 \
+	--leak-check=full \
 	--errors-for-leak-kinds=definite --trace-children=no
 check-valgrind: need_check $(unit_progs)
 	@UNIT_LOGS=$(B)/t/valgrind UNIT_TIMEOUT=600 CK_TIMEOUT_MULTIPLIER=20 \
