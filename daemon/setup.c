@@ -4,10 +4,10 @@
  */
 #include "daemon/setup.h"
 
+#include "daemon/load.h"
 #include "daemon/log.h"
 #include "daemon/proxy/guess.h"
 #include "daemon/proxy/sessions.h"
-#include "daemon/proxy/users.h"
 #include "daemon/setup_internal.h"
 
 #include <sched.h>
@@ -141,7 +141,7 @@ static int make_proxy(struct setup *s)
 	struct proxy_options p = {
 		.workers = tcp_server_workers(s->server),
 		.max_sessions = s->max_connections,
-		.rules = s->rules,
+		.policy = s->policy,
 		.timeouts = {
 			.handshake_ms = t->handshake_ms,
 			.name_ms = t->name_ms,
@@ -265,6 +265,18 @@ struct tcp_listen_options setup_listen_options(const struct conf *c,
 	};
 }
 
+static int make_policy(struct setup *s)
+{
+	char why[LOAD_WHY_BYTES];
+	int r = setup_policy(&s->policy, s->conf, why, sizeof(why));
+
+	if (r < 0)
+		log_line(LOG_LEVEL_ERROR, "%s", why);
+	else
+		setup_warn_of_interfaces(s->conf);
+	return r;
+}
+
 /* The memory that others may look into. */
 static int make_segment(struct setup *s)
 {
@@ -292,13 +304,13 @@ int setup_init(struct setup *s, const struct conf *c, uint32_t generation)
 	s->workers = worker_count(c);
 	r = setup_check_outbound(&c->outbound);
 	if (r == 0)
-		r = setup_users(s);
+		r = make_policy(s);
+	if (r == 0)
+		r = setup_auth(s);
 	if (r == 0)
 		r = make_segment(s);
 	if (r == 0)
 		r = make_names(s);
-	if (r == 0)
-		r = setup_rules(&s->rules, c);
 	if (r == 0)
 		r = make_server(s);
 	if (r == 0)
@@ -317,9 +329,8 @@ void setup_done(struct setup *s)
 {
 	tcp_server_free(TAKE_PTR(s->server));
 	proxy_free(TAKE_PTR(s->proxy));
-	rules_free(TAKE_PTR(s->rules));
 	auth_free(TAKE_PTR(s->auth));
-	users_free(TAKE_PTR(s->users));
+	policy_unref(TAKE_PTR(s->policy));
 	free(TAKE_PTR(s->listeners));
 	free(TAKE_PTR(s->search));
 	free(TAKE_PTR(s->name_servers));

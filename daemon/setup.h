@@ -14,9 +14,8 @@ struct setup {
 	uint32_t generation; /* 0: the only one */
 	unsigned workers;
 	struct published published;
-	struct rules *rules;
-	struct users *users; /* NULL: no file of them is named */
-	struct auth *auth;   /* likewise */
+	struct policy *policy;
+	struct auth *auth; /* NULL: nobody can log in */
 	struct tcp_addr *name_servers;
 	const char **search;
 	struct outbound_source *sources;
@@ -42,3 +41,11 @@ void setup_done(struct setup *s);
 /* The options of a listener's sockets. */
 struct tcp_listen_options setup_listen_options(const struct conf *c,
 					       const struct conf_listener *l);
+
+/*
+ * Reads what a configuration's rules, users and groups are made of, anew each
+ * time.  Writes no log, so that any thread may call it: -errno with a sentence
+ * in why[size], file and line in front.
+ */
+int setup_policy(struct policy **ret, const struct conf *c, char *why,
+		 size_t size) MUST_CHECK;

@@ -7,13 +7,14 @@
 #include "daemon/setup.h"
 
 /* Makes both lists of rules.  -errno of rules_new(). */
-int setup_rules(struct rules **ret, const struct conf *c) MUST_CHECK;
+int setup_rules(struct rules **ret, const struct conf *c,
+		const struct groups *groups) MUST_CHECK;
 
-/*
- * Reads the users and makes who verifies their passwords, if a file of them is
- * named.  -errno after a line in the log.
- */
-int setup_users(struct setup *s) MUST_CHECK;
+/* Says which names in rules are probably meant for interfaces. */
+void setup_warn_of_interfaces(const struct conf *c);
+
+/* Makes who verifies passwords, if somebody is to.  -errno. */
+int setup_auth(struct setup *s) MUST_CHECK;
 
 /* Looks for interfaces and addresses.  -errno after a line in the log. */
 int setup_check_outbound(const struct conf_outbound *o) MUST_CHECK;

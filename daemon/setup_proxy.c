@@ -5,9 +5,11 @@
 #include "core/local_addrs.h"
 #include "daemon/load.h"
 #include "daemon/log.h"
+#include "daemon/proxy/users.h"
 #include "daemon/setup_internal.h"
 
 #include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,19 +37,32 @@ struct port_range setup_ports(const struct conf_ports *ports)
 
 /* --- Users -------------------------------------------------------------- */
 
-int setup_users(struct setup *s)
+int setup_policy(struct policy **ret, const struct conf *c, char *why,
+		 size_t size)
 {
-	char why[LOAD_WHY_BYTES];
-	struct auth_options o = { 0 };
-	int r = load_users(&s->users, s->conf, why, sizeof(why));
+	struct users *users = NULL;
+	struct rules *rules = NULL;
+	int r = load_users(&users, c, why, size);
 
-	if (r < 0) {
-		log_line(LOG_LEVEL_ERROR, "%s", why);
+	if (r < 0)
 		return r;
+	r = setup_rules(&rules, c, NULL);
+	if (r == 0)
+		r = policy_new(ret, rules, users);
+	if (r < 0) {
+		(void)snprintf(why, size, "%s", strerror(-r));
+		rules_free(rules);
+		users_free(users);
 	}
-	if (!s->users)
+	return r;
+}
+
+int setup_auth(struct setup *s)
+{
+	struct auth_options o = { 0 };
+
+	if (!*s->conf->auth.users_file)
 		return 0;
-	o.users = s->users;
 	return auth_new(&s->auth, &o);
 }
 

@@ -157,7 +157,14 @@ static void warn_of_interfaces(const struct conf_rule *rule)
 	}
 }
 
-int setup_rules(struct rules **ret, const struct conf *c)
+void setup_warn_of_interfaces(const struct conf *c)
+{
+	for (size_t i = 0; i < c->rule_count; i++)
+		warn_of_interfaces(&c->rules[i]);
+}
+
+int setup_rules(struct rules **ret, const struct conf *c,
+		const struct groups *groups)
 {
 	size_t count = c->client_count + c->rule_count;
 	struct rule_spec *spec = calloc(count + 1, sizeof(*spec));
@@ -169,12 +176,11 @@ int setup_rules(struct rules **ret, const struct conf *c)
 	for (size_t i = 0; r == 0 && i < c->rule_count; i++) {
 		size_t k = c->client_count + i;
 
-		warn_of_interfaces(&c->rules[i]);
 		r = request_spec(&spec[k], &parts[k], &c->rules[i]);
 	}
 	if (r == 0)
 		r = rules_new(ret, spec, c->client_count,
-			      spec + c->client_count, c->rule_count);
+			      spec + c->client_count, c->rule_count, groups);
 	for (size_t i = 0; parts && i < count; i++)
 		parts_free(&parts[i]);
 	free(parts);

@@ -384,7 +384,7 @@ enum outcome request_associate(struct request *rq)
 
 	if (!rq->here->associations)
 		return OUTCOME_BAD_COMMAND;
-	v = rules_command(rq->here->proxy->options.rules, &q);
+	v = rules_command(policy_rules(rq->here->policy), &q);
 	rq->rule = v.rule;
 	if (!v.allow)
 		return OUTCOME_DENIED;

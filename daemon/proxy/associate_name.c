@@ -299,7 +299,7 @@ int association_find(struct association *a, const struct target *t,
 	host[t->host.len] = '\0';
 	q.host = t->host;
 	q.port = t->port;
-	if (!rules_before_dns(a->here->proxy->options.rules, &q).allow)
+	if (!rules_before_dns(policy_rules(a->here->policy), &q).allow)
 		return -EACCES;
 	r = resolver_peek(a->here->resolver, host, &found);
 	if (r == 0) {

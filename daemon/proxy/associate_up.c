@@ -16,7 +16,7 @@ static bool may_become_peer(const struct association *a,
 			    const struct tcp_addr *from)
 {
 	if (a->all->o.source == ASSOCIATE_ANY)
-		return rules_client(a->here->proxy->options.rules, from,
+		return rules_client(policy_rules(a->here->policy), from,
 				    a->listener->number)
 			.allow;
 	if (!addr_same_ip(from, &a->peer))
@@ -73,7 +73,7 @@ bool association_may_send(struct association *a, const struct tcp_addr *to,
 	q.target = *to;
 	q.port = to->port;
 	q.host = as_span(host);
-	v = rules_request(a->here->proxy->options.rules, &q);
+	v = rules_request(policy_rules(a->here->policy), &q);
 	*ret_rule = v.rule;
 	return v.allow && !proxy_is_own(a->here, to);
 }

@@ -21,13 +21,12 @@
 #define PASSWORD_BYTES 255
 
 struct auth {
-	const struct users *users;
 	struct tcp_pool *pool;
 };
 
 /* One verification; the task's, or, once that has gone, the pool's. */
 struct login {
-	const char *hash;
+	char hash[CRYPT_OUTPUT_SIZE]; /* ours: the users may be replaced */
 	bool possible; /* or it is done for the time that it takes */
 	int result;
 	char password[PASSWORD_BYTES + 1];
@@ -38,18 +37,19 @@ static void login_free(void *arg)
 	secret_free(arg, sizeof(struct login));
 }
 
-struct login *login_new(const struct auth *a, struct span name,
+struct login *login_new(const struct users *users, struct span name,
 			struct span password)
 {
 	struct login *l = secret_new(sizeof(*l));
+	const char *hash = users_hash(users, name);
 	size_t len = min_size(password.len, PASSWORD_BYTES);
 
 	if (!l)
 		return NULL;
-	l->hash = users_hash(a->users, name);
-	l->possible = l->hash && password.len <= PASSWORD_BYTES;
-	if (!l->hash)
-		l->hash = users_decoy(a->users, name);
+	l->possible = hash && password.len <= PASSWORD_BYTES;
+	if (!hash)
+		hash = users_decoy(users, name);
+	(void)stpncpy(l->hash, hash, sizeof(l->hash) - 1);
 	if (len)
 		memcpy(l->password, password.at, len);
 	/* crypt(3) would stop there and take the rest for right. */
@@ -125,7 +125,6 @@ int auth_new(struct auth **ret, const struct auth_options *o)
 
 	if (!a)
 		return -ENOMEM;
-	a->users = o->users;
 	r = tcp_pool_new(&a->pool, &po);
 	if (r < 0) {
 		free(a);

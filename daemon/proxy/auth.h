@@ -14,8 +14,7 @@ struct users;
 
 /* Threads that hash: passwords are made to cost time. */
 struct auth_options {
-	const struct users *users; /* borrowed */
-	unsigned threads;          /* at most; 0: one per two CPUs */
+	unsigned threads; /* at most; 0: one per two CPUs */
 };
 
 /*
@@ -31,7 +30,7 @@ void auth_free(struct auth *a);
  * Takes a copy of what a client says, so that the caller can overwrite his.
  * NULL: no memory.
  */
-struct login *login_new(const struct auth *a, struct span name,
+struct login *login_new(const struct users *users, struct span name,
 			struct span password);
 
 /*

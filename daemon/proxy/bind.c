@@ -34,7 +34,7 @@ static bool may_come(struct request *rq, const struct tcp_addr *who)
 	q.port = 0;
 	if (who)
 		q.target = *who;
-	v = rules_before_peer(rq->here->proxy->options.rules, &q);
+	v = rules_before_peer(policy_rules(rq->here->policy), &q);
 	if (!v.allow)
 		rq->rule = v.rule;
 	return v.allow;
@@ -352,7 +352,7 @@ static bool wants(void *ctx, const struct tcp_addr *peer)
 		return false;
 	q.target = *peer;
 	q.port = peer->port;
-	v = rules_request(rq->here->proxy->options.rules, &q);
+	v = rules_request(policy_rules(rq->here->policy), &q);
 	rq->rule = v.rule;
 	return v.allow && !proxy_is_own(rq->here, peer);
 }

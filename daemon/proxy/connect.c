@@ -92,7 +92,7 @@ static bool may_connect(struct request *rq, struct rule_query *q,
 			enum outcome *why)
 {
 	struct proxy_worker *w = rq->here;
-	struct verdict v = rules_request(w->proxy->options.rules, q);
+	struct verdict v = rules_request(policy_rules(w->policy), q);
 
 	rq->rule = v.rule;
 	if (!v.allow || proxy_is_own(w, &q->target)) {
@@ -242,7 +242,7 @@ static enum outcome find_addresses(struct request *rq,
 		found->partial = false;
 		return OUTCOME_NONE;
 	}
-	v = rules_before_dns(rq->here->proxy->options.rules, &q);
+	v = rules_before_dns(policy_rules(rq->here->policy), &q);
 	rq->rule = v.rule;
 	return v.allow ? request_resolve(rq, found) : OUTCOME_DENIED;
 }

@@ -20,6 +20,7 @@ static const struct reply replies[] = {
 	{ 405, "Method Not Allowed", "Allow: CONNECT\r\n",
 	  "This proxy serves CONNECT only." },
 	{ 408, "Request Timeout", "", "The request took too long." },
+	{ 429, "Too Many Requests", "", "The proxy takes no more of you." },
 	{ 431, "Request Header Fields Too Large", "",
 	  "The head of the request is too large." },
 	{ 501, "Not Implemented", "", "The proxy cannot do this." },

@@ -51,9 +51,16 @@
 	ROW(CONNECT_TIMEOUT, EXPIRED, 504, "connect-timeout")                  \
 	ROW(NO_SOURCE, ADDRESS, 502, "no-source")                              \
 	ROW(LIMIT, GENERAL, 503, "limit")                                      \
+	ROW(LIMIT_CLIENT, NOT_ALLOWED, 429, "limit-client")                    \
+	ROW(LIMIT_USER, NOT_ALLOWED, 429, "limit-user")                        \
+	ROW(LIMIT_RULE, NOT_ALLOWED, 503, "limit-rule")                        \
+	ROW(LIMIT_LISTENER, NOT_ALLOWED, 503, "limit-listener")                \
+	ROW(LIMIT_RATE, NOT_ALLOWED, 429, "limit-rate")                        \
 	ROW(NO_RESOURCES, GENERAL, 503, "no-resources")                        \
 	ROW(AUTH_REQUIRED, NOT_ALLOWED, 403, "auth-required")                  \
 	ROW(AUTH_FAILED, NOT_ALLOWED, 403, "auth-failed")                      \
+	ROW(LOCKED_OUT, NOT_ALLOWED, 403, "locked-out")                        \
+	ROW(KILLED, GENERAL, 0, "killed")                                      \
 	ROW(ACCEPT_TIMEOUT, EXPIRED, 504, "accept-timeout")                    \
 	ROW(FAILED, GENERAL, 502, "failed")
 
@@ -131,6 +138,7 @@ uint8_t outcome_socks4(enum outcome o)
 		return SOCKS4_REP_GRANTED;
 	case OUTCOME_AUTH_REQUIRED:
 	case OUTCOME_AUTH_FAILED:
+	case OUTCOME_LOCKED_OUT:
 		return SOCKS4_REP_USER;
 	default:
 		return SOCKS4_REP_FAILED;

@@ -37,9 +37,16 @@ enum outcome {
 	OUTCOME_CONNECT_TIMEOUT,  /* the connection took too long */
 	OUTCOME_NO_SOURCE,        /* no source address of that family */
 	OUTCOME_LIMIT,            /* a limit of the configuration */
+	OUTCOME_LIMIT_CLIENT,     /* sessions of one client */
+	OUTCOME_LIMIT_USER,       /* of one user */
+	OUTCOME_LIMIT_RULE,       /* of a rule */
+	OUTCOME_LIMIT_LISTENER,   /* of a listener */
+	OUTCOME_LIMIT_RATE,       /* new sessions come too fast */
 	OUTCOME_NO_RESOURCES,     /* descriptors, memory, ports */
 	OUTCOME_AUTH_REQUIRED,    /* a login is demanded, and none came */
 	OUTCOME_AUTH_FAILED,      /* a wrong one, or a wrong SOCKS4 user id */
+	OUTCOME_LOCKED_OUT,       /* after too many of these */
+	OUTCOME_KILLED,           /* by hand, or its user is gone */
 	OUTCOME_ACCEPT_TIMEOUT,   /* nobody came to a BIND in time */
 	OUTCOME_FAILED,           /* everything else */
 };

@@ -87,6 +87,7 @@ int proxy_worker_start(void *ctx, unsigned worker)
 	int r;
 
 	w->proxy = p;
+	w->policy = policy_ref(p->options.policy);
 	r = resolver_new(&w->resolver, loop_self(), &p->options.names);
 	if (r == 0)
 		r = local_addrs_new(&w->local, loop_self());
@@ -112,5 +113,6 @@ void proxy_worker_stop(void *ctx, unsigned worker)
 	resolver_free(TAKE_PTR(w->resolver));
 	local_addrs_free(TAKE_PTR(w->local));
 	outbound_free(TAKE_PTR(w->outbound));
+	policy_unref(TAKE_PTR(w->policy));
 	here = NULL;
 }

@@ -8,8 +8,10 @@
 #include "core/resolver.h"
 #include "core/tcpserver.h"
 #include "daemon/proxy/auth.h"
+#include "daemon/proxy/bandwidth.h"
+#include "daemon/proxy/limits.h"
 #include "daemon/proxy/outbound.h"
-#include "daemon/proxy/rules.h"
+#include "daemon/proxy/policy.h"
 #include "daemon/proxy/session.h"
 
 struct proxy;
@@ -45,7 +47,10 @@ struct proxy_options {
 	struct session *slots; /* sessions_slots(), zeroed; NULL: its own */
 	struct proxy_counts *counts; /* one a worker, zeroed; NULL: its own */
 	uint32_t generation; /* that these numbers of rules, ... belong to */
-	const struct rules *rules;
+	const struct policy *policy; /* the first; each worker takes its own */
+	struct rule_actions client_actions, actions;
+	struct limits_options limits;
+	struct bandwidth_options bandwidth;
 	struct resolver_options names;
 	struct outbound_options outbound;
 	struct associate_options udp;

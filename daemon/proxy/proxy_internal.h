@@ -17,6 +17,7 @@ struct associations;
 /* What each worker has for itself. */
 struct proxy_worker {
 	struct proxy *proxy;
+	const struct policy *policy; /* a reference; see policy.h */
 	struct resolver *resolver;
 	struct local_addrs *local;
 	struct outbound *outbound;

@@ -7,6 +7,7 @@
 #include "daemon/proxy/outbound.h"
 #include "daemon/proxy/proxy.h"
 #include "daemon/proxy/target.h"
+#include "daemon/proxy/users.h"
 
 struct proxy_worker;
 
@@ -33,6 +34,9 @@ struct request {
 	uint16_t port;
 	uint16_t rule; /* that decided, or SESSION_NONE */
 	enum session_command command;
+	enum auth_method method;    /* by which it has logged in */
+	uint8_t user_len;           /* 0: it has not */
+	char user[USER_NAME_BYTES]; /* who it is, once that is known */
 	bool agreed; /* SOCKS5: on a method; a request and replies may follow */
 	bool granted;                   /* a reply said so */
 	int error;                      /* -errno behind the outcome, or 0 */

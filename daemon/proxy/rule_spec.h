@@ -11,7 +11,10 @@ enum rule_match_type {
 	RULE_MATCH_CLASS,
 	RULE_MATCH_NAME,   /* that very name, case aside */
 	RULE_MATCH_SUFFIX, /* that domain and all below it */
+	RULE_MATCH_LIST,   /* what a file holds */
 };
+
+struct match_list;
 
 struct rule_match {
 	enum rule_match_type type;
@@ -19,6 +22,7 @@ struct rule_match {
 		struct prefix prefix;
 		enum addr_class class;
 		const char *name; /* a suffix with or without leading dot */
+		const struct match_list *list;
 	};
 };
 
@@ -27,6 +31,16 @@ struct port_range {
 };
 
 #define COMMAND_BIT(c) (1u << (c))
+
+/* How a client says who it is. */
+enum auth_method {
+	AUTH_NONE,
+	AUTH_PASSWORD, /* RFC 1929, the file of users */
+	AUTH_PAM,      /* RFC 1929, PAM */
+	AUTH_SYSTEM,   /* RFC 1929, shadow(5) */
+};
+#define AUTH_METHODS (AUTH_SYSTEM + 1)
+#define AUTH_BIT(m)  (1u << (m))
 
 /* One rule as written; borrowed for the time of rules_new(). */
 struct rule_spec {
@@ -39,12 +53,11 @@ struct rule_spec {
 	const uint16_t *listeners;      /* numbers from 1 */
 	const char *const *userids;     /* of SOCKS4; a client rule's */
 	size_t from_count, to_count, port_count, listener_count, userid_count;
-	uint32_t auth; /* AUTH_BIT()s, 0: AUTH_NONE; a client rule's */
+	/* Only who has logged in as one of these; not for a client rule. */
+	const char *const *users, *const *groups;
+	size_t user_count, group_count;
+	uint32_t protocols; /* PROTOCOL_BIT()s, 0: all; likewise */
+	uint32_t auth;      /* AUTH_BIT()s, 0: AUTH_NONE; a client rule's */
+	uint8_t order[AUTH_METHODS]; /* these, what is preferred first */
+	uint8_t order_count;         /* 0: as numbered */
 };
-
-/* How a client says who it is. */
-enum auth_method {
-	AUTH_NONE,
-	AUTH_PASSWORD, /* RFC 1929 */
-};
-#define AUTH_BIT(m) (1u << (m))

@@ -39,6 +39,7 @@ static bool match_addr(const struct rule_match *m, const struct tcp_addr *a)
 		return addr_class_match(m->class, a);
 	case RULE_MATCH_NAME:
 	case RULE_MATCH_SUFFIX:
+	case RULE_MATCH_LIST:
 		return false;
 	}
 	return false;
@@ -96,6 +97,7 @@ static bool allows_guarded(const struct rule_match *m, const struct tcp_addr *a)
 		       addr_class_match(m->class, a);
 	case RULE_MATCH_NAME:
 	case RULE_MATCH_SUFFIX:
+	case RULE_MATCH_LIST:
 		return false;
 	}
 	return false;
@@ -270,6 +272,36 @@ uint32_t rules_client_auth(const struct rules *rules, uint16_t rule)
 	const struct rule *r = client_rule(rules, rule);
 
 	return r ? r->auth : AUTH_BIT(AUTH_PASSWORD);
+}
+
+unsigned rules_client_order(const struct rules *rules, uint16_t rule,
+			    enum auth_method *out)
+{
+	uint32_t auth = rules_client_auth(rules, rule);
+	unsigned count = 0;
+
+	for (unsigned m = 0; m < AUTH_METHODS; m++)
+		if (auth & AUTH_BIT(m))
+			out[count++] = (enum auth_method)m;
+	return count;
+}
+
+bool rules_may_allow(const struct rules *rules, const struct rule_query *q,
+		     bool login)
+{
+	(void)q;
+	(void)login;
+	return rules->requests.count > 0;
+}
+
+int rules_explain(const struct rules *rules, const struct rule_query *q,
+		  FILE *out)
+{
+	struct verdict v = rules_request(rules, q);
+
+	fprintf(out, "%s %s\n", v.allow ? "allow" : "deny",
+		rules_request_name(rules, v.rule));
+	return ferror(out) ? -EIO : 0;
 }
 
 bool rules_client_has_userids(const struct rules *rules, uint16_t rule)

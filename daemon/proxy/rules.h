@@ -8,16 +8,20 @@
 #include "daemon/proxy/rule_spec.h"
 #include "daemon/proxy/session.h"
 
+#include <stdio.h>
+
 struct rules;
+struct groups;
 
 /*
- * Copies all that it is given; *ret belongs to the caller.  -EINVAL: a
- * specification that makes no sense; -E2BIG: more rules than there are numbers;
- * -ENOMEM.
+ * Copies all that it is given, members of groups and entries of lists too
+ * (`groups` may be NULL: there are none); *ret belongs to the caller.  -EINVAL:
+ * a specification that makes no sense; -E2BIG: more rules than there are
+ * numbers; -ENOMEM.
  */
 int rules_new(struct rules **ret, const struct rule_spec *clients,
 	      size_t client_count, const struct rule_spec *requests,
-	      size_t request_count) MUST_CHECK;
+	      size_t request_count, const struct groups *groups) MUST_CHECK;
 void rules_free(struct rules *rules);
 
 struct verdict {
@@ -31,6 +35,12 @@ struct verdict rules_client(const struct rules *rules,
 
 /* AUTH_BIT()s that the client rule of a verdict takes; never 0. */
 uint32_t rules_client_auth(const struct rules *rules, uint16_t rule);
+
+/*
+ * The same in their order of preference, into out[AUTH_METHODS]; how many.
+ */
+unsigned rules_client_order(const struct rules *rules, uint16_t rule,
+			    enum auth_method *out);
 
 /* Tells whether that rule names the user ids that SOCKS4 may be used with. */
 bool rules_client_has_userids(const struct rules *rules, uint16_t rule);
@@ -46,6 +56,9 @@ struct rule_query {
 	struct tcp_addr client;
 	struct tcp_addr target; /* a candidate; its port is not looked at */
 	struct span host;       /* name that was asked for; empty: an address */
+	struct span full;       /* what the search list made of it, or empty */
+	struct span user;       /* who has logged in; empty: nobody */
+	enum session_protocol protocol;
 	enum session_command command;
 	uint16_t port;
 	uint16_t listener;
@@ -73,6 +86,14 @@ struct verdict rules_before_dns(const struct rules *rules,
 				const struct rule_query *q);
 
 /*
+ * Before a login: may a client of this listener be allowed anything at all, if
+ * it logs in (as whomever), or if it does not?  Errs towards true.  Only client
+ * and listener of the query are looked at.
+ */
+bool rules_may_allow(const struct rules *rules, const struct rule_query *q,
+		     bool login);
+
+/*
  * The same where even the target is not known yet: may there be one, by this
  * command?  Only command, client and listener of the query are looked at.
  */
@@ -89,3 +110,11 @@ struct verdict rules_before_peer(const struct rules *rules,
 /* What the rule of a verdict is called; "" where it has no name or is 0. */
 const char *rules_client_name(const struct rules *rules, uint16_t rule);
 const char *rules_request_name(const struct rules *rules, uint16_t rule);
+
+/*
+ * Writes why: for each rule up to the one that decides, one line of what it is
+ * called and why it does not match, then the verdict.  q->target of AF_UNSPEC:
+ * the name is not resolved.  -errno of the stream.
+ */
+int rules_explain(const struct rules *rules, const struct rule_query *q,
+		  FILE *out) MUST_CHECK;

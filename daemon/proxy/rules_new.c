@@ -49,6 +49,8 @@ static bool match_is_valid(const struct rule_match *m)
 	case RULE_MATCH_NAME:
 	case RULE_MATCH_SUFFIX:
 		return m->name && host_name_is_valid(bare_name(m));
+	case RULE_MATCH_LIST:
+		return false;
 	}
 	return false;
 }
@@ -177,13 +179,14 @@ static void copy_rule(struct rule *rule, struct pools *to,
 
 int rules_new(struct rules **ret, const struct rule_spec *clients,
 	      size_t client_count, const struct rule_spec *requests,
-	      size_t request_count)
+	      size_t request_count, const struct groups *groups)
 {
 	struct room room = { 0 };
 	struct pools to;
 	struct rules *rules;
 	int r;
 
+	(void)groups;
 	r = add_room(&room, clients, client_count, true);
 	if (r == 0)
 		r = add_room(&room, requests, request_count, false);

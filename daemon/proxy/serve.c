@@ -294,7 +294,7 @@ void proxy_serve(struct tcp_conn *c, void *ctx)
 int proxy_admit(const struct tcp_addr *peer, void *ctx)
 {
 	const struct proxy_listener *l = ctx;
-	struct verdict v = rules_client(l->proxy->options.rules, peer,
+	struct verdict v = rules_client(policy_rules(proxy_here()->policy), peer,
 					l->number);
 	struct session *s;
 

@@ -77,8 +77,8 @@ struct proxy_counts {
 	uint64_t datagrams_up, datagrams_down, datagrams_dropped;
 	uint64_t reserved[2];
 	uint64_t protocols[8]; /* of these, by enum session_protocol */
-	uint64_t outcomes[40]; /* of these, by enum outcome */
+	uint64_t outcomes[64]; /* of these, by enum outcome */
 } __attribute__((aligned(64)));
 
-_Static_assert(sizeof(struct proxy_counts) == 448 && OUTCOME_COUNT <= 40,
+_Static_assert(sizeof(struct proxy_counts) == 640 && OUTCOME_COUNT <= 64,
 	       "counters fill their cache lines and have room to grow");

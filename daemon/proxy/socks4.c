@@ -7,7 +7,7 @@
 /* Whoever must log in cannot, and whoever must have a name says it here. */
 static enum outcome check_user(struct request *rq, struct span userid)
 {
-	const struct rules *rules = rq->here->proxy->options.rules;
+	const struct rules *rules = policy_rules(rq->here->policy);
 	uint16_t rule = rq->session->client_rule;
 
 	if (request_needs_login(rq))

@@ -22,7 +22,7 @@ static enum outcome say(struct request *rq, const void *bytes, size_t len)
 static uint8_t choose_method(const struct request *rq,
 			     const struct socks5_greeting *g)
 {
-	uint32_t auth = rules_client_auth(rq->here->proxy->options.rules,
+	uint32_t auth = rules_client_auth(policy_rules(rq->here->policy),
 					  rq->session->client_rule);
 
 	if (auth & AUTH_BIT(AUTH_PASSWORD) &&
@@ -85,7 +85,7 @@ static enum outcome outcome_of_login(const struct request *rq, int r)
  */
 static enum outcome read_login(struct request *rq, struct login **ret_login)
 {
-	const struct auth *auth = rq->here->proxy->options.auth;
+	const struct users *users;
 	struct socks5_login login;
 	enum outcome o = OUTCOME_NONE;
 	int r;
@@ -98,11 +98,12 @@ static enum outcome read_login(struct request *rq, struct login **ret_login)
 	if (r == -EBADMSG)
 		o = OUTCOME_BAD_REQUEST;
 	if (r > 0) {
+		users = policy_users(rq->here->policy);
 		request_set_user(rq, login.name);
-		if (auth)
-			*ret_login = login_new(auth, login.name,
+		if (users)
+			*ret_login = login_new(users, login.name,
 					       login.password);
-		if (auth && !*ret_login)
+		if (users && !*ret_login)
 			o = OUTCOME_NO_RESOURCES;
 	}
 	request_wipe(rq, r > 0 ? (size_t)r : rq->input.len);

@@ -23,6 +23,7 @@ static struct outbound_source sources[1];
 static struct proxy *proxy;
 static struct proxy_listener listener = { .number = 1 };
 static struct rules *rules;
+static struct policy *policy;
 static struct rule_match anywhere[2];
 
 /* --- A protocol that does as it is told --------------------------------- */
@@ -61,8 +62,9 @@ static void make_rules(void)
 	bind_spec[bind_spec_count++] = (struct rule_spec){ .allow = true,
 							   .to = anywhere,
 							   .to_count = 2 };
-	ck_assert_int_eq(rules_new(&rules, NULL, 0, bind_spec, bind_spec_count),
-			 0);
+	ck_assert_int_eq(
+		rules_new(&rules, NULL, 0, bind_spec, bind_spec_count, NULL),
+		0);
 }
 
 void bind_setup(void)
@@ -83,7 +85,8 @@ void bind_begin(const char *dst)
 
 	bind_told.grants = 0;
 	make_rules();
-	bind_options.rules = rules;
+	ck_assert_int_eq(policy_new(&policy, rules, NULL), 0);
+	bind_options.policy = policy;
 	ck_assert_int_eq(proxy_new(&proxy, &bind_options), 0);
 	ck_assert_int_eq(proxy_worker_start(proxy, 0), 0);
 	listener.proxy = proxy;
@@ -116,7 +119,7 @@ void bind_end(void)
 	close_fd(&bind_client);
 	proxy_worker_stop(proxy, 0);
 	proxy_free(proxy);
-	rules_free(rules);
+	policy_unref(policy);
 	bind_spec_count = 0;
 }
 

@@ -54,7 +54,6 @@ static void start(void (*put)(FILE *f))
 	ck_assert_int_eq(fclose(f), 0);
 	ck_assert_int_eq(users_load(&users, path, &fault), 0);
 	(void)unlink(path);
-	o.users = users;
 	ck_assert_int_eq(auth_new(&auth, &o), 0);
 }
 
@@ -68,7 +67,7 @@ static int try_bytes(const char *name, const char *password, size_t len,
 		     int64_t ms)
 {
 	struct login *l = login_new(
-		auth, (struct span){ (const uint8_t *)name, strlen(name) },
+		users, (struct span){ (const uint8_t *)name, strlen(name) },
 		(struct span){ (const uint8_t *)password, len });
 
 	ck_assert_ptr_nonnull(l);

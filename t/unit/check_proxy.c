@@ -29,6 +29,7 @@
 #define SOON_MS    10000
 
 static struct rules *rules;
+static struct policy *policy;
 static struct proxy *proxy;
 static struct proxy_listener listener;
 static struct session *slots;
@@ -46,7 +47,7 @@ static void make_rules(bool let_in)
 				     .to_count = 1 };
 
 	ck_assert_int_eq(addr_class_parse(&loopback.class, "loopback"), 0);
-	ck_assert_int_eq(rules_new(&rules, &client, 1, &request, 1), 0);
+	ck_assert_int_eq(rules_new(&rules, &client, 1, &request, 1, NULL), 0);
 }
 
 static void make_target(void)
@@ -90,7 +91,8 @@ static void start(bool let_in, bool own_memory)
 		o.slots = slots;
 		o.counts = counts;
 	}
-	o.rules = rules;
+	ck_assert_int_eq(policy_new(&policy, rules, NULL), 0);
+	o.policy = policy;
 	ck_assert_int_eq(proxy_new(&proxy, &o), 0);
 	listener = (struct proxy_listener){
 		.proxy = proxy,
@@ -106,7 +108,7 @@ static void teardown(void)
 {
 	served_stop();
 	proxy_free(proxy);
-	rules_free(rules);
+	policy_unref(policy);
 	free(slots);
 	free(counts);
 	close_fd(&target);

@@ -11,8 +11,8 @@
 static int try_spec(struct rule_spec spec, bool client)
 {
 	struct rules *rules = NULL;
-	int r = client ? rules_new(&rules, &spec, 1, NULL, 0)
-		       : rules_new(&rules, NULL, 0, &spec, 1);
+	int r = client ? rules_new(&rules, &spec, 1, NULL, 0, NULL)
+		       : rules_new(&rules, NULL, 0, &spec, 1, NULL);
 
 	ck_assert((r == 0) == (rules != NULL));
 	rules_free(rules);
@@ -113,11 +113,12 @@ START_TEST(rules_are_counted_in_16_bits)
 	struct verdict v;
 
 	ck_assert_ptr_nonnull(specs);
-	ck_assert_int_eq(rules_new(&rules, NULL, 0, specs, 65536), -E2BIG);
+	ck_assert_int_eq(rules_new(&rules, NULL, 0, specs, 65536, NULL),
+			 -E2BIG);
 	specs[65534].allow = true;
 	for (size_t i = 0; i < 65534; i++)
 		specs[i].commands = 1u << 31;
-	ck_assert_int_eq(rules_new(&rules, NULL, 0, specs, 65535), 0);
+	ck_assert_int_eq(rules_new(&rules, NULL, 0, specs, 65535, NULL), 0);
 	v = rules_request(rules, &q);
 	ck_assert(v.allow);
 	ck_assert_uint_eq(v.rule, 65535);
@@ -146,7 +147,7 @@ START_TEST(client_rules_say_how_a_client_says_who_it_is)
 	};
 	struct rules *r;
 
-	ck_assert_int_eq(rules_new(&r, clients, 4, NULL, 0), 0);
+	ck_assert_int_eq(rules_new(&r, clients, 4, NULL, 0, NULL), 0);
 	ck_assert_uint_eq(rules_client_auth(r, 1), 1);
 	ck_assert_uint_eq(rules_client_auth(r, 2), 2);
 	ck_assert_uint_eq(rules_client_auth(r, 3), 3);
@@ -172,7 +173,7 @@ START_TEST(rules_have_names)
 	const struct rule_spec requests[] = { { 0 }, { .name = "mail" } };
 	struct rules *r;
 
-	ck_assert_int_eq(rules_new(&r, clients, 1, requests, 2), 0);
+	ck_assert_int_eq(rules_new(&r, clients, 1, requests, 2, NULL), 0);
 	ck_assert_str_eq(rules_client_name(r, 1), "lan");
 	ck_assert_str_eq(rules_client_name(r, 0), "");
 	ck_assert_str_eq(rules_client_name(r, 2), "");

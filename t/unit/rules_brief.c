@@ -73,9 +73,10 @@ struct rules *rules_compile(const struct brief *list, size_t count, bool client)
 						 list[i].to),
 		};
 	}
-	ck_assert_int_eq(client ? rules_new(&rules, specs, count, NULL, 0)
-				: rules_new(&rules, NULL, 0, specs, count),
-			 0);
+	ck_assert_int_eq(
+		client ? rules_new(&rules, specs, count, NULL, 0, NULL)
+		       : rules_new(&rules, NULL, 0, specs, count, NULL),
+		0);
 	/* What was compiled must not need what it was made of. */
 	memset(from, 0xa5, sizeof(from));
 	memset(to, 0xa5, sizeof(to));

@@ -19,6 +19,7 @@
 #define MS 10000
 
 static struct rules *rules;
+static struct policy *policy;
 static struct proxy *proxy;
 struct proxy_listener udp_listener;
 struct rule_match udp_target;
@@ -58,12 +59,13 @@ void udp_proxy_start(void)
 				     .to = &udp_target,
 				     .to_count = 1 };
 
-	ck_assert_int_eq(rules_new(&rules, &client, 1, &request, 1), 0);
+	ck_assert_int_eq(rules_new(&rules, &client, 1, &request, 1, NULL), 0);
 	udp_counts = aligned_alloc(64, sizeof(*udp_counts));
 	ck_assert_ptr_nonnull(udp_counts);
 	memset(udp_counts, 0, sizeof(*udp_counts));
 	udp_options.counts = udp_counts;
-	udp_options.rules = rules;
+	ck_assert_int_eq(policy_new(&policy, rules, NULL), 0);
+	udp_options.policy = policy;
 	ck_assert_int_eq(proxy_new(&proxy, &udp_options), 0);
 	udp_listener.proxy = proxy;
 	so.ctx = proxy;
@@ -74,7 +76,7 @@ void udp_proxy_stop(void)
 {
 	served_stop();
 	proxy_free(proxy);
-	rules_free(rules);
+	policy_unref(policy);
 	free(udp_counts);
 }
 
