@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "core/base.h"
+#include "daemon/proxy/rule_spec.h"
 
 struct auth;
 struct login;
@@ -12,9 +12,20 @@ struct users;
 /* How many may wait for their turn; see limits.handshakes for their clients. */
 #define AUTH_QUEUE 256
 
-/* Threads that hash: passwords are made to cost time. */
+/* Borrowed for as long as it lives. */
 struct auth_options {
-	unsigned threads; /* at most; 0: one per two CPUs */
+	/* Threads that hash: passwords are made to cost time. */
+	unsigned threads;         /* at most; 0: one per two CPUs */
+	uint32_t kinds;           /* AUTH_BIT()s that client rules take */
+	const char *helper;       /* spliced-pam's socket, an absolute path */
+	const char *pam_service;  /* a file's name in /etc/pam.d */
+	int64_t cache_ms;         /* a verdict holds so long; 0: none does */
+	uint32_t cache_entries;   /* and so many do */
+	int64_t failure_delay_ms; /* before a failure is told */
+	/* A client that fails so often in lock_ms is refused for as long. */
+	uint32_t lock_after; /* 0: none is */
+	int64_t lock_ms;
+	uint8_t client_prefix4, client_prefix6; /* bits; 0: 32 and 64 */
 };
 
 /*
