@@ -154,17 +154,23 @@ static void check_all_names(struct check *k)
 /* Whom nobody could verify would be locked out. */
 static void check_logins(struct check *k)
 {
-	if (*k->c->auth.users_file)
-		return;
-	for (size_t i = 0; i < k->c->client_count; i++) {
+	for (size_t i = 0; !*k->c->auth.users_file && i < k->c->client_count;
+	     i++) {
 		const struct conf_client *e = &k->c->clients[i];
 
-		if (e->action == CONF_ALLOW && e->auth & CONF_AUTH_PASSWORD)
+		if (e->action == CONF_ALLOW && e->auth.set & CONF_AUTH_PASSWORD)
 			COMPLAIN(k, e->where,
 				 "'%s' asks for a password, but there are no "
 				 "users: 'auth' has no 'users_file'",
 				 e->name);
 	}
+	for (size_t i = 0; !*k->c->auth.groups_file && i < k->c->rule_count;
+	     i++)
+		if (k->c->rules[i].groups.count)
+			COMPLAIN(k, k->c->rules[i].where,
+				 "'%s' names groups, but there are none: "
+				 "'auth' has no 'groups_file'",
+				 k->c->rules[i].name);
 }
 
 static void check_names_group(struct check *k)

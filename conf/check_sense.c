@@ -2,22 +2,13 @@
  * What is most likely a mistake: rules that cannot match, settings that do
  * nothing, and those that leave a proxy open to the world.
  */
-#include "conf/check.h"
-
+#include "conf/check_internal.h"
 #include "conf/cover.h"
 
 #include <string.h>
 
 /* Comparing each rule with all before it; longer lists are generated. */
 #define COMPARED_RULES_MAX 2000
-
-struct sense {
-	const struct conf *c;
-	struct conf_errors *errors;
-};
-
-#define WARN(k, where_, ...)                                                   \
-	conf_errors_add((k)->errors, CONF_WARNING, where_, 0, __VA_ARGS__)
 
 /* --- Listeners ---------------------------------------------------------- */
 
@@ -70,7 +61,7 @@ static void check_clients_of(struct sense *k, size_t listener)
 		if (!conf_matches_everyone(&e->from))
 			continue;
 		if (e->action == CONF_ALLOW && reachable &&
-		    e->auth & CONF_AUTH_NONE && allows_anything(k->c))
+		    e->auth.set & CONF_AUTH_NONE && allows_anything(k->c))
 			WARN(k, e->where,
 			     "everyone who can reach listener '%s' may use it: "
 			     "an open proxy; name your networks in 'from'",
@@ -97,9 +88,9 @@ static void check_logins_of(struct sense *k, size_t listener)
 
 		if (e->action == CONF_ALLOW &&
 		    conf_listeners_hold(&e->listener, listener))
-			auth |= e->auth;
+			auth |= e->auth.set;
 	}
-	if (auth == CONF_AUTH_PASSWORD && (socks4 || http))
+	if (auth && !(auth & CONF_AUTH_NONE) && (socks4 || http))
 		WARN(k, l->where,
 		     "listener '%s' speaks %s%s%s, but all its clients must "
 		     "log in, which only those of socks5 can",
@@ -123,11 +114,11 @@ static bool is_spoken(const struct conf *c, const struct conf_client *e,
 static void check_client(struct sense *k, const struct conf_client *e)
 {
 	if (e->action == CONF_DENY &&
-	    (e->auth != CONF_AUTH_NONE || e->userid.count))
+	    (e->auth.set != CONF_AUTH_NONE || e->userid.count))
 		WARN(k, e->where,
 		     "'%s' denies: its 'auth' and 'userid' are not looked at",
 		     e->name);
-	else if (e->userid.count && !(e->auth & CONF_AUTH_NONE))
+	else if (e->userid.count && !(e->auth.set & CONF_AUTH_NONE))
 		WARN(k, e->where,
 		     "'%s' names user ids, but its clients must log in, which "
 		     "those of socks4 cannot",
@@ -144,7 +135,7 @@ static void check_users(struct sense *k)
 	if (!*k->c->auth.users_file)
 		return;
 	for (size_t i = 0; i < k->c->client_count; i++)
-		if (k->c->clients[i].auth & CONF_AUTH_PASSWORD)
+		if (k->c->clients[i].auth.set & CONF_AUTH_PASSWORD)
 			return;
 	WARN(k, k->c->path,
 	     "auth: there is a 'users_file', but no entry of 'clients' has "
@@ -179,13 +170,25 @@ static void check_client_order(struct sense *k)
 
 /* --- Rules -------------------------------------------------------------- */
 
+/* Who has logged in as somebody may be in any group. */
+static bool people_cover(const struct conf_rule *a, const struct conf_rule *b)
+{
+	if (!a->users.count && !a->groups.count)
+		return true;
+	return (b->users.count || b->groups.count) &&
+	       conf_texts_cover(&a->users, &b->users) &&
+	       conf_texts_cover(&a->groups, &b->groups);
+}
+
 static bool rule_covers(const struct conf_rule *a, const struct conf_rule *b)
 {
 	return conf_matches_cover(&a->from, &b->from, false) &&
 	       conf_matches_cover(&a->to, &b->to, true) &&
 	       conf_ports_cover(&a->ports, &b->ports) &&
 	       conf_listeners_cover(&a->listener, &b->listener) &&
-	       (a->commands & b->commands) == b->commands;
+	       (a->commands & b->commands) == b->commands &&
+	       (a->protocols & b->protocols) == b->protocols &&
+	       people_cover(a, b);
 }
 
 static void check_rule_order(struct sense *k)
@@ -261,5 +264,7 @@ void conf_check_sense(const struct conf *c, struct conf_errors *errors)
 		     "be denied");
 	check_client_order(&k);
 	check_rule_order(&k);
+	conf_check_people(&k);
+	conf_check_bounds(&k);
 	check_outbound(&k);
 }

@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 void conf_free(struct conf *c)
 {
@@ -24,6 +25,23 @@ static void free_conf(struct conf **c)
 	conf_free(*c);
 }
 
+/* The folder of a file, absolute; where there is none, as the path says. */
+static const char *folder_of(struct conf_arena *arena, const char *path)
+{
+	const char *slash = strrchr(path, '/'), *folder;
+	int len = slash ? (int)(slash - path) : 0;
+	char *here;
+
+	if (*path == '/')
+		return conf_arena_copy(arena, path, (size_t)len);
+	here = getcwd(NULL, 0);
+	folder = conf_arena_format(arena, "%s%s%.*s",
+				   here ? (strcmp(here, "/") ? here : "") : ".",
+				   len ? "/" : "", len, path);
+	free(here);
+	return folder;
+}
+
 /* Makes an empty one; NULL: out of memory. */
 static struct conf *conf_new(const char *path)
 {
@@ -35,7 +53,8 @@ static struct conf *conf_new(const char *path)
 	if (!c->arena)
 		return NULL;
 	c->path = conf_arena_copy(c->arena, path, strlen(path));
-	if (!c->path)
+	c->folder = folder_of(c->arena, path);
+	if (!c->path || !c->folder)
 		return NULL;
 	return TAKE_PTR(c);
 }

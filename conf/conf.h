@@ -20,23 +20,13 @@ struct conf_timeouts {
 	int64_t watchdog_ms; /* 0: off */
 };
 
-struct conf_limits {
-	uint32_t connections;      /* 0: "auto", what RLIMIT_NOFILE leaves */
-	uint32_t handshakes;       /* under way in the process */
-	uint64_t buffers;          /* bytes in the process */
-	uint32_t pipes;            /* pooled in the process */
-	uint32_t generations;      /* alive at a time */
-	uint32_t udp_associations; /* in the process; 0: no UDP */
-	uint32_t udp_per_client;   /* of one client, per worker; 0: no bound */
-	uint64_t udp_memory;       /* bytes in the process */
-};
-
 /* Read-only after loading, shared by all threads without a lock. */
 struct conf {
 	struct conf_arena *arena; /* owns everything that is pointed at */
 	const char *path;         /* of the file; NULL: embedded default */
-	uint32_t workers;         /* 0: one per CPU */
-	const char *user;         /* "": stay who we are */
+	const char *folder; /* of the file, absolute, without '/' at end */
+	uint32_t workers;   /* 0: one per CPU */
+	const char *user;   /* "": stay who we are */
 	enum conf_sandbox sandbox;
 	struct conf_log log;
 	struct conf_listener *listeners; /* at least one */

@@ -50,6 +50,8 @@ static bool any_covers(const struct conf_match *inner, bool targets)
 	case CONF_MATCH_NAME:
 	case CONF_MATCH_SUFFIX:
 		return true;
+	case CONF_MATCH_FILE:
+		return false;
 	}
 	return false;
 }
@@ -73,6 +75,9 @@ static bool element_covers(const struct conf_match *outer,
 		return (inner->kind == CONF_MATCH_NAME ||
 			inner->kind == CONF_MATCH_SUFFIX) &&
 		       is_within(inner->name, outer->name);
+	case CONF_MATCH_FILE:
+		return inner->kind == CONF_MATCH_FILE &&
+		       !strcmp(inner->file, outer->file);
 	}
 	return false;
 }
@@ -132,6 +137,21 @@ bool conf_listeners_cover(const struct conf_listener_set *outer,
 		if (!conf_listeners_hold(outer, inner->at[i]))
 			return false;
 	return inner->count > 0;
+}
+
+bool conf_texts_cover(const struct conf_texts *outer,
+		      const struct conf_texts *inner)
+{
+	for (size_t i = 0; i < inner->count; i++) {
+		size_t k = 0;
+
+		while (k < outer->count &&
+		       strcmp(outer->at[k], inner->at[i]) != 0)
+			k++;
+		if (k == outer->count)
+			return false;
+	}
+	return true;
 }
 
 bool conf_matches_everyone(const struct conf_matches *from)

@@ -20,6 +20,10 @@ bool conf_ports_cover(const struct conf_ports *outer,
 bool conf_listeners_cover(const struct conf_listener_set *outer,
 			  const struct conf_listener_set *inner);
 
+/* Tells whether each text of `inner` is in `outer`. */
+bool conf_texts_cover(const struct conf_texts *outer,
+		      const struct conf_texts *inner);
+
 /* Tells whether a rule or client entry is about a listener, by index. */
 bool conf_listeners_hold(const struct conf_listener_set *set, size_t listener);
 

@@ -45,6 +45,8 @@ static size_t value_count(const struct conf_option *o, const void *field)
 	switch (o->type) {
 	case CONF_TYPE_WORDS:
 		return count_words(*(const uint32_t *)field);
+	case CONF_TYPE_RANKING:
+		return ((const struct conf_ranking *)field)->count;
 	case CONF_TYPE_ADDRESSES:
 	case CONF_TYPE_SERVERS:
 	case CONF_TYPE_SOURCES:
@@ -70,6 +72,7 @@ static void element_text(const struct conf *c, const struct conf_option *o,
 {
 	const struct conf_endpoints *endpoints = field;
 	const struct conf_listener_set *set = field;
+	const struct conf_ranking *ranking = field;
 	const struct conf_matches *matches = field;
 	const struct conf_ports *ports = field;
 	const struct conf_texts *texts = field;
@@ -78,6 +81,9 @@ static void element_text(const struct conf *c, const struct conf_option *o,
 	case CONF_TYPE_WORDS:
 		(void)snprintf(out, TEXT_BYTES, "%s",
 			       nth_word(o, *(const uint32_t *)field, i));
+		break;
+	case CONF_TYPE_RANKING:
+		(void)snprintf(out, TEXT_BYTES, "%s", o->words[ranking->at[i]]);
 		break;
 	case CONF_TYPE_ADDRESSES:
 	case CONF_TYPE_SERVERS:
@@ -112,7 +118,7 @@ static void element_text(const struct conf *c, const struct conf_option *o,
 }
 
 /* Tells whether a number is written by its word. */
-static bool is_zero_word(const struct conf_option *o, uint32_t n)
+static bool is_zero_word(const struct conf_option *o, int64_t n)
 {
 	return o->zero && n == o->zero_is && strcmp(o->zero, "0") != 0;
 }
@@ -138,7 +144,13 @@ static void scalar_text(const struct conf_option *o, const void *field,
 					out);
 		break;
 	case CONF_TYPE_DURATION:
-		text = conf_duration_format(*(const int64_t *)field, out);
+		text = is_zero_word(o, *(const int64_t *)field)
+			       ? o->zero
+			       : conf_duration_format(*(const int64_t *)field,
+						      out);
+		break;
+	case CONF_TYPE_RATE:
+		text = conf_rate_format(field, out);
 		break;
 	case CONF_TYPE_WORD:
 		text = o->words[*(const unsigned *)field];

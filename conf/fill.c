@@ -65,7 +65,8 @@ static bool read_number(struct fill_job *j, int64_t *ret)
 	else
 		r = conf_number_parse(ret, text);
 	conf_option_bounds(o, bounds);
-	if (r == 0 && *ret == 0 && o->zero && !strcmp(o->zero, "0"))
+	if (r == 0 && *ret == 0 &&
+	    (o->or_zero || (o->zero && !strcmp(o->zero, "0"))))
 		return true;
 	if (r == -EINVAL && o->type == CONF_TYPE_SIZE)
 		COMPLAIN(j, j->line,
@@ -103,6 +104,27 @@ static void fill_number(struct fill_job *j)
 		*(uint64_t *)j->field = (uint64_t)n;
 	else
 		*(int64_t *)j->field = n;
+}
+
+static void fill_rate(struct fill_job *j)
+{
+	const char *text = j->values[0].text;
+	char bounds[CONF_BOUNDS_BYTES];
+	struct conf_rate rate;
+	int r = conf_rate_parse(&rate, text);
+
+	conf_option_bounds(j->o, bounds);
+	if (r == -EINVAL)
+		COMPLAIN(j, j->line,
+			 "'%s' is '%.100s', which is no rate; write it as in "
+			 "\"100/s\", \"30/1m\", \"500/1h\"",
+			 j->o->key, text);
+	else if (r < 0 || (rate.count &&
+			   (rate.count < j->o->min || rate.count > j->o->max)))
+		COMPLAIN(j, j->line, "'%s' is %.100s, but must be %s",
+			 j->o->key, text, bounds);
+	else
+		*(struct conf_rate *)j->field = rate;
 }
 
 static bool is_name(const char *text)
@@ -191,23 +213,40 @@ static void fill_word(struct fill_job *j)
 		*(unsigned *)j->field = (unsigned)word;
 }
 
-static void fill_words(struct fill_job *j)
+/* Reads a set; with `ranking` also the order in which it is written. */
+static uint32_t read_words(struct fill_job *j, struct conf_ranking *ranking)
 {
 	uint32_t set = 0;
 
-	if (!j->count)
+	if (!j->count && !j->o->or_none)
 		COMPLAIN(j, j->line, "'%s' is an empty list", j->o->key);
 	for (size_t i = 0; i < j->count; i++) {
 		int word = read_word(j, &j->values[i]);
 
-		if (word >= 0 && set & 1u << word)
+		if (word < 0)
+			continue;
+		if (set & 1u << word)
 			COMPLAIN(j, j->values[i].line,
 				 "'%.100s' stands twice in '%s'",
 				 j->values[i].text, j->o->key);
-		if (word >= 0)
-			set |= 1u << word;
+		else if (ranking)
+			ranking->at[ranking->count++] = (uint8_t)word;
+		set |= 1u << word;
 	}
-	*(uint32_t *)j->field = set;
+	return set;
+}
+
+static void fill_words(struct fill_job *j)
+{
+	*(uint32_t *)j->field = read_words(j, NULL);
+}
+
+static void fill_ranking(struct fill_job *j)
+{
+	struct conf_ranking *ranking = j->field;
+
+	*ranking = (struct conf_ranking){ 0 };
+	ranking->set = read_words(j, ranking);
 }
 
 static void fill_field(struct fill_job *j)
@@ -219,6 +258,8 @@ static void fill_field(struct fill_job *j)
 	case CONF_TYPE_SIZE:
 	case CONF_TYPE_DURATION:
 		return fill_number(j);
+	case CONF_TYPE_RATE:
+		return fill_rate(j);
 	case CONF_TYPE_STRING:
 	case CONF_TYPE_PATH:
 	case CONF_TYPE_NAME:
@@ -229,6 +270,8 @@ static void fill_field(struct fill_job *j)
 		return fill_word(j);
 	case CONF_TYPE_WORDS:
 		return fill_words(j);
+	case CONF_TYPE_RANKING:
+		return fill_ranking(j);
 	case CONF_TYPE_ADDRESSES:
 	case CONF_TYPE_SERVERS:
 	case CONF_TYPE_SOURCES:
@@ -283,8 +326,8 @@ void conf_fill_option(struct conf_fill *f, const struct conf_option *o,
 	if (f->result == -ENOMEM)
 		return;
 	/* "" says "none" where a list may be empty. */
-	if (conf_type_is_list(o->type) && !o->words && !o->min && count == 1 &&
-	    !*values[0].text)
+	if (conf_type_is_list(o->type) && (o->words ? o->or_none : !o->min) &&
+	    count == 1 && !*values[0].text)
 		j.count = 0;
 	if (count_fits(&j))
 		fill_field(&j);

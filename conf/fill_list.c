@@ -80,6 +80,38 @@ void fill_endpoints(struct fill_job *j)
 	check_families(j);
 }
 
+#define FILE_MAX_BYTES 4095 /* PATH_MAX less its NUL */
+
+/* A relative path begins at the folder of the main file, as in @include. */
+static bool read_file(struct fill_job *j, const struct conf_value *v,
+		      struct conf_match *m)
+{
+	const char *name = v->text + 1, *folder = j->f->conf->folder;
+	size_t len = strlen(name) + (*name == '/' ? 0 : strlen(folder) + 1);
+
+	if (!*name || name[strlen(name) - 1] == '/') {
+		COMPLAIN(j, v->line,
+			 "'%s': '%.100s' names no file; write \"@/PATH\", or "
+			 "\"@NAME\" for one beside the configuration",
+			 j->o->key, v->text);
+		return false;
+	}
+	if (len > FILE_MAX_BYTES) {
+		COMPLAIN(j, v->line,
+			 "'%s': the path of '%.100s...' has %zu bytes, but "
+			 "must have at most %d",
+			 j->o->key, v->text, len, FILE_MAX_BYTES);
+		return false;
+	}
+	m->kind = CONF_MATCH_FILE;
+	m->file = *name == '/' ? fill_keep(j, name, len)
+			       : conf_arena_format(j->f->conf->arena, "%s/%s",
+						   folder, name);
+	if (!m->file)
+		j->f->result = -ENOMEM;
+	return m->file != NULL;
+}
+
 void fill_matches(struct fill_job *j)
 {
 	char name[CONF_NAME_BYTES], why[CONF_WHY_BYTES];
@@ -91,6 +123,10 @@ void fill_matches(struct fill_job *j)
 	for (size_t i = 0; list->at && i < j->count; i++) {
 		struct conf_match *m = &list->at[list->count];
 
+		if (*j->values[i].text == '@') {
+			list->count += read_file(j, &j->values[i], m);
+			continue;
+		}
 		if (conf_match_parse(m, j->values[i].text, names ? name : NULL,
 				     why) < 0) {
 			COMPLAIN(j, j->values[i].line, "'%s': %s", j->o->key,

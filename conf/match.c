@@ -241,6 +241,9 @@ char *conf_match_format(const struct conf_match *m, char *out, size_t size)
 	case CONF_MATCH_SUFFIX:
 		(void)snprintf(out, size, ".%s", m->name);
 		break;
+	case CONF_MATCH_FILE:
+		(void)snprintf(out, size, "@%s", m->file);
+		break;
 	}
 	return out;
 }

@@ -11,6 +11,7 @@ enum conf_match_kind {
 	CONF_MATCH_CLASS,  /* "any", "private", ... */
 	CONF_MATCH_NAME,   /* "www.example.com" */
 	CONF_MATCH_SUFFIX, /* ".example.com": it and everything below */
+	CONF_MATCH_FILE,   /* "@/path": what stands in that file */
 };
 
 struct conf_match {
@@ -20,6 +21,7 @@ struct conf_match {
 		enum addr_class class;
 		/* Lower case, no dot at either end, at most 253 bytes. */
 		const char *name;
+		const char *file; /* absolute */
 	};
 };
 
@@ -57,9 +59,10 @@ struct conf_texts {
 #define CONF_NAME_BYTES 254
 
 /*
- * Reads one element.  A name is written into `name` (CONF_NAME_BYTES) and
- * ret->name points there; with `name` NULL a name is refused, as in `from`.
- * Returns 0, or -EINVAL with the reason in why[CONF_WHY_BYTES].
+ * Reads one element other than a file.  A name is written into `name`
+ * (CONF_NAME_BYTES) and ret->name points there; with `name` NULL a name is
+ * refused, as in `from`. Returns 0, or -EINVAL with the reason in
+ * why[CONF_WHY_BYTES].
  */
 int conf_match_parse(struct conf_match *ret, const char *text, char *name,
 		     char *why) MUST_CHECK;

@@ -3,12 +3,6 @@
  */
 #include "conf/option.h"
 
-#include "conf/quantity.h"
-
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
-
 #define SECOND ((int64_t)1000)
 #define MINUTE (60 * SECOND)
 #define HOUR   (60 * MINUTE)
@@ -22,6 +16,8 @@
 #define PATH_MAX_BYTES      4095 /* PATH_MAX less its NUL */
 #define SOCKET_MAX_BYTES    107  /* sun_path less its NUL */
 #define ELEMENTS_MAX        65535
+#define SESSIONS_MAX        10000000
+#define RATE_MAX            1000000
 
 /* Enums are stored through unsigned. */
 _Static_assert(sizeof(enum conf_relay) == sizeof(unsigned), "enum size");
@@ -30,11 +26,14 @@ _Static_assert(sizeof(enum conf_rotate) == sizeof(unsigned), "enum size");
 
 static const char *const log_levels[] = { "error", "warning", "notice",
 					  "info",  "debug",   NULL };
-static const char *const log_accesses[] = { "logfmt", "off", NULL };
+static const char *const log_accesses[] = { "logfmt", "json", "danted", "off",
+					    NULL };
+static const char *const events[] = { "connect", "disconnect", "error", NULL };
 static const char *const actions[] = { "deny", "allow", NULL };
 static const char *const protocols[] = { "socks5", "socks4", "http", NULL };
 static const char *const commands[] = { "connect", "bind", "udp", NULL };
-static const char *const auths[] = { "none", "password", NULL };
+static const char *const auths[] = { "none", "password", "pam", "system",
+				     NULL };
 static const char *const rotations[] = { "none", "per-connection", "per-client",
 					 "same-as-inbound", NULL };
 static const char *const orders[] = { "ipv6-first", "ipv4-first", "ipv6-only",
@@ -44,6 +43,14 @@ static const char *const udp_replies[] = { "contacted", "any", NULL };
 static const char *const preferences[] = { "none", "ipv4", "ipv6", NULL };
 static const char *const relays[] = { "adaptive", "copy", "splice", NULL };
 static const char *const switches[] = { "off", "on", NULL };
+
+/* A slower tunnel would hardly be one. */
+#define BANDWIDTH_MIN KIB
+#define BANDWIDTH_MAX (64 * GIB)
+
+#define SESSIONS_HELP "Sessions at once; 0: any number"
+#define LOG_HELP                                                               \
+	"Events of its sessions that are logged, one or a list; [ ]: none"
 
 #define AT(field_) .offset = offsetof(STRUCT, field_)
 
@@ -70,7 +77,7 @@ static const struct conf_option log_options[] = {
 	  .help = "The least important lines that are written" },
 	{ "access", CONF_TYPE_WORD, AT(access), .def = "logfmt",
 	  .words = log_accesses,
-	  .help = "A line for each session when it ends (level info)" },
+	  .help = "The form of a session's lines (level info)" },
 };
 #undef STRUCT
 
@@ -132,6 +139,8 @@ static const struct conf_option listener_options[] = {
 	  .max = 1,
 	  .help = "Ports at which clients are given UDP: \"LOW-HIGH\", or "
 		  "\"any\"" },
+	{ "sessions", CONF_TYPE_INT, AT(sessions), .def = "0",
+	  .max = SESSIONS_MAX, .help = SESSIONS_HELP },
 };
 #undef STRUCT
 
@@ -145,8 +154,9 @@ static const struct conf_option client_options[] = {
 	{ "from", CONF_TYPE_FROM, AT(from), .def = "any", .min = 1,
 	  .max = ELEMENTS_MAX,
 	  .help = "Client addresses: prefixes and keywords, one or a list" },
-	{ "auth", CONF_TYPE_WORDS, AT(auth), .def = "none", .words = auths,
-	  .help = "How clients may say who they are; with both, as they like" },
+	{ "auth", CONF_TYPE_RANKING, AT(auth), .def = "none", .words = auths,
+	  .help = "How clients may say who they are, what is preferred "
+		  "first" },
 	{ "userid", CONF_TYPE_USERIDS, AT(userid), .def = "",
 	  .max = ELEMENTS_MAX,
 	  .help = "User ids that SOCKS4 clients may have, one or a list; "
@@ -154,6 +164,18 @@ static const struct conf_option client_options[] = {
 	{ "listener", CONF_TYPE_LISTENERS, AT(listener), .def = "", .min = 0,
 	  .max = ELEMENTS_MAX,
 	  .help = "Listeners by name, one or a list; [ ]: all" },
+	{ "log", CONF_TYPE_WORDS, AT(log), .def = "disconnect error",
+	  .words = events, .or_none = true, .help = LOG_HELP },
+	{ "sessions", CONF_TYPE_INT, AT(sessions), .def = "0",
+	  .max = SESSIONS_MAX, .help = SESSIONS_HELP },
+	{ "sessions_per_client", CONF_TYPE_INT, AT(sessions_per_client),
+	  .def = "0", .max = SESSIONS_MAX,
+	  .help = "The same of each client; 0: any number" },
+	{ "rate", CONF_TYPE_RATE, AT(rate), .def = "0", .min = 1,
+	  .max = RATE_MAX, .help = "New sessions in a time; 0: any number" },
+	{ "rate_per_client", CONF_TYPE_RATE, AT(rate_per_client), .def = "0",
+	  .min = 1, .max = RATE_MAX,
+	  .help = "The same of each client; 0: any number" },
 };
 #undef STRUCT
 
@@ -180,6 +202,46 @@ static const struct conf_option rule_options[] = {
 	{ "listener", CONF_TYPE_LISTENERS, AT(listener), .def = "", .min = 0,
 	  .max = ELEMENTS_MAX,
 	  .help = "Listeners by name, one or a list; [ ]: all" },
+	{ "protocols", CONF_TYPE_WORDS, AT(protocols),
+	  .def = "socks5 socks4 http", .words = protocols,
+	  .help = "What the client speaks" },
+	{ "users", CONF_TYPE_USERIDS, AT(users), .def = "", .max = ELEMENTS_MAX,
+	  .help = "Who has logged in as one of these, one or a list; [ ]: "
+		  "anybody" },
+	{ "groups", CONF_TYPE_USERIDS, AT(groups), .def = "",
+	  .max = ELEMENTS_MAX,
+	  .help = "Or as a member of one of these, one or a list" },
+	{ "log", CONF_TYPE_WORDS, AT(log), .def = "disconnect error",
+	  .words = events, .or_none = true, .help = LOG_HELP },
+	{ "sessions", CONF_TYPE_INT, AT(sessions), .def = "0",
+	  .max = SESSIONS_MAX, .help = SESSIONS_HELP },
+	{ "sessions_per_client", CONF_TYPE_INT, AT(sessions_per_client),
+	  .def = "0", .max = SESSIONS_MAX,
+	  .help = "The same of each client; 0: any number" },
+	{ "sessions_per_user", CONF_TYPE_INT, AT(sessions_per_user), .def = "0",
+	  .max = SESSIONS_MAX, .help = "The same of each user; 0: any number" },
+	{ "rate", CONF_TYPE_RATE, AT(rate), .def = "0", .min = 1,
+	  .max = RATE_MAX, .help = "New sessions in a time; 0: any number" },
+	{ "rate_per_client", CONF_TYPE_RATE, AT(rate_per_client), .def = "0",
+	  .min = 1, .max = RATE_MAX,
+	  .help = "The same of each client; 0: any number" },
+	{ "bandwidth", CONF_TYPE_SIZE, AT(bandwidth), .def = "0", .zero = "0",
+	  .min = BANDWIDTH_MIN, .max = BANDWIDTH_MAX,
+	  .help = "Bytes a second, each way, of all its sessions together; "
+		  "0: no bound" },
+	{ "bandwidth_user", CONF_TYPE_SIZE, AT(bandwidth_user), .def = "0",
+	  .zero = "0", .min = BANDWIDTH_MIN, .max = BANDWIDTH_MAX,
+	  .help = "The same of those of one user; 0: no bound" },
+	{ "bandwidth_session", CONF_TYPE_SIZE, AT(bandwidth_session),
+	  .def = "0", .zero = "0", .min = BANDWIDTH_MIN, .max = BANDWIDTH_MAX,
+	  .help = "The same of each session; 0: no bound" },
+	{ "idle", CONF_TYPE_DURATION, AT(idle_ms), .def = "default",
+	  .zero = "default", .zero_is = CONF_DURATION_DEFAULT, .or_zero = true,
+	  .min = 100, .max = 365 * DAY,
+	  .help = "In the place of timeouts.idle; 0: for ever" },
+	{ "connect", CONF_TYPE_DURATION, AT(connect_ms), .def = "default",
+	  .zero = "default", .zero_is = CONF_DURATION_DEFAULT, .min = 100,
+	  .max = 10 * MINUTE, .help = "In the place of timeouts.connect" },
 };
 #undef STRUCT
 
@@ -188,6 +250,30 @@ static const struct conf_option auth_options[] = {
 	{ "users_file", CONF_TYPE_PATH, AT(users_file), .def = "",
 	  .max = PATH_MAX_BYTES,
 	  .help = "File of users, a line \"name:hash\" each; \"\": none" },
+	{ "groups_file", CONF_TYPE_PATH, AT(groups_file), .def = "",
+	  .max = PATH_MAX_BYTES,
+	  .help = "File of groups, lines as in group(5); \"\": none" },
+	{ "helper", CONF_TYPE_PATH, AT(helper), .def = "/run/spliced/pam",
+	  .min = 1, .max = SOCKET_MAX_BYTES,
+	  .help = "Socket of spliced-pam(8), for \"pam\" and \"system\"" },
+	{ "pam_service", CONF_TYPE_NAME, AT(pam_service), .def = "spliced",
+	  .min = 1, .max = NAME_MAX_BYTES,
+	  .help = "The service that PAM is asked as: a file in /etc/pam.d" },
+	{ "cache", CONF_TYPE_DURATION, AT(cache_ms), .def = "5m", .zero = "0",
+	  .min = SECOND, .max = DAY,
+	  .help = "How long a right password is known; 0: it is verified "
+		  "each time" },
+	{ "cache_entries", CONF_TYPE_INT, AT(cache_entries), .def = "4096",
+	  .min = 1, .max = 1000000, .help = "How many of them at most" },
+	{ "failure_delay", CONF_TYPE_DURATION, AT(failure_delay_ms),
+	  .def = "1s", .max = 10 * SECOND,
+	  .help = "What a wrong password waits for its answer" },
+	{ "lock_after", CONF_TYPE_INT, AT(lock_after), .def = "20",
+	  .max = 1000000,
+	  .help = "Wrong passwords of a client in lock_time before it is "
+		  "locked out; 0: never" },
+	{ "lock_time", CONF_TYPE_DURATION, AT(lock_time_ms), .def = "5m",
+	  .min = SECOND, .max = DAY, .help = "How long it is locked out" },
 };
 #undef STRUCT
 
@@ -349,6 +435,29 @@ static const struct conf_option limits_options[] = {
 	  .min = MIB, .max = 64 * GIB,
 	  .help = "Memory for UDP associations, their sockets' buffers "
 		  "included" },
+	{ "per_client", CONF_TYPE_INT, AT(per_client), .def = "1024",
+	  .max = SESSIONS_MAX,
+	  .help = "Sessions of one client at once; 0: any number" },
+	{ "per_user", CONF_TYPE_INT, AT(per_user), .def = "0",
+	  .max = SESSIONS_MAX,
+	  .help = "Sessions of one user at once; 0: any number" },
+	{ "rate_per_client", CONF_TYPE_RATE, AT(rate_per_client), .def = "0",
+	  .min = 1, .max = RATE_MAX,
+	  .help = "New sessions of one client in a time; 0: any number" },
+	{ "client_prefix4", CONF_TYPE_INT, AT(client_prefix4), .def = "32",
+	  .min = 8, .max = 32, .help = "Bits of IPv4 that are one client" },
+	{ "client_prefix6", CONF_TYPE_INT, AT(client_prefix6), .def = "64",
+	  .min = 16, .max = 128, .help = "Bits of IPv6 that are one client" },
+	{ "bandwidth_user", CONF_TYPE_SIZE, AT(bandwidth_user), .def = "0",
+	  .zero = "0", .min = BANDWIDTH_MIN, .max = BANDWIDTH_MAX,
+	  .help = "Bytes a second, each way, of all sessions of one user; 0: "
+		  "no bound" },
+	{ "bandwidth_session", CONF_TYPE_SIZE, AT(bandwidth_session),
+	  .def = "0", .zero = "0", .min = BANDWIDTH_MIN, .max = BANDWIDTH_MAX,
+	  .help = "The same of each session; 0: no bound" },
+	{ "table", CONF_TYPE_INT, AT(table), .def = "65536", .min = 1024,
+	  .max = 16777216,
+	  .help = "Clients, users and rules that can be counted at a time" },
 };
 #undef STRUCT
 
@@ -402,51 +511,3 @@ const struct conf_section conf_sections[] = {
 };
 
 const size_t conf_section_count = ARRAY_SIZE(conf_sections);
-
-bool conf_type_is_list(enum conf_type type)
-{
-	return type >= CONF_TYPE_WORDS;
-}
-
-static char *format_number(const struct conf_option *o, int64_t n, char *out)
-{
-	if (o->type == CONF_TYPE_SIZE)
-		return conf_size_format(n, out);
-	if (o->type == CONF_TYPE_DURATION)
-		return conf_duration_format(n, out);
-	(void)snprintf(out, CONF_QUANTITY_BYTES, "%" PRId64, n);
-	return out;
-}
-
-static void format_words(const struct conf_option *o, char *out)
-{
-	size_t used = (size_t)snprintf(out, CONF_BOUNDS_BYTES, "%s",
-				       o->type == CONF_TYPE_WORD ? "one of:"
-								 : "some of:");
-
-	for (const char *const *w = o->words; *w; w++)
-		used += (size_t)snprintf(out + used, CONF_BOUNDS_BYTES - used,
-					 " %s", *w);
-}
-
-char *conf_option_bounds(const struct conf_option *o, char *out)
-{
-	char min[CONF_QUANTITY_BYTES], max[CONF_QUANTITY_BYTES];
-	char step[CONF_QUANTITY_BYTES];
-
-	out[0] = '\0';
-	if (o->words) {
-		format_words(o, out);
-	} else if (o->type == CONF_TYPE_INT || o->type == CONF_TYPE_SIZE ||
-		   o->type == CONF_TYPE_DURATION) {
-		(void)snprintf(out, CONF_BOUNDS_BYTES, "%s%s%s to %s%s%s",
-			       o->zero ? o->zero : "", o->zero ? " or " : "",
-			       format_number(o, o->min, min),
-			       format_number(o, o->max, max),
-			       o->step ? " in steps of " : "",
-			       o->step ? format_number(o, o->step, step) : "");
-	} else if (o->type == CONF_TYPE_BOOL) {
-		(void)snprintf(out, CONF_BOUNDS_BYTES, "true or false");
-	}
-	return out;
-}

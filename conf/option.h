@@ -11,12 +11,14 @@ enum conf_type {
 	CONF_TYPE_INT,       /* uint32_t */
 	CONF_TYPE_SIZE,      /* uint64_t, bytes */
 	CONF_TYPE_DURATION,  /* int64_t, milliseconds */
+	CONF_TYPE_RATE,      /* struct conf_rate; min, max: its count */
 	CONF_TYPE_STRING,    /* const char *; max is its length in bytes */
 	CONF_TYPE_PATH,      /* the same: absolute, `zero`, "" if min is 0 */
 	CONF_TYPE_NAME,      /* the same: letters, digits, '_', '.', '-' */
 	CONF_TYPE_LOG,       /* struct conf_log: its path and journal */
 	CONF_TYPE_WORD,      /* an enum; its value counts in `words` */
 	CONF_TYPE_WORDS,     /* uint32_t, a bit for each of `words` */
+	CONF_TYPE_RANKING,   /* struct conf_ranking of these */
 	CONF_TYPE_ADDRESSES, /* struct conf_endpoints, with ports */
 	CONF_TYPE_SERVERS,   /* the same: IPs, port 53 unless given */
 	CONF_TYPE_SOURCES,   /* the same: without ports; also IPv6 prefixes */
@@ -36,6 +38,8 @@ struct conf_option {
 	/* As dump writes it, without quotes; elements parted by blanks. */
 	const char *def;
 	bool required;    /* `def` is then an example */
+	bool or_zero;     /* 0 may be said too, `zero` being a word */
+	bool or_none;     /* a set of words may be empty */
 	int64_t min, max; /* number, bytes, ms, length or count of elements */
 	int64_t step;     /* a number is a multiple of it; 0: of 1 */
 	const char *zero; /* the word for 0, or for `zero_is`, allowed beside

@@ -121,6 +121,31 @@ int conf_duration_parse(int64_t *ret_ms, const char *text)
 			   ARRAY_SIZE(duration_units));
 }
 
+int conf_rate_parse(struct conf_rate *ret, const char *text)
+{
+	char duration[CONF_QUANTITY_BYTES];
+	const char *p = text;
+	int64_t count, ms;
+	int r = read_digits(&count, &p);
+
+	*ret = (struct conf_rate){ 0 };
+	if (r == 0 && count == 0 && !*p)
+		return 0;
+	if (r < 0 || *p++ != '/' || strlen(p) + 2 > sizeof(duration))
+		return r < 0 ? r : -EINVAL;
+	(void)snprintf(duration, sizeof(duration), "%s%s",
+		       is_digit(*p) ? "" : "1", p);
+	r = conf_duration_parse(&ms, duration);
+	if (r < 0)
+		return r;
+	if (count < 1 || count > UINT32_MAX || ms < CONF_RATE_MS_MIN ||
+	    ms > CONF_RATE_MS_MAX)
+		return -ERANGE;
+	*ret = (struct conf_rate){ .count = (uint32_t)count,
+				   .ms = (uint32_t)ms };
+	return 0;
+}
+
 char *conf_size_format(int64_t bytes, char *out)
 {
 	return bytes ? format_units(bytes, size_units, out)
@@ -130,4 +155,18 @@ char *conf_size_format(int64_t bytes, char *out)
 char *conf_duration_format(int64_t ms, char *out)
 {
 	return ms ? format_units(ms, duration_units, out) : memcpy(out, "0", 2);
+}
+
+char *conf_rate_format(const struct conf_rate *r, char *out)
+{
+	char text[CONF_QUANTITY_BYTES], *unit = text;
+
+	if (!r->count)
+		return memcpy(out, "0", 2);
+	conf_duration_format(r->ms, text);
+	if (text[0] == '1' && !is_digit(text[1]))
+		unit++;
+	(void)snprintf(out, CONF_QUANTITY_BYTES, "%" PRIu32 "/%s", r->count,
+		       unit);
+	return out;
 }

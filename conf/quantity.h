@@ -20,8 +20,25 @@ int conf_size_parse(int64_t *ret, const char *text) MUST_CHECK;
  */
 int conf_duration_parse(int64_t *ret_ms, const char *text) MUST_CHECK;
 
+/* So many in a time. */
+struct conf_rate {
+	uint32_t count; /* 0: no bound */
+	uint32_t ms;    /* 0 then */
+};
+
+#define CONF_RATE_MS_MIN 100
+#define CONF_RATE_MS_MAX 86400000
+
+/*
+ * Reads "COUNT/DURATION", where a unit alone is one of it ("100/s"), or "0".
+ * -EINVAL: no rate; -ERANGE: a count beyond 32 bits or 0 of a duration, or a
+ * duration out of the bounds above.
+ */
+int conf_rate_parse(struct conf_rate *ret, const char *text) MUST_CHECK;
+
 #define CONF_QUANTITY_BYTES 32
 
 /* Write the shortest text that reads back as the same; return out. */
 char *conf_size_format(int64_t bytes, char *out);
 char *conf_duration_format(int64_t ms, char *out);
+char *conf_rate_format(const struct conf_rate *r, char *out);

@@ -56,6 +56,8 @@ static const char *wanted_name(const struct conf_option *o)
 		return "a size such as \"64k\"";
 	case CONF_TYPE_DURATION:
 		return "a duration such as \"15s\"";
+	case CONF_TYPE_RATE:
+		return "a rate such as \"100/s\"";
 	case CONF_TYPE_PORTS:
 		return "numbers or texts in quotes, one or a list";
 	default:
@@ -75,7 +77,8 @@ static void refuse_type(struct reader *r, const struct conf_option *o,
 static bool takes_number(enum conf_type type)
 {
 	return type == CONF_TYPE_INT || type == CONF_TYPE_SIZE ||
-	       type == CONF_TYPE_DURATION || type == CONF_TYPE_PORTS;
+	       type == CONF_TYPE_DURATION || type == CONF_TYPE_RATE ||
+	       type == CONF_TYPE_PORTS;
 }
 
 static bool is_printable(const char *text)

@@ -6,8 +6,7 @@
 #pragma once
 
 #include "conf/endpoint.h"
-#include "conf/match.h"
-#include "conf/words.h"
+#include "conf/policy.h"
 
 struct conf_log {
 	const char *path; /* absolute; NULL: journal or standard error */
@@ -26,34 +25,10 @@ struct conf_listener {
 	int64_t defer_accept_ms, user_timeout_ms;
 	int64_t keepalive_idle_ms, keepalive_interval_ms; /* whole seconds */
 	uint32_t keepalive_count;          /* like these two, 0: the kernel's */
+	uint32_t sessions;                 /* at once; 0: no bound */
 	const char *device;                /* "": any */
 	struct conf_endpoints udp_address; /* IPs; at most one a family */
 	struct conf_ports udp_ports;       /* at most one range */
-};
-
-struct conf_client {
-	const char *where; /* "file:line" */
-	const char *name;  /* "client-N" unless given, N from 1 */
-	enum conf_action action;
-	struct conf_matches from; /* prefixes and classes only */
-	uint32_t auth;            /* CONF_AUTH_NONE, ... */
-	struct conf_texts userid; /* of SOCKS4; empty: any */
-	struct conf_listener_set listener;
-};
-
-struct conf_rule {
-	const char *where; /* "file:line" */
-	const char *name;  /* "rule-N" unless given, N from 1 */
-	enum conf_action action;
-	struct conf_matches from; /* prefixes and classes only */
-	struct conf_matches to;
-	struct conf_ports ports;
-	uint32_t commands; /* CONF_CONNECT, ... */
-	struct conf_listener_set listener;
-};
-
-struct conf_auth {
-	const char *users_file; /* path; "": none */
 };
 
 struct conf_outbound {

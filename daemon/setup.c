@@ -152,6 +152,9 @@ static int make_proxy(struct setup *s)
 			.bind_ms = t->bind_ms,
 			.udp_idle_ms = t->udp_idle_ms,
 		},
+		.client_actions = s->client_actions,
+		.actions = s->actions,
+		.bandwidth = setup_bandwidth(s),
 		.auth = s->auth,
 		.udp = setup_udp(s),
 		.relay = relay_mode(s->conf),
@@ -165,22 +168,11 @@ static int make_proxy(struct setup *s)
 
 	if (r == 0)
 		r = setup_outbound(s, &p.outbound);
+	if (r == 0)
+		r = setup_limits(s, &p.limits);
 	if (r < 0)
 		return r;
 	return proxy_new(&s->proxy, &p);
-}
-
-static uint32_t protocol_bits(uint32_t protocols)
-{
-	uint32_t bits = 0;
-
-	if (protocols & CONF_SOCKS5)
-		bits |= PROTOCOL_BIT(PROTOCOL_SOCKS5);
-	if (protocols & CONF_SOCKS4)
-		bits |= PROTOCOL_BIT(PROTOCOL_SOCKS4);
-	if (protocols & CONF_HTTP)
-		bits |= PROTOCOL_BIT(PROTOCOL_HTTP);
-	return bits;
 }
 
 static int make_listeners(struct setup *s)
@@ -196,7 +188,7 @@ static int make_listeners(struct setup *s)
 		s->listeners[i] = (struct proxy_listener){
 			.proxy = s->proxy,
 			.number = (uint16_t)(i + 1),
-			.protocols = protocol_bits(from->protocols),
+			.protocols = setup_protocols(from->protocols),
 			.udp_address4 = setup_told(&from->udp_address, AF_INET),
 			.udp_address6 = setup_told(&from->udp_address,
 						   AF_INET6),
@@ -310,6 +302,8 @@ int setup_init(struct setup *s, const struct conf *c, uint32_t generation)
 	if (r == 0)
 		r = make_segment(s);
 	if (r == 0)
+		r = setup_actions(s);
+	if (r == 0)
 		r = make_names(s);
 	if (r == 0)
 		r = make_server(s);
@@ -335,6 +329,8 @@ void setup_done(struct setup *s)
 	free(TAKE_PTR(s->search));
 	free(TAKE_PTR(s->name_servers));
 	free(TAKE_PTR(s->sources));
+	free(TAKE_PTR(s->listener_sessions));
+	free(TAKE_PTR(s->action_list));
 	free(TAKE_PTR(s->names));
 	publish_done(&s->published); /* the server counted in it */
 }

@@ -19,6 +19,9 @@ struct setup {
 	struct tcp_addr *name_servers;
 	const char **search;
 	struct outbound_source *sources;
+	struct rule_action *action_list; /* what both of these point at */
+	struct rule_actions client_actions, actions;
+	uint32_t *listener_sessions;
 	struct proxy *proxy;
 	struct tcp_server *server;
 	struct proxy_listener *listeners; /* one per conf listener */

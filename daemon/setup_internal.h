@@ -23,12 +23,26 @@ int setup_check_outbound(const struct conf_outbound *o) MUST_CHECK;
 int setup_names(struct setup *s, struct resolver_options *ret) MUST_CHECK;
 int setup_outbound(struct setup *s, struct outbound_options *ret) MUST_CHECK;
 
+/* By number, for client_actions and actions of the setup.  -ENOMEM. */
+int setup_actions(struct setup *s) MUST_CHECK;
+
+/* Options that borrow from *s.  -ENOMEM. */
+int setup_limits(struct setup *s, struct limits_options *ret) MUST_CHECK;
+
+struct bandwidth_options setup_bandwidth(const struct setup *s);
+
 /* The share of one worker. */
 struct associate_options setup_udp(const struct setup *s);
 
 /* The address of a family that clients are told; AF_UNSPEC: none. */
 struct tcp_addr setup_told(const struct conf_endpoints *list,
 			   sa_family_t family);
+
+/* PROTOCOL_BIT()s. */
+uint32_t setup_protocols(uint32_t protocols);
+
+/* AUTH_BIT()s. */
+uint32_t setup_methods(uint32_t auth);
 
 /* 0-0: any. */
 struct port_range setup_ports(const struct conf_ports *ports);

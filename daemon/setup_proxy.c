@@ -57,13 +57,35 @@ int setup_policy(struct policy **ret, const struct conf *c, char *why,
 	return r;
 }
 
+/* How anybody may log in at all, in CONF_AUTH_ bits. */
+static uint32_t ways_to_log_in(const struct conf *c)
+{
+	uint32_t kinds = 0;
+
+	for (size_t i = 0; i < c->client_count; i++)
+		if (c->clients[i].action == CONF_ALLOW)
+			kinds |= c->clients[i].auth.set;
+	return kinds & CONF_AUTH_LOGINS;
+}
+
 int setup_auth(struct setup *s)
 {
-	struct auth_options o = { 0 };
+	const struct conf_auth *a = &s->conf->auth;
+	uint32_t kinds = ways_to_log_in(s->conf);
+	struct auth_options o = {
+		.kinds = setup_methods(kinds),
+		.helper = a->helper,
+		.pam_service = a->pam_service,
+		.cache_ms = a->cache_ms,
+		.cache_entries = a->cache_entries,
+		.failure_delay_ms = a->failure_delay_ms,
+		.lock_after = a->lock_after,
+		.lock_ms = a->lock_time_ms,
+		.client_prefix4 = (uint8_t)s->conf->limits.client_prefix4,
+		.client_prefix6 = (uint8_t)s->conf->limits.client_prefix6,
+	};
 
-	if (!*s->conf->auth.users_file)
-		return 0;
-	return auth_new(&s->auth, &o);
+	return kinds ? auth_new(&s->auth, &o) : 0;
 }
 
 /* --- What the outbound options name ------------------------------------- */

@@ -2,6 +2,7 @@
  * From the configuration's clients and rules to those of the proxy.
  */
 #include "daemon/log.h"
+#include "daemon/proxy/guess.h"
 #include "daemon/setup_internal.h"
 
 #include <net/if.h>
@@ -47,6 +48,10 @@ static struct rule_match *copy_matches(const struct conf_matches *m)
 			list[i].type = RULE_MATCH_SUFFIX;
 			list[i].name = from->name;
 			break;
+		case CONF_MATCH_FILE:
+			list[i].type = RULE_MATCH_LIST;
+			list[i].list = NULL;
+			break;
 		}
 	}
 	return list;
@@ -71,14 +76,32 @@ static struct port_range *copy_ports(const struct conf_ports *ports)
 	return list;
 }
 
-static uint32_t auth_bits(uint32_t auth)
+/* By the numbers of their words. */
+static const uint8_t methods[] = { AUTH_NONE, AUTH_PASSWORD, AUTH_PAM,
+				   AUTH_SYSTEM };
+
+_Static_assert(ARRAY_SIZE(methods) == AUTH_METHODS, "methods");
+
+uint32_t setup_methods(uint32_t auth)
 {
 	uint32_t bits = 0;
 
-	if (auth & CONF_AUTH_NONE)
-		bits |= AUTH_BIT(AUTH_NONE);
-	if (auth & CONF_AUTH_PASSWORD)
-		bits |= AUTH_BIT(AUTH_PASSWORD);
+	for (unsigned i = 0; i < ARRAY_SIZE(methods); i++)
+		if (auth & 1u << i)
+			bits |= AUTH_BIT(methods[i]);
+	return bits;
+}
+
+uint32_t setup_protocols(uint32_t protocols)
+{
+	uint32_t bits = 0;
+
+	if (protocols & CONF_SOCKS5)
+		bits |= PROTOCOL_BIT(PROTOCOL_SOCKS5);
+	if (protocols & CONF_SOCKS4)
+		bits |= PROTOCOL_BIT(PROTOCOL_SOCKS4);
+	if (protocols & CONF_HTTP)
+		bits |= PROTOCOL_BIT(PROTOCOL_HTTP);
 	return bits;
 }
 
@@ -93,6 +116,14 @@ static uint32_t command_bits(uint32_t commands)
 	if (commands & CONF_UDP)
 		bits |= COMMAND_BIT(COMMAND_UDP);
 	return bits;
+}
+
+/* Nothing to look at where it is about all of them. */
+static uint32_t rule_protocols(uint32_t protocols)
+{
+	return protocols == (CONF_SOCKS5 | CONF_SOCKS4 | CONF_HTTP)
+		       ? 0
+		       : setup_protocols(protocols);
 }
 
 static int client_spec(struct rule_spec *ret, struct spec_parts *p,
@@ -110,7 +141,10 @@ static int client_spec(struct rule_spec *ret, struct spec_parts *p,
 				   .listener_count = c->listener.count,
 				   .userids = c->userid.at,
 				   .userid_count = c->userid.count,
-				   .auth = auth_bits(c->auth) };
+				   .auth = setup_methods(c->auth.set),
+				   .order_count = c->auth.count };
+	for (unsigned i = 0; i < c->auth.count; i++)
+		ret->order[i] = methods[c->auth.at[i]];
 	return 0;
 }
 
@@ -133,7 +167,12 @@ static int request_spec(struct rule_spec *ret, struct spec_parts *p,
 				   .port_count = c->ports.count,
 				   .listeners = p->listeners,
 				   .listener_count = c->listener.count,
-				   .commands = command_bits(c->commands) };
+				   .commands = command_bits(c->commands),
+				   .protocols = rule_protocols(c->protocols),
+				   .users = c->users.at,
+				   .user_count = c->users.count,
+				   .groups = c->groups.at,
+				   .group_count = c->groups.count };
 	return 0;
 }
 

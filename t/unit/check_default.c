@@ -24,7 +24,7 @@ START_TEST(it_serves_this_machine_on_both_families)
 			  CONF_SOCKS5 | CONF_SOCKS4 | CONF_HTTP);
 	ck_assert_uint_eq(c->rules[0].commands,
 			  CONF_CONNECT | CONF_BIND | CONF_UDP);
-	ck_assert_uint_eq(c->clients[0].auth, CONF_AUTH_NONE);
+	ck_assert_uint_eq(c->clients[0].auth.set, CONF_AUTH_NONE);
 	ck_assert_uint_eq(c->listeners[0].address.count, 2);
 	ck_assert_str_eq(conf_endpoint_format(&c->listeners[0].address.at[0],
 					      true, text, sizeof(text)),

@@ -49,6 +49,11 @@ START_TEST(defaults_come_back_and_are_marked)
 	ck_assert_ptr_nonnull(strstr(text, "buffer = \"256k\";  # default\n"));
 	ck_assert_ptr_nonnull(strstr(text, "source = [ ];  # default\n"));
 	ck_assert_ptr_nonnull(strstr(text, "from = \"loopback\";\n"));
+	ck_assert_ptr_nonnull(strstr(text, "auth = \"none\";  # default\n"));
+	ck_assert_ptr_nonnull(strstr(
+		text, "log = [ \"disconnect\", \"error\" ];  # default\n"));
+	ck_assert_ptr_nonnull(strstr(text, "rate = \"0\";  # default\n"));
+	ck_assert_ptr_nonnull(strstr(text, "idle = \"default\";  # default\n"));
 	free(text);
 	conf_free(c);
 }
@@ -58,7 +63,7 @@ END_TEST
 static const char full[] =
 	"workers = 3; user = \"nobody\\\\ \\\"x\\\"\"; sandbox = \"off\";"
 	"log: { target = \"file:/var/log/a b.log\"; level = \"debug\"; "
-	"access = \"off\"; };"
+	"access = \"danted\"; };"
 	"listeners: ( { name = \"lan\"; address = [ \"192.0.2.1:1080\", "
 	"\"[2001:db8::1]:0\", \"eth0:1081\" ]; protocols = [ \"http\", "
 	"\"socks5\" ]; udp_address = [ \"203.0.113.1\", \"2001:db8::2\" ]; "
@@ -67,18 +72,31 @@ static const char full[] =
 	"keepalive = true; keepalive_idle = \"10s\"; keepalive_interval = "
 	"\"5s\"; keepalive_count = 4; nodelay = false; user_timeout = "
 	"\"30s\"; v6only = false; freebind = true; device = \"eth0\"; mark = "
-	"4294967295L; }, { name = \"edge\"; address = \"[::]:1443\"; } );"
+	"4294967295L; sessions = 9; }, { name = \"edge\"; address = "
+	"\"[::]:1443\"; } );"
 	"clients: ( { name = \"in\"; action = \"allow\"; from = [ "
-	"\"10.0.0.0/8\", \"fd00::/8\", \"loopback\" ]; auth = [ \"password\", "
-	"\"none\" ]; userid = [ \"joe\", \"a \\\"b\\\\\" ]; listener = [ "
+	"\"10.0.0.0/8\", \"fd00::/8\", \"loopback\", \"@/etc/nets\" ]; auth = "
+	"[ \"pam\", \"password\", \"system\", \"none\" ]; "
+	"log = \"connect\"; sessions = 5; sessions_per_client = 2; "
+	"rate = \"30/90s\"; rate_per_client = \"2/m\"; userid = [ \"joe\", \"a "
+	"\\\"b\\\\\" ]; listener = [ "
 	"\"edge\", \"lan\" ]; } );"
-	"auth: { users_file = \"/etc/my users\"; };"
+	"auth: { users_file = \"/etc/my users\"; groups_file = "
+	"\"/etc/group\"; helper = \"/tmp/pam\"; pam_service = \"p\"; "
+	"cache = \"0\"; cache_entries = 1; failure_delay = \"0\"; "
+	"lock_after = 0; lock_time = \"1h\"; };"
 	"rules: ( { name = \"no\"; action = \"deny\"; from = \"10.0.0.0/24\"; "
 	"to = [ \"192.0.2.0/24\", \"private\", \"example.com\", "
-	"\".example.org\", \"privat.\" ]; ports = [ \"25\", \"1024-65535\" ]; "
-	"commands = [ \"udp\", \"connect\" ]; listener = \"lan\"; }, { action "
-	"= "
-	"\"allow\"; } );"
+	"\".example.org\", \"privat.\", \"@a \\\"b\" ]; ports = [ \"25\", "
+	"\"1024-65535\" ]; "
+	"commands = [ \"udp\", \"connect\" ]; listener = \"lan\"; }, "
+	"{ action = \"allow\"; protocols = \"socks5\"; users = [ "
+	"\"joe\", \"a \\\"b\\\\\" ]; groups = [ \"staff\" ]; log = [ ]; "
+	"sessions = 9; sessions_per_client = 3; sessions_per_user = 4; "
+	"rate = \"10/s\"; rate_per_client = \"1/s\"; bandwidth = "
+	"\"3000000\"; bandwidth_user = \"1M\"; bandwidth_session = "
+	"\"512k\"; idle = \"0\"; connect = \"3s\"; }, "
+	"{ action = \"allow\"; } );"
 	"outbound: { source = [ \"192.0.2.7\", \"192.0.2.8\", \"eth1\", "
 	"\"2001:db8:1::/64\" ]; rotate = \"per-client\"; device = "
 	"\"tun0\"; mark = 7; prefer = \"ipv6\"; nodelay = false; keepalive = "
@@ -97,7 +115,10 @@ static const char full[] =
 	"\"0\"; start = \"1m\"; drain = \"12h\"; watchdog = \"0\"; };"
 	"limits: { connections = 99; handshakes = 7; buffers "
 	"= \"1500k\"; pipes = 0; generations = 2; "
-	"udp_associations = 0; udp_per_client = 1; udp_memory = \"2M\"; };"
+	"udp_associations = 0; udp_per_client = 1; udp_memory = \"2M\"; "
+	"per_client = 10; per_user = 7; rate_per_client = \"100/s\"; "
+	"client_prefix4 = 24; client_prefix6 = 56; bandwidth_user = \"2M\"; "
+	"bandwidth_session = \"1M\"; table = 1024; };"
 	"admin: { socket = \"/run/x y\"; };"
 	"debug: { relay = \"splice\"; };";
 
@@ -114,8 +135,33 @@ START_TEST(every_value_comes_back)
 	ck_assert_uint_eq(c->clients[0].listener.at[0], 1);
 	ck_assert_uint_eq(c->listeners[0].udp_ports.at[0].hi, 40999);
 	ck_assert_uint_eq(c->listeners[0].udp_address.count, 2);
-	ck_assert_uint_eq(c->clients[0].auth,
-			  CONF_AUTH_NONE | CONF_AUTH_PASSWORD);
+	ck_assert_uint_eq(c->clients[0].auth.set,
+			  CONF_AUTH_NONE | CONF_AUTH_PASSWORD | CONF_AUTH_PAM |
+				  CONF_AUTH_SYSTEM);
+	ck_assert_uint_eq(c->clients[0].auth.count, 4);
+	ck_assert_uint_eq(1u << c->clients[0].auth.at[0], CONF_AUTH_PAM);
+	ck_assert_uint_eq(1u << c->clients[0].auth.at[3], CONF_AUTH_NONE);
+	ck_assert_uint_eq(c->clients[0].log, CONF_EVENT_CONNECT);
+	ck_assert_uint_eq(c->clients[0].rate.count, 30);
+	ck_assert_uint_eq(c->clients[0].rate.ms, 90000);
+	ck_assert_str_eq(c->clients[0].from.at[3].file, "/etc/nets");
+	ck_assert_int_eq(c->rules[0].to.at[5].kind, CONF_MATCH_FILE);
+	ck_assert_int_eq(*c->rules[0].to.at[5].file, '/');
+	ck_assert_uint_eq(c->rules[1].protocols, CONF_SOCKS5);
+	ck_assert_str_eq(c->rules[1].users.at[1], "a \"b\\");
+	ck_assert_str_eq(c->rules[1].groups.at[0], "staff");
+	ck_assert_uint_eq(c->rules[1].log, 0);
+	ck_assert_uint_eq(c->rules[1].sessions_per_user, 4);
+	ck_assert_uint_eq(c->rules[1].bandwidth, 3000000);
+	ck_assert_int_eq(c->rules[1].idle_ms, 0);
+	ck_assert_int_eq(c->rules[1].connect_ms, 3000);
+	ck_assert_int_eq(c->rules[2].idle_ms, CONF_DURATION_DEFAULT);
+	ck_assert_uint_eq(c->listeners[0].sessions, 9);
+	ck_assert_int_eq(c->log.access, CONF_ACCESS_DANTED);
+	ck_assert_str_eq(c->auth.groups_file, "/etc/group");
+	ck_assert_int_eq(c->auth.cache_ms, 0);
+	ck_assert_uint_eq(c->limits.rate_per_client.ms, 1000);
+	ck_assert_uint_eq(c->limits.client_prefix6, 56);
 	ck_assert_str_eq(c->clients[0].userid.at[1], "a \"b\\");
 	ck_assert_str_eq(c->auth.users_file, "/etc/my users");
 	ck_assert_uint_eq(c->rules[0].commands, CONF_CONNECT | CONF_UDP);

@@ -156,7 +156,7 @@ static void check_bounds(struct option_at at)
 {
 	const struct conf_option *o = at.option;
 	int64_t step = o->step ? o->step : 1;
-	bool zero = o->zero && !strcmp(o->zero, "0");
+	bool zero = o->or_zero || (o->zero && !strcmp(o->zero, "0"));
 
 	if (!is_quantity(o))
 		return;
@@ -175,6 +175,40 @@ static void check_bounds(struct option_at at)
 	check_value(at, INT64_MAX, false);
 	check_value(at, INT64_MIN, false);
 }
+
+static void check_rate(struct option_at at)
+{
+	const struct conf_option *o = at.option;
+	char value[64];
+	struct conf *c;
+
+	if (o->type != CONF_TYPE_RATE)
+		return;
+	(void)snprintf(value, sizeof(value), "\"%" PRId64 "/1m\"", o->max);
+	c = taken(at, value);
+	ck_assert_uint_eq(((const struct conf_rate *)field(at, c))->count,
+			  o->max);
+	ck_assert_uint_eq(((const struct conf_rate *)field(at, c))->ms, 60000);
+	conf_free(c);
+	(void)snprintf(value, sizeof(value), "\"%" PRId64 "/s\"", o->max + 1);
+	refused(at, value);
+	conf_free(taken(at, "\"1/1d\""));
+	conf_free(taken(at, "\"1/100ms\""));
+	conf_free(taken(at, "\"0\""));
+	conf_free(taken(at, "0"));
+	refused(at, "\"1/99ms\"");
+	refused(at, "\"1/2d\"");
+	refused(at, "\"0/s\"");
+	refused(at, "\"5\"");
+	refused(at, "5");
+	refused(at, "\"\"");
+}
+
+START_TEST(rates_keep_their_bounds)
+{
+	each_option(check_rate);
+}
+END_TEST
 
 START_TEST(quantities_keep_their_bounds)
 {
@@ -212,6 +246,7 @@ static void check_types(struct option_at at)
 {
 	bool list = conf_type_is_list(at.option->type);
 	bool number = is_quantity(at.option) ||
+		      at.option->type == CONF_TYPE_RATE ||
 		      at.option->type == CONF_TYPE_PORTS;
 
 	refused(at, "1.5");
@@ -303,10 +338,15 @@ static void check_words(struct option_at at)
 			       at.option->words[i]);
 		refused(at, value);
 	}
-	refused(at, "\"\"");
 	refused(at, "\"DEBUG\"");
-	if (at.option->type == CONF_TYPE_WORDS) {
+	if (at.option->or_none) {
+		conf_free(taken(at, "\"\""));
+		conf_free(taken(at, "[ ]"));
+	} else {
+		refused(at, "\"\"");
 		refused(at, "[ ]");
+	}
+	if (conf_type_is_list(at.option->type)) {
 		(void)snprintf(value, sizeof(value), "[ \"%s\", \"%s\" ]",
 			       at.option->words[0], at.option->words[0]);
 		refused(at, value);
@@ -426,6 +466,7 @@ int main(void)
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, quantities_keep_their_bounds);
+	tcase_add_test(t, rates_keep_their_bounds);
 	tcase_add_test(t, wrong_types_are_refused);
 	tcase_add_test(t, a_default_that_is_written_changes_nothing);
 	tcase_add_test(t, words_are_those_of_the_table);

@@ -43,8 +43,8 @@ static void check_row(const struct conf_section *s, const struct conf_option *o)
 	ck_assert_msg(!o->step ||
 			      (o->min % o->step == 0 && o->max % o->step == 0),
 		      "%s.%s: step", s->name, o->key);
-	ck_assert((o->type == CONF_TYPE_WORD || o->type == CONF_TYPE_WORDS) ==
-		  (o->words != NULL));
+	ck_assert((o->type == CONF_TYPE_WORD || o->type == CONF_TYPE_WORDS ||
+		   o->type == CONF_TYPE_RANKING) == (o->words != NULL));
 }
 
 START_TEST(every_row_is_complete)
@@ -88,6 +88,19 @@ START_TEST(bounds_are_told)
 	ck_assert_str_eq(conf_option_bounds(&o, text), "one of: a b");
 	o.type = CONF_TYPE_WORDS;
 	ck_assert_str_eq(conf_option_bounds(&o, text), "some of: a b");
+	o.type = CONF_TYPE_RANKING;
+	ck_assert_str_eq(conf_option_bounds(&o, text),
+			 "in order, some of: a b");
+	o = (struct conf_option){ .type = CONF_TYPE_DURATION,
+				  .zero = "default",
+				  .or_zero = true,
+				  .min = 100,
+				  .max = 60000 };
+	ck_assert_str_eq(conf_option_bounds(&o, text),
+			 "default, 0 or 100ms to 1m");
+	o = (struct conf_option){ .type = CONF_TYPE_RATE, .min = 1, .max = 50 };
+	ck_assert_str_eq(conf_option_bounds(&o, text),
+			 "0 or COUNT/TIME, 1 to 50 in 100ms to 1d");
 	o = (struct conf_option){ .type = CONF_TYPE_BOOL };
 	ck_assert_str_eq(conf_option_bounds(&o, text), "true or false");
 	o = (struct conf_option){ .type = CONF_TYPE_STRING };

@@ -126,6 +126,62 @@ START_TEST(what_is_no_duration_is_refused)
 }
 END_TEST
 
+static void check_rate_of(const char *text, uint32_t count, uint32_t ms,
+			  const char *shortest)
+{
+	char out[CONF_QUANTITY_BYTES];
+	struct conf_rate rate;
+
+	ck_assert_int_eq(conf_rate_parse(&rate, text), 0);
+	ck_assert_uint_eq(rate.count, count);
+	ck_assert_uint_eq(rate.ms, ms);
+	ck_assert_str_eq(conf_rate_format(&rate, out), shortest);
+	ck_assert_int_eq(conf_rate_parse(&rate, out), 0);
+	ck_assert_uint_eq(rate.count, count);
+	ck_assert_uint_eq(rate.ms, ms);
+}
+
+START_TEST(rates_are_a_count_in_a_time)
+{
+	check_rate_of("0", 0, 0, "0");
+	check_rate_of("100/s", 100, 1000, "100/s");
+	check_rate_of("100/1s", 100, 1000, "100/s");
+	check_rate_of("30/1m", 30, 60000, "30/m");
+	check_rate_of("30/60s", 30, 60000, "30/m");
+	check_rate_of("30/90s", 30, 90000, "30/90s");
+	check_rate_of("1/d", 1, 86400000, "1/d");
+	check_rate_of("2/10m", 2, 600000, "2/10m");
+	check_rate_of("3/100ms", 3, 100, "3/100ms");
+	check_rate_of("4294967295/h", UINT32_MAX, 3600000, "4294967295/h");
+}
+END_TEST
+
+START_TEST(what_is_no_rate_is_refused)
+{
+	static const char *const bad[] = {
+		"",        "/",
+		"5",       "5/",
+		"/s",      "-1/s",
+		"5/1",     "5/x",
+		"5 /s",    "5/ s",
+		"1.5/s",   "5/s/s",
+		"5/1m30s", "5/11111111111111111111111111111111111s",
+	};
+	static const char *const beyond[] = {
+		"0/s",   "0/1m", "4294967296/s", "1/99ms",
+		"1/25h", "1/2d", "1/0s",         "99999999999999999999/s",
+	};
+	struct conf_rate rate;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		ck_assert_msg(conf_rate_parse(&rate, bad[i]) == -EINVAL,
+			      "'%s' was taken", bad[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(beyond); i++)
+		ck_assert_msg(conf_rate_parse(&rate, beyond[i]) == -ERANGE,
+			      "'%s' was taken", beyond[i]);
+}
+END_TEST
+
 START_TEST(formatted_texts_read_back_as_the_same)
 {
 	static const int64_t values[] = {
@@ -161,6 +217,8 @@ int main(void)
 	tcase_add_test(t, what_is_no_size_is_refused);
 	tcase_add_test(t, durations_have_units);
 	tcase_add_test(t, what_is_no_duration_is_refused);
+	tcase_add_test(t, rates_are_a_count_in_a_time);
+	tcase_add_test(t, what_is_no_rate_is_refused);
 	tcase_add_test(t, formatted_texts_read_back_as_the_same);
 	suite_add_tcase(s, t);
 	return run_suite(s);

@@ -1,9 +1,7 @@
 /*
  * What each option becomes for the proxy's parts: names, ways out, UDP, what
- * clients are told, users.
+ * clients are told.
  */
-#include "daemon/log.h"
-#include "daemon/proxy/users.h"
 #include "daemon/setup_internal.h"
 #include "t/unit/conf_text.h"
 #include "t/unit/suite.h"
@@ -12,7 +10,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static struct setup s;
 static struct conf *c;
@@ -29,7 +26,6 @@ static void load(const char *text)
 static void unload(void)
 {
 	auth_free(s.auth);
-	users_free(s.users);
 	free(s.name_servers);
 	free(s.search);
 	free(s.sources);
@@ -273,179 +269,6 @@ START_TEST(what_clients_are_told_is_by_family)
 }
 END_TEST
 
-/* --- Rules -------------------------------------------------------------- */
-
-static struct tcp_addr address(const char *text)
-{
-	struct tcp_addr a;
-
-	ck_assert_int_eq(tcp_addr_parse(&a, text, 0), 0);
-	return a;
-}
-
-static bool allowed(const struct rules *rules, enum session_command command)
-{
-	struct rule_query q = { .client = address("127.0.0.1"),
-				.target = address("192.0.2.1"),
-				.command = command,
-				.port = 80,
-				.listener = 1 };
-
-	return rules_request(rules, &q).allow;
-}
-
-static void allows(const char *commands, bool connect, bool bind, bool udp)
-{
-	struct rules *rules;
-	char text[512];
-
-	(void)snprintf(text, sizeof(text),
-		       CONF_TEXT_LISTENERS CONF_TEXT_CLIENTS
-		       "rules: ( { action = \"allow\"; %s } );",
-		       commands);
-	c = conf_text_load(text);
-	ck_assert_int_eq(setup_rules(&rules, c), 0);
-	ck_assert(allowed(rules, COMMAND_CONNECT) == connect);
-	ck_assert(allowed(rules, COMMAND_BIND) == bind);
-	ck_assert(allowed(rules, COMMAND_UDP) == udp);
-	rules_free(rules);
-	conf_free(c);
-}
-
-START_TEST(rules_are_about_their_commands)
-{
-	allows("", true, true, true);
-	allows("commands = \"connect\";", true, false, false);
-	allows("commands = [ \"udp\", \"bind\" ];", false, true, true);
-	allows("commands = \"udp\";", false, false, true);
-}
-END_TEST
-
-static bool may_be(const struct rules *rules, const char *userid)
-{
-	struct span id = { (const uint8_t *)userid, strlen(userid) };
-
-	return rules_client_userid(rules, 1, id);
-}
-
-START_TEST(clients_have_their_logins_and_user_ids)
-{
-	struct rules *rules;
-
-	c = conf_text_load(
-		CONF_TEXT_LISTENERS CONF_TEXT_RULES
-		"auth: { users_file = \"/users\"; };"
-		"clients: ( { action = \"allow\"; from = \"loopback\"; auth = "
-		"[ "
-		"\"password\", \"none\" ]; userid = [ \"joe\", \"amy\" ]; },"
-		"{ action = \"allow\"; from = \"private\"; auth = "
-		"\"password\"; "
-		"}, { action = \"allow\"; from = \"10.0.0.0/8\"; listener = "
-		"\"lan\"; } );");
-	ck_assert_int_eq(setup_rules(&rules, c), 0);
-	ck_assert_uint_eq(rules_client_auth(rules, 1),
-			  AUTH_BIT(AUTH_NONE) | AUTH_BIT(AUTH_PASSWORD));
-	ck_assert_uint_eq(rules_client_auth(rules, 2), AUTH_BIT(AUTH_PASSWORD));
-	ck_assert_uint_eq(rules_client_auth(rules, 3), AUTH_BIT(AUTH_NONE));
-	ck_assert(may_be(rules, "joe"));
-	ck_assert(may_be(rules, "amy"));
-	ck_assert(!may_be(rules, "jo"));
-	ck_assert(!may_be(rules, ""));
-	rules_free(rules);
-	conf_free(c);
-}
-END_TEST
-
-/* --- Users -------------------------------------------------------------- */
-
-static const char hash[] = "$6$saltsalt$"
-			   "qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/"
-			   "jctKu9YterLp8wwnSq.qc.eoxqOmSuNp2xS0ktL3nh/";
-
-static char users_path[64];
-static char said[1024];
-
-/* With a file of users that holds `text`. */
-static int users_of(const char *text)
-{
-	char conf[512];
-	int fd, r;
-
-	(void)snprintf(users_path, sizeof(users_path),
-		       "/tmp/check_setup_proxy.XXXXXX");
-	fd = mkstemp(users_path);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(write(fd, text, strlen(text)), strlen(text));
-	close_fd(&fd);
-	(void)snprintf(conf, sizeof(conf),
-		       CONF_TEXT_LISTENERS CONF_TEXT_RULES
-		       "clients: ( { action = \"allow\"; from = \"loopback\"; "
-		       "auth = [ \"none\", \"password\" ]; } );"
-		       "auth: { users_file = \"%s\"; };",
-		       users_path);
-	c = conf_text_load(conf);
-	s = (struct setup){ .conf = c };
-	memset(said, 0, sizeof(said));
-	log_copy_errors(said, sizeof(said));
-	r = setup_users(&s);
-	log_copy_errors(NULL, 0);
-	(void)unlink(users_path);
-	return r;
-}
-
-START_TEST(users_are_read_and_can_be_verified)
-{
-	char text[256];
-
-	load("");
-	ck_assert_int_eq(setup_users(&s), 0);
-	ck_assert_ptr_null(s.users);
-	ck_assert_ptr_null(s.auth);
-	unload();
-	(void)snprintf(text, sizeof(text), "# us\n\njoe:%s\n", hash);
-	ck_assert_int_eq(users_of(text), 0);
-	ck_assert_uint_eq(users_count(s.users), 1);
-	ck_assert_ptr_nonnull(s.auth);
-	unload();
-}
-END_TEST
-
-START_TEST(users_that_are_wrong_are_told_with_their_line)
-{
-	char want[128];
-
-	ck_assert_int_eq(users_of("\n# us\njoe:secret\n"), -EBADMSG);
-	ck_assert_ptr_null(s.auth);
-	(void)snprintf(want, sizeof(want), "%s:3: ", users_path);
-	ck_assert_msg(strstr(said, want) != NULL, "'%s' lacks '%s'", said,
-		      want);
-	/* What is in the file is not. */
-	ck_assert_ptr_null(strstr(said, "secret"));
-	unload();
-}
-END_TEST
-
-START_TEST(users_that_cannot_be_read_are_told)
-{
-	load("");
-	conf_free(c);
-	c = conf_text_load(CONF_TEXT_LISTENERS CONF_TEXT_RULES
-			   "clients: ( { action = \"allow\"; from = "
-			   "\"loopback\"; auth = [ "
-			   "\"none\", \"password\" ]; } );"
-			   "auth: { users_file = \"/nonexistent/users\"; };");
-	s.conf = c;
-	memset(said, 0, sizeof(said));
-	log_copy_errors(said, sizeof(said));
-	ck_assert_int_eq(setup_users(&s), -ENOENT);
-	log_copy_errors(NULL, 0);
-	ck_assert_msg(strstr(said, "/nonexistent/users: cannot be read: No "
-				   "such file") != NULL,
-		      "%s", said);
-	unload();
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("setup_proxy");
@@ -464,11 +287,6 @@ int main(void)
 	tcase_add_test(t, sources_must_exist_but_those_of_a_prefix);
 	tcase_add_test(t, udp_is_shared_out_among_workers);
 	tcase_add_test(t, what_clients_are_told_is_by_family);
-	tcase_add_test(t, rules_are_about_their_commands);
-	tcase_add_test(t, clients_have_their_logins_and_user_ids);
-	tcase_add_test(t, users_are_read_and_can_be_verified);
-	tcase_add_test(t, users_that_are_wrong_are_told_with_their_line);
-	tcase_add_test(t, users_that_cannot_be_read_are_told);
 	suite_add_tcase(suite, t);
 	return run_suite(suite);
 }

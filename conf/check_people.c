@@ -1,0 +1,138 @@
+/*
+ * Rules that ask who somebody is: whether anybody says so.
+ */
+#include "conf/check_internal.h"
+#include "conf/cover.h"
+
+static bool names_people(const struct conf_rule *r)
+{
+	return r->users.count || r->groups.count;
+}
+
+static bool share_listener(const struct conf *c, const struct conf_client *e,
+			   const struct conf_rule *r)
+{
+	for (size_t i = 0; i < c->listener_count; i++)
+		if (conf_listeners_hold(&e->listener, i) &&
+		    conf_listeners_hold(&r->listener, i))
+			return true;
+	return false;
+}
+
+/* The first entry by which clients of a rule can log in, or NULL. */
+static const struct conf_client *login_for(const struct conf *c,
+					   const struct conf_rule *r)
+{
+	for (size_t i = 0; i < c->client_count; i++) {
+		const struct conf_client *e = &c->clients[i];
+
+		if (e->action == CONF_ALLOW && e->auth.set & CONF_AUTH_LOGINS &&
+		    share_listener(c, e, r))
+			return e;
+	}
+	return NULL;
+}
+
+static void check_named(struct sense *k, const struct conf_rule *r)
+{
+	if (!login_for(k->c, r))
+		WARN(k, r->where,
+		     "'%s' never matches: it names users or groups, but no "
+		     "entry of 'clients' lets anybody log in there",
+		     r->name);
+	else if (!(r->protocols & CONF_SOCKS5))
+		WARN(k, r->where,
+		     "'%s' never matches: it names users or groups, but is not "
+		     "about socks5, by which alone clients log in",
+		     r->name);
+}
+
+/* Which protocols the listeners of a rule speak. */
+static uint32_t spoken(const struct conf *c, const struct conf_rule *r)
+{
+	uint32_t protocols = 0;
+
+	for (size_t i = 0; i < c->listener_count; i++)
+		if (conf_listeners_hold(&r->listener, i))
+			protocols |= c->listeners[i].protocols;
+	return protocols;
+}
+
+/* What can be asked for by a set of protocols. */
+static uint32_t commands_of(uint32_t protocols)
+{
+	uint32_t commands = CONF_CONNECT;
+
+	if (protocols & (CONF_SOCKS4 | CONF_SOCKS5))
+		commands |= CONF_BIND;
+	if (protocols & CONF_SOCKS5)
+		commands |= CONF_UDP;
+	return commands;
+}
+
+static void check_spoken(struct sense *k, const struct conf_rule *r)
+{
+	uint32_t protocols = spoken(k->c, r) & r->protocols;
+
+	if (!protocols)
+		WARN(k, r->where,
+		     "'%s' never matches: no listener of it speaks its "
+		     "'protocols'",
+		     r->name);
+	else if (!(commands_of(protocols) & r->commands))
+		WARN(k, r->where,
+		     "'%s' never matches: its 'commands' do not exist in the "
+		     "protocols that it is about",
+		     r->name);
+}
+
+/* The rule that a client which need not log in misses, or NULL. */
+static const struct conf_rule *missed_by(const struct conf *c,
+					 const struct conf_client *e)
+{
+	for (size_t i = 0; i < c->rule_count; i++)
+		if (names_people(&c->rules[i]) &&
+		    share_listener(c, e, &c->rules[i]))
+			return &c->rules[i];
+	return NULL;
+}
+
+/* Nearly all clients that can log in offer not to, too. */
+static void check_preference(struct sense *k, const struct conf_client *e)
+{
+	const struct conf_rule *r = missed_by(k->c, e);
+
+	if (r && e->action == CONF_ALLOW &&
+	    1u << e->auth.at[0] == CONF_AUTH_NONE && e->auth.count > 1)
+		WARN(k, e->where,
+		     "'%s' prefers \"none\": who offers both does not log in, "
+		     "and misses '%s' of line %s; put \"none\" last",
+		     e->name, r->name, conf_line_of(r->where));
+}
+
+/* A file that nobody looks into. */
+static void check_groups(struct sense *k)
+{
+	if (!*k->c->auth.groups_file)
+		return;
+	for (size_t i = 0; i < k->c->rule_count; i++)
+		if (k->c->rules[i].groups.count)
+			return;
+	WARN(k, k->c->path,
+	     "auth: there is a 'groups_file', but no entry of 'rules' names a "
+	     "group");
+}
+
+void conf_check_people(struct sense *k)
+{
+	for (size_t i = 0; i < k->c->rule_count; i++) {
+		const struct conf_rule *r = &k->c->rules[i];
+
+		if (names_people(r))
+			check_named(k, r);
+		check_spoken(k, r);
+	}
+	for (size_t i = 0; i < k->c->client_count; i++)
+		check_preference(k, &k->c->clients[i]);
+	check_groups(k);
+}
