@@ -551,3 +551,20 @@ size_t relays_kill_idle(struct net *n, int64_t idle_ms)
 	}
 	return count;
 }
+
+size_t relays_kill_if(struct net *n, bool (*wanted)(void *ctx, void *arg),
+		      void *arg)
+{
+	struct list *at, *safe;
+	size_t count = 0;
+
+	list_for_each_safe (at, safe, &n->relays) {
+		struct tcp_relay *r = list_entry(at, struct tcp_relay, all);
+
+		if (!wanted(r->ctx, arg))
+			continue;
+		finish(r, TCPSERVER_END_KILLED);
+		count++;
+	}
+	return count;
+}

@@ -227,6 +227,53 @@ char *answer_sessions(const uint32_t *numbers, size_t count, size_t left_out)
 			 true);
 }
 
+char *answer_refreshed(const struct answer_refreshed *d)
+{
+	return last_line(json_pack("{s:i, s:I, s:I, s:I, s:o}", "protocol",
+				   ANSWER_PROTOCOL, "ms", (json_int_t)d->ms,
+				   "users", (json_int_t)d->users, "ended",
+				   (json_int_t)d->ended, "error",
+				   json_text(d->ok ? "" : d->error)),
+			 d->ok);
+}
+
+/* Each line as {"text": ...}; what has no line feed is no line. */
+static int put_texts(FILE *out, const char *text)
+{
+	char line[2048];
+	const char *feed;
+	int r = 0;
+
+	for (; r == 0 && (feed = strchr(text, '\n')); text = feed + 1) {
+		(void)snprintf(line, sizeof(line), "%.*s", (int)(feed - text),
+			       text);
+		r = put_line(out, json_pack("{s:o}", "text", json_text(line)));
+	}
+	return r;
+}
+
+char *answer_explained(const char *lines, bool allow)
+{
+	char *text = NULL,
+	     *last = last_line(json_pack("{s:i, s:b}", "protocol",
+					 ANSWER_PROTOCOL, "allowed", allow),
+			       true);
+	size_t size;
+	FILE *out = last ? open_memstream(&text, &size) : NULL;
+	int r = out ? put_texts(out, lines) : -ENOMEM;
+
+	if (r == 0 && fputs(last, out) == EOF)
+		r = -ENOMEM;
+	if (out && fclose(out) == EOF)
+		r = -ENOMEM;
+	free(last);
+	if (r < 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
 char *answer_reload(uint64_t number)
 {
 	return last_line(json_pack("{s:i, s:I}", "protocol", ANSWER_PROTOCOL,

@@ -28,6 +28,19 @@ char *answer_generations(const struct view *v, int64_t now_us);
  */
 char *answer_sessions(const uint32_t *numbers, size_t count, size_t left_out);
 
+struct answer_refreshed {
+	bool ok;
+	int64_t ms;
+	size_t users, ended; /* users now; sessions that were ended */
+	const char *error;   /* unless ok */
+};
+
+/* Data were read anew, or that failed. */
+char *answer_refreshed(const struct answer_refreshed *d);
+
+/* Lines of text, each as an object, and the verdict. */
+char *answer_explained(const char *text, bool allow);
+
 /* A reload of this number has begun. */
 char *answer_reload(uint64_t number);
 

@@ -125,13 +125,53 @@ static const struct verb_row {
 	{ "drain", do_drain, false },
 };
 
+/* What a generation answers; `all`: each does what is said. */
+static const struct passed_row {
+	const char *name;
+	bool all;
+} passed[] = {
+	{ "refresh", true },
+	{ "explain", false },
+};
+
+/* The client is closed here; the generation has its descriptor, too. */
+static void pass_on(struct control_client *c, const char *line, bool all)
+{
+	struct control *control = c->control;
+	int r = control->ops->pass_on(control->ctx, line, c->watch.fd, all);
+
+	if (r == 0)
+		control_client_close(c);
+	else
+		control_client_answer(
+			c, answer_error(r == -ESRCH ? "no generation serves"
+						    : strerror(-r)));
+}
+
+static const struct passed_row *find_passed(const char *line)
+{
+	const char *word = line + strspn(line, " ");
+	size_t len = strcspn(word, " ");
+
+	for (size_t i = 0; i < ARRAY_SIZE(passed); i++)
+		if (strlen(passed[i].name) == len &&
+		    strncmp(passed[i].name, word, len) == 0)
+			return &passed[i];
+	return NULL;
+}
+
 /* Words are separated by blanks. */
 static void asked(struct control_client *c, char *line)
 {
+	const struct passed_row *p = find_passed(line);
 	char *rest = line, *word[3];
 	size_t count = 0;
 	bool wait;
 
+	if (p) {
+		pass_on(c, line, p->all);
+		return;
+	}
 	while (count < ARRAY_SIZE(word) && (word[count] = strsep(&rest, " ")))
 		count += *word[count] != '\0';
 	wait = count == 2 && !strcmp(word[1], "wait");

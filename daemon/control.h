@@ -25,6 +25,12 @@ struct control_ops {
 	uint64_t (*reload)(void *ctx);
 	/* Stop accepting, end when the last session has. */
 	void (*drain)(void *ctx);
+	/*
+	 * Lets the generation that serves answer this line of a client; `all`:
+	 * the others shall do the same, without an answer.  Borrows the
+	 * descriptor.  -ESRCH: none serves; -errno: it cannot be told.
+	 */
+	int (*pass_on)(void *ctx, const char *line, int fd, bool all);
 };
 
 int control_new(struct control **ret, struct loop *l,

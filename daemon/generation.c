@@ -200,6 +200,8 @@ static int make(struct generation *g)
 		return r;
 	r = prepare_user(g->conf, &g->user);
 	if (r == 0)
+		r = data_files_init(&g->files, g->conf);
+	if (r == 0)
 		r = siblings_init(&g->siblings, &g->passed);
 	if (r == 0)
 		r = setup_init(&g->setup, g->conf, g->number);
@@ -232,7 +234,7 @@ static int prepare(struct generation *g)
 	if (r == 0)
 		r = prepare_log_file(g->conf, g->user);
 	if (r == 0)
-		r = prepare_rights(g->conf, g->user);
+		r = prepare_rights(g->conf, g->user, &g->files);
 	if (r == 0)
 		r = start_threads(g);
 	return r;
@@ -240,8 +242,13 @@ static int prepare(struct generation *g)
 
 static int accept_clients(struct generation *g)
 {
-	int r;
+	int r = refresh_new(&g->refresh, &g->setup, &g->files);
 
+	if (r < 0) {
+		log_line(LOG_LEVEL_ERROR, "cannot watch the files of data: %s",
+			 strerror(-r));
+		return r;
+	}
 	if (g->siblings.count)
 		generation_share_limit(g);
 	r = listening_begin(&g->listening);
@@ -302,6 +309,8 @@ static struct generation *generation_new(const struct options *o)
 
 static void generation_free(struct generation *g)
 {
+	refresh_free(TAKE_PTR(g->refresh));
+	data_files_done(&g->files);
 	if (g->setup.server) /* prepared, but never told to go */
 		(void)tcp_server_shutdown(g->setup.server, 0);
 	log_stop();

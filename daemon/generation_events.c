@@ -144,6 +144,11 @@ static void obey(struct generation *g)
 	case HANDOFF_GONE:
 		siblings_gone(&g->siblings, m->number);
 		break;
+	case HANDOFF_ASK:
+		refresh_ask(g->refresh, m->text,
+			    g->received.fd_count ? take_fd(&g->received.fds[0])
+						 : -1);
+		break;
 	case HANDOFF_SEGMENT:
 	case HANDOFF_SOCKETS:
 	case HANDOFF_UNCLAIMED:

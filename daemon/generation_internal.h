@@ -8,6 +8,7 @@
 #include "daemon/generation.h"
 #include "daemon/handoff.h"
 #include "daemon/listen.h"
+#include "daemon/refresh.h"
 #include "daemon/setup.h"
 #include "daemon/siblings.h"
 
@@ -31,8 +32,10 @@ struct generation {
 	struct siblings siblings;
 	struct setup setup;
 	struct listening listening;
-	bool serving;      /* its workers accept */
-	bool acked, going; /* HANDOFF_ACK, HANDOFF_GO came */
+	struct data_files files; /* until `refresh` has them */
+	struct refresh *refresh; /* while it serves */
+	bool serving;            /* its workers accept */
+	bool acked, going;       /* HANDOFF_ACK, HANDOFF_GO came */
 	enum order order;
 	char failure[HANDOFF_TEXT_MAX]; /* errors before it is prepared */
 	struct handoff_received received;

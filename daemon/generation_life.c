@@ -226,6 +226,7 @@ static void end(struct generation *g)
 	if (e.order != ORDER_HALT)
 		stop_accepting(g);
 	wait_for_sessions(g, &e);
+	refresh_free(TAKE_PTR(g->refresh));
 	e.cut += tcp_server_shutdown(g->setup.server, 0);
 	if (e.cut && e.order == ORDER_FINISH)
 		log_line(LOG_LEVEL_WARNING,

@@ -27,6 +27,8 @@ enum handoff_type {
 	HANDOFF_REOPEN,   /* open the log file anew */
 	HANDOFF_ADOPT,    /* text: whose; fds: sockets to accept from, too */
 	HANDOFF_GONE,     /* number: a generation that does not live any more */
+	HANDOFF_ASK,      /* text: a line of the control socket; fd: of its
+			   * client, who gets the answer, or none */
 };
 
 /*

@@ -10,6 +10,7 @@
 #include "daemon/master.h"
 #include "daemon/options.h"
 #include "daemon/proxy/users.h"
+#include "daemon/setup.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -59,6 +60,35 @@ static int check_users(const struct conf *c)
 	return r == -EACCES ? EXIT_OK : EXIT_FAILED;
 }
 
+static void unref_policy(struct policy **p)
+{
+	policy_unref(*p);
+}
+
+/* By the files as they are, whatever a daemon that runs has read. */
+static int explain_one(const struct options *o, const struct conf *c)
+{
+	CLEANUP(unref_policy) struct policy *p = NULL;
+	char why[LOAD_WHY_BYTES];
+	struct explain_query q;
+	bool allow = false;
+	int r = explain_parse(&q, &o->explain, c, why);
+
+	if (r < 0) {
+		(void)fprintf(stderr, "spliced: %s\n", why);
+		return EXIT_USAGE;
+	}
+	r = setup_policy(&p, c, why, sizeof(why));
+	if (r < 0) {
+		(void)fprintf(stderr, "%s\n", why);
+		return EXIT_FAILED;
+	}
+	r = explain(p, &q, stdout, &allow);
+	if (r < 0)
+		return EXIT_FAILED;
+	return allow ? EXIT_OK : EXIT_DENIED;
+}
+
 static int check(const struct options *o)
 {
 	struct conf *c = NULL;
@@ -66,6 +96,8 @@ static int check(const struct options *o)
 
 	if (r == EXIT_OK && o->verb == VERB_CHECK)
 		r = check_users(c);
+	if (r == EXIT_OK && o->verb == VERB_EXPLAIN)
+		r = explain_one(o, c);
 	if (r == EXIT_OK && o->verb == VERB_DUMP)
 		r = conf_dump(c, stdout) < 0 ? EXIT_FAILED : EXIT_OK;
 	conf_free(c);
@@ -91,6 +123,7 @@ int main(int argc, char **argv)
 		return EXIT_OK;
 	case VERB_CHECK:
 	case VERB_DUMP:
+	case VERB_EXPLAIN:
 		return check(&o);
 	case VERB_RUN:
 		break;

@@ -187,12 +187,18 @@ static void ask_drain(void *ctx)
 	master_stop(ctx, false);
 }
 
+static int ask_serving(void *ctx, const char *line, int fd, bool all)
+{
+	return master_ask(ctx, line, fd, all);
+}
+
 static int make(struct master *m)
 {
 	static const struct control_ops ops = {
 		.view = master_view,
 		.reload = ask_reload,
 		.drain = ask_drain,
+		.pass_on = ask_serving,
 	};
 	struct timespec now;
 	int r = loop_new(&m->loop);

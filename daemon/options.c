@@ -20,6 +20,16 @@ static const char help[] =
 	"      --check          report every error of the configuration and "
 	"exit\n"
 	"      --dump           print the effective configuration and exit\n"
+	"      --explain FROM TO [USER]\n"
+	"                       tell which rule decides about a request of "
+	"the\n"
+	"                       client FROM (an address) for TO (HOST:PORT), "
+	"and\n"
+	"                       why; with --command, --listener and "
+	"--protocol\n"
+	"                       if it is not a CONNECT of SOCKS5 to the "
+	"first\n"
+	"                       listener\n"
 	"      --single         serve in this one process, which cannot "
 	"reload: "
 	"for\n"
@@ -34,17 +44,30 @@ static const char help[] =
 	"once.\n"
 	"\n"
 	"Exit status: 0 all is well, 1 the configuration or the start failed,\n"
-	"2 the command line is wrong.\n"
+	"2 the command line is wrong, 4 what --explain was asked is denied.\n"
 	"\n"
 	"See spliced(8) and spliced.conf(5).\n";
 
-enum { OPT_CHECK = 256, OPT_DUMP, OPT_SINGLE, OPT_VERSION };
+enum {
+	OPT_CHECK = 256,
+	OPT_DUMP,
+	OPT_EXPLAIN,
+	OPT_COMMAND,
+	OPT_LISTENER,
+	OPT_PROTOCOL,
+	OPT_SINGLE,
+	OPT_VERSION,
+};
 
 static const struct option longs[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "listen", required_argument, NULL, 'l' },
 	{ "check", no_argument, NULL, OPT_CHECK },
 	{ "dump", no_argument, NULL, OPT_DUMP },
+	{ "explain", no_argument, NULL, OPT_EXPLAIN },
+	{ "command", required_argument, NULL, OPT_COMMAND },
+	{ "listener", required_argument, NULL, OPT_LISTENER },
+	{ "protocol", required_argument, NULL, OPT_PROTOCOL },
 	{ "single", no_argument, NULL, OPT_SINGLE },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "help", no_argument, NULL, 'h' },
@@ -71,6 +94,18 @@ static int take(struct options *o, int option)
 	case OPT_DUMP:
 		o->verb = VERB_DUMP;
 		return 0;
+	case OPT_EXPLAIN:
+		o->verb = VERB_EXPLAIN;
+		return 0;
+	case OPT_COMMAND:
+		o->explain.command = optarg;
+		return 0;
+	case OPT_LISTENER:
+		o->explain.listener = optarg;
+		return 0;
+	case OPT_PROTOCOL:
+		o->explain.protocol = optarg;
+		return 0;
 	case OPT_SINGLE:
 		o->single = true;
 		return 0;
@@ -85,6 +120,30 @@ static int take(struct options *o, int option)
 	}
 }
 
+/* FROM TO [USER]; 0 or -EINVAL after a sentence. */
+static int take_question(struct options *o, char **words, int count)
+{
+	struct explain_words *w = &o->explain;
+
+	if (o->verb != VERB_EXPLAIN) {
+		if (!w->command && !w->listener && !w->protocol)
+			return 0;
+		(void)fputs("spliced: --command, --listener and --protocol "
+			    "belong to --explain\n",
+			    stderr);
+		return -EINVAL;
+	}
+	if (count < 2) {
+		(void)fputs("spliced: --explain wants FROM and TO\n", stderr);
+		return -EINVAL;
+	}
+	w->from = words[0];
+	w->to = words[1];
+	w->user = count > 2 ? words[2] : NULL;
+	optind += count > 2 ? 3 : 2;
+	return 0;
+}
+
 int options_parse(struct options *ret, int argc, char **argv)
 {
 	struct options o = { .verb = VERB_RUN };
@@ -94,6 +153,8 @@ int options_parse(struct options *ret, int argc, char **argv)
 	while (r == 0 &&
 	       (option = getopt_long(argc, argv, "c:l:h", longs, NULL)) != -1)
 		r = take(&o, option);
+	if (r == 0)
+		r = take_question(&o, argv + optind, argc - optind);
 	if (r == 0 && optind < argc) {
 		(void)fprintf(stderr, "spliced: unexpected argument '%s'\n",
 			      argv[optind]);

@@ -4,11 +4,13 @@
 #pragma once
 
 #include "core/base.h"
+#include "daemon/explain.h"
 
 enum verb {
 	VERB_RUN,
 	VERB_CHECK,
 	VERB_DUMP,
+	VERB_EXPLAIN,
 	VERB_HELP,
 	VERB_VERSION,
 };
@@ -21,6 +23,7 @@ struct options {
 	const char *listen[OPTIONS_LISTEN_MAX];
 	size_t listen_count;
 	bool single; /* without master and generations */
+	struct explain_words explain;
 };
 
 /* Exit codes; the manual names them, too. */
@@ -28,6 +31,7 @@ enum {
 	EXIT_OK = 0,
 	EXIT_FAILED = 1, /* configuration or start */
 	EXIT_USAGE = 2,
+	EXIT_DENIED = 4,  /* what --explain was asked is denied */
 	EXIT_KILLED = 75, /* the first generation, by a signal or the clock */
 };
 

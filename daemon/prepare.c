@@ -176,23 +176,39 @@ static void set_bind_ports(struct sandbox *s, const struct conf *c)
 	s->last_port = ports->at[0].hi;
 }
 
-static int confine(const struct conf *c)
+/* What is read again while we serve: an array to be freed, or NULL. */
+static const char **read_later(const struct conf *c,
+			       const struct data_files *data, size_t *ret_count)
 {
-	const char *const read[] = { c->names.resolv_conf, c->names.hosts };
-	struct sandbox s = {
-		.read = read,
-		.read_count = *c->names.hosts ? 2 : 1,
-		.log = c->log.path,
-	};
+	const char **list = calloc(data->count + 2, sizeof(*list));
+	size_t count = 0;
+
+	if (!list)
+		return NULL;
+	list[count++] = c->names.resolv_conf;
+	if (*c->names.hosts)
+		list[count++] = c->names.hosts;
+	for (size_t i = 0; i < data->count; i++)
+		list[count++] = data->path[i];
+	*ret_count = count;
+	return list;
+}
+
+static int confine(const struct conf *c, const struct data_files *data)
+{
+	struct sandbox s = { .log = c->log.path };
+	const char **read = read_later(c, data, &s.read_count);
 	uint16_t *ports = late_ports(c, &s.port_count);
 	char why[512] = "";
 	int r = -ENOMEM;
 
+	s.read = read;
 	s.ports = ports;
 	set_bind_ports(&s, c);
-	if (ports)
+	if (ports && read)
 		r = sandbox_enter(&s, why, sizeof(why));
 	free(ports);
+	free(read);
 	if (r < 0)
 		log_line(LOG_LEVEL_ERROR, "the sandbox cannot be entered: %s",
 			 *why ? why : strerror(-r));
@@ -201,7 +217,19 @@ static int confine(const struct conf *c)
 	return r;
 }
 
-int prepare_rights(const struct conf *c, const char *user)
+/* They were read with more rights than those who look again have. */
+static void warn_of_unreadable(const struct data_files *data)
+{
+	for (size_t i = 0; i < data->count; i++)
+		if (access(data->path[i], R_OK) < 0)
+			log_line(LOG_LEVEL_WARNING,
+				 "%s: cannot be read any more, now that rights "
+				 "were given up (%s): when it changes, reload",
+				 data->path[i], strerror(errno));
+}
+
+int prepare_rights(const struct conf *c, const char *user,
+		   const struct data_files *data)
 {
 	const bool off = c->sandbox == CONF_SANDBOX_OFF;
 	const struct privileges p = { .user = user,
@@ -214,8 +242,9 @@ int prepare_rights(const struct conf *c, const char *user)
 		log_line(LOG_LEVEL_ERROR, "%s", why);
 		return r;
 	}
+	warn_of_unreadable(data);
 	if (!off)
-		return confine(c);
+		return confine(c, data);
 	log_line(LOG_LEVEL_WARNING,
 		 "not confined: sandbox = \"off\" is for finding faults");
 	return 0;

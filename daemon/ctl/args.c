@@ -21,6 +21,14 @@ static const char usage[] =
 	"  reload [--wait]      read the configuration anew; with --wait, "
 	"tell\n"
 	"                       how it went\n"
+	"  refresh [--enforce]  read users, groups and lists anew; with "
+	"--enforce,\n"
+	"                       end the sessions of users who are gone\n"
+	"  explain FROM TO [USER]\n"
+	"                       which rule decides about a client's request, "
+	"and\n"
+	"                       why: FROM its address, TO its target, "
+	"HOST:PORT\n"
 	"  drain                stop accepting, end when the last session has\n"
 	"  version              its version\n"
 	"\n"
@@ -28,6 +36,12 @@ static const char usage[] =
 	"                       " ARGS_SOCKET ")\n"
 	"  -j, --json           lines of JSON instead of tables\n"
 	"  -w, --wait           with reload: until the new generation accepts\n"
+	"      --enforce        with refresh, see there\n"
+	"      --command WORD   with explain: connect (the default), bind or "
+	"udp\n"
+	"      --listener NAME  with explain: where the client comes in\n"
+	"      --protocol WORD  with explain: socks5 (the default), socks4 or "
+	"http\n"
 	"      --version        print the version of splicedctl and exit\n"
 	"  -h, --help           print this and exit\n"
 	"\n"
@@ -36,16 +50,26 @@ static const char usage[] =
 static const char exits[] =
 	"\n"
 	"Exit status: 0 done, 1 the daemon said no, 2 the command line is\n"
-	"wrong, 3 no daemon answers.\n"
+	"wrong, 3 no daemon answers, 4 what was to be explained is denied.\n"
 	"\n"
 	"See splicedctl(8).\n";
 
-enum { OPT_VERSION = 256 };
+enum {
+	OPT_VERSION = 256,
+	OPT_ENFORCE,
+	OPT_COMMAND,
+	OPT_LISTENER,
+	OPT_PROTOCOL,
+};
 
 static const struct option longs[] = {
 	{ "socket", required_argument, NULL, 's' },
 	{ "json", no_argument, NULL, 'j' },
 	{ "wait", no_argument, NULL, 'w' },
+	{ "enforce", no_argument, NULL, OPT_ENFORCE },
+	{ "command", required_argument, NULL, OPT_COMMAND },
+	{ "listener", required_argument, NULL, OPT_LISTENER },
+	{ "protocol", required_argument, NULL, OPT_PROTOCOL },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
@@ -57,6 +81,7 @@ static const struct {
 } verbs[] = {
 	{ "status", CTL_STATUS },     { "generations", CTL_GENERATIONS },
 	{ "sessions", CTL_SESSIONS }, { "reload", CTL_RELOAD },
+	{ "refresh", CTL_REFRESH },   { "explain", CTL_EXPLAIN },
 	{ "drain", CTL_DRAIN },       { "version", CTL_ASK_VERSION },
 };
 
@@ -97,6 +122,40 @@ static int take_filters(struct args *a, char **words)
 	return 0;
 }
 
+/* FROM TO [USER]; returns what is left, or NULL after a sentence. */
+static char **take_question(struct args *a, char **words)
+{
+	if (!words[0] || !words[1]) {
+		(void)fputs("splicedctl: explain wants FROM and TO\n", stderr);
+		return NULL;
+	}
+	a->explain.from = words[0];
+	a->explain.to = words[1];
+	if (words[2])
+		a->explain.user = words[2];
+	return words + (words[2] ? 3 : 2);
+}
+
+/* An option that belongs to another command. */
+static int check_options(const struct args *a)
+{
+	const struct explain_words *w = &a->explain;
+	const char *only = NULL;
+
+	if (a->wait && a->verb != CTL_RELOAD)
+		only = "only reload knows --wait";
+	else if (a->enforce && a->verb != CTL_REFRESH)
+		only = "only refresh knows --enforce";
+	else if (a->verb != CTL_EXPLAIN &&
+		 (w->command || w->listener || w->protocol))
+		only = "only explain knows --command, --listener and "
+		       "--protocol";
+	if (!only)
+		return 0;
+	(void)fprintf(stderr, "splicedctl: %s\n", only);
+	return -EINVAL;
+}
+
 static int take_words(struct args *a, char **words)
 {
 	int r;
@@ -107,14 +166,14 @@ static int take_words(struct args *a, char **words)
 		(void)fputs("splicedctl: a command is missing\n", stderr);
 		return -EINVAL;
 	}
-	r = take_verb(a, *words);
-	if (r == 0)
-		r = take_filters(a, words + 1);
-	if (r == 0 && a->wait && a->verb != CTL_RELOAD) {
-		(void)fputs("splicedctl: only reload knows --wait\n", stderr);
+	r = take_verb(a, *words++);
+	if (r == 0 && a->verb == CTL_EXPLAIN)
+		words = take_question(a, words);
+	if (!words)
 		return -EINVAL;
-	}
-	return r;
+	if (r == 0)
+		r = take_filters(a, words);
+	return r == 0 ? check_options(a) : r;
 }
 
 static int take_option(struct args *a, int option)
@@ -128,6 +187,18 @@ static int take_option(struct args *a, int option)
 		return 0;
 	case 'w':
 		a->wait = true;
+		return 0;
+	case OPT_ENFORCE:
+		a->enforce = true;
+		return 0;
+	case OPT_COMMAND:
+		a->explain.command = optarg;
+		return 0;
+	case OPT_LISTENER:
+		a->explain.listener = optarg;
+		return 0;
+	case OPT_PROTOCOL:
+		a->explain.protocol = optarg;
 		return 0;
 	case OPT_VERSION:
 		a->verb = CTL_SHOW_VERSION;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "daemon/ctl/filter.h"
+#include "daemon/explain.h"
 
 #define ARGS_SOCKET     "/run/spliced/control"
 #define ARGS_SOCKET_ENV "SPLICED_SOCKET"
@@ -14,6 +15,8 @@ enum command_verb {
 	CTL_SESSIONS,
 	CTL_RELOAD,
 	CTL_DRAIN,
+	CTL_REFRESH,
+	CTL_EXPLAIN,
 	CTL_ASK_VERSION,
 	CTL_SHOW_HELP,
 	CTL_SHOW_VERSION, /* of this program */
@@ -24,6 +27,8 @@ struct args {
 	const char *socket;
 	bool json;
 	bool wait;
+	bool enforce;
+	struct explain_words explain;
 	struct filters filters; /* so not to be copied */
 };
 
@@ -33,6 +38,7 @@ enum {
 	CTL_REFUSED = 1, /* the daemon said no, or the output failed */
 	CTL_USAGE = 2,
 	CTL_NO_DAEMON = 3, /* or it went away, or we may not connect */
+	CTL_DENIED = 4,    /* what was to be explained is denied */
 };
 
 /*

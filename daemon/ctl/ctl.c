@@ -12,10 +12,24 @@
 
 #include <string.h>
 
-#define PATIENCE_MS        20000
-#define RELOAD_PATIENCE_MS 630000 /* longer than the daemon's own */
+#define PATIENCE_MS         20000
+#define RELOAD_PATIENCE_MS  630000 /* longer than the daemon's own */
+#define REFRESH_PATIENCE_MS 120000 /* files may lie on slow disks */
 
-static const char *request_of(const struct args *a)
+#define REQUEST_BYTES 511 /* without the line feed */
+
+static const char *explain_request(const struct args *a, char *room)
+{
+	char *at = stpcpy(room, "explain ");
+
+	return explain_format(&a->explain, at,
+			      REQUEST_BYTES - (size_t)(at - room))
+		       ? room
+		       : NULL;
+}
+
+/* What stands in `room` where it is made up; NULL: it is too long. */
+static const char *request_of(const struct args *a, char *room)
 {
 	switch (a->verb) {
 	case CTL_STATUS:
@@ -28,6 +42,10 @@ static const char *request_of(const struct args *a)
 		return a->wait ? "reload wait" : "reload";
 	case CTL_DRAIN:
 		return "drain";
+	case CTL_REFRESH:
+		return a->enforce ? "refresh enforce" : "refresh";
+	case CTL_EXPLAIN:
+		return explain_request(a, room);
 	case CTL_ASK_VERSION:
 		return "version";
 	case CTL_SHOW_HELP:
@@ -50,6 +68,12 @@ static int show(const struct args *a, struct reply *r)
 		break;
 	case CTL_DRAIN:
 		(void)puts("the daemon ends when its last session has");
+		break;
+	case CTL_REFRESH:
+		show_refresh(stdout, r);
+		break;
+	case CTL_EXPLAIN:
+		show_explain(stdout, r);
 		break;
 	case CTL_ASK_VERSION:
 		show_version(stdout, r);
@@ -77,17 +101,28 @@ static int show_reply(const struct args *a, struct reply *r)
 		(void)fprintf(stderr, "splicedctl: %s\n", strerror(-bad));
 	if (!r->ok)
 		show_error(stderr, r);
-	return bad < 0 || !r->ok ? CTL_REFUSED : CTL_OK;
+	if (bad < 0 || !r->ok)
+		return CTL_REFUSED;
+	return a->verb == CTL_EXPLAIN && !show_allows(r) ? CTL_DENIED : CTL_OK;
 }
 
 static int run(const struct args *a)
 {
-	int64_t patience = a->wait ? RELOAD_PATIENCE_MS : PATIENCE_MS;
+	int64_t patience = a->wait                  ? RELOAD_PATIENCE_MS
+			   : a->verb == CTL_REFRESH ? REFRESH_PATIENCE_MS
+						    : PATIENCE_MS;
+	char room[REQUEST_BYTES], why[512];
+	const char *request = request_of(a, room);
 	struct reply reply;
-	char why[512];
 	int status, r;
 
-	r = ask_daemon(&reply, a->socket, request_of(a), patience);
+	if (!request) {
+		(void)fputs("splicedctl: that is more than fits into a "
+			    "question\n",
+			    stderr);
+		return CTL_USAGE;
+	}
+	r = ask_daemon(&reply, a->socket, request, patience);
 	if (r < 0) {
 		(void)fprintf(stderr, "splicedctl: %s\n",
 			      ask_why(r, a->socket, why, sizeof(why)));
@@ -129,6 +164,8 @@ int ctl_run(int argc, char **argv)
 	case CTL_SESSIONS:
 	case CTL_RELOAD:
 	case CTL_DRAIN:
+	case CTL_REFRESH:
+	case CTL_EXPLAIN:
 	case CTL_ASK_VERSION:
 		break;
 	}

@@ -191,6 +191,36 @@ void show_reload(FILE *out, const struct reply *r, bool waited)
 		(void)fputs("the reload has begun\n", out);
 }
 
+void show_refresh(FILE *out, const struct reply *r)
+{
+	(void)fprintf(out, "read anew in %" PRId64 " ms; users: %" PRId64,
+		      number_in(r->last, "ms"), number_in(r->last, "users"));
+	if (number_in(r->last, "ended"))
+		(void)fprintf(out, "; sessions of others ended: %" PRId64,
+			      number_in(r->last, "ended"));
+	(void)putc('\n', out);
+}
+
+void show_explain(FILE *out, const struct reply *r)
+{
+	const json_t *j;
+	size_t i;
+
+	json_array_foreach(r->lines, i, j)
+	{
+		const char *text = json_string_value(
+			json_object_get(j, "text"));
+
+		if (text)
+			print_lines(out, text);
+	}
+}
+
+bool show_allows(const struct reply *r)
+{
+	return json_is_true(json_object_get(r->last, "allowed"));
+}
+
 void show_version(FILE *out, const struct reply *r)
 {
 	char text[TEXT_BYTES];

@@ -11,7 +11,12 @@
 void show_status(FILE *out, const struct reply *r);
 int show_generations(FILE *out, const struct reply *r) MUST_CHECK; /* -ENOMEM */
 void show_reload(FILE *out, const struct reply *r, bool waited);
+void show_refresh(FILE *out, const struct reply *r);
+void show_explain(FILE *out, const struct reply *r);
 void show_version(FILE *out, const struct reply *r);
+
+/* Tells whether what was explained is allowed. */
+bool show_allows(const struct reply *r);
 
 /* Every line as JSON. */
 int show_json(FILE *out, const struct reply *r) MUST_CHECK; /* -ENOMEM */

@@ -46,6 +46,11 @@ void policy_unref(const struct policy *p)
 	free(own);
 }
 
+bool policy_is_shared(const struct policy *p)
+{
+	return atomic_load(&((struct policy *)p)->references) > 1;
+}
+
 const struct rules *policy_rules(const struct policy *p)
 {
 	return p->rules;

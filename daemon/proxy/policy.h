@@ -20,6 +20,9 @@ int policy_new(struct policy **ret, struct rules *rules, struct users *users)
 const struct policy *policy_ref(const struct policy *p);
 void policy_unref(const struct policy *p); /* NULL is harmless */
 
+/* Tells whether anybody but the caller has a reference. */
+bool policy_is_shared(const struct policy *p);
+
 const struct rules *policy_rules(const struct policy *p);
 const struct users *policy_users(const struct policy *p); /* NULL: no file */
 

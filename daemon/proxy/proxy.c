@@ -87,6 +87,8 @@ int proxy_worker_start(void *ctx, unsigned worker)
 	int r;
 
 	w->proxy = p;
+	w->loop = loop_self();
+	list_init(&w->requests);
 	w->policy = policy_ref(p->options.policy);
 	r = resolver_new(&w->resolver, loop_self(), &p->options.names);
 	if (r == 0)

@@ -67,6 +67,17 @@ struct proxy_options {
 int proxy_new(struct proxy **ret, const struct proxy_options *o) MUST_CHECK;
 void proxy_free(struct proxy *p);
 
+/*
+ * Lets every worker take a new policy, each in its own time, and waits until
+ * all have; numbers of rules must mean what they meant.  `enforce`: each then
+ * ends its sessions whose users logged in by the file of users and are not in
+ * it any more.  Returns how many.  For one thread at a time that is no
+ * worker's, while the workers run.  The caller keeps his reference, and that to
+ * the policy of before, which nobody but logins under way may have longer.
+ */
+size_t proxy_set_policy(struct proxy *p, const struct policy *policy,
+			bool enforce);
+
 /* What a worker needs of its own; for tcp_server_options, with p as ctx. */
 int proxy_worker_start(void *p, unsigned worker) MUST_CHECK;
 void proxy_worker_stop(void *p, unsigned worker);

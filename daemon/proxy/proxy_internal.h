@@ -13,11 +13,17 @@
 #include <stdatomic.h>
 
 struct associations;
+struct swap;
 
 /* What each worker has for itself. */
 struct proxy_worker {
 	struct proxy *proxy;
 	const struct policy *policy; /* a reference; see policy.h */
+	struct loop *loop;
+	struct list requests; /* those in a task */
+	bool enforcing;       /* what ends now is ended by enforce() */
+	struct mail mail;     /* of the swap under way */
+	struct swap *swap;
 	struct resolver *resolver;
 	struct local_addrs *local;
 	struct outbound *outbound;

@@ -79,6 +79,15 @@ bool request_needs_login(const struct request *rq)
 		 AUTH_BIT(AUTH_NONE));
 }
 
+bool request_user_is_gone(const struct request *rq, const struct policy *now)
+{
+	const struct span user = { (const uint8_t *)rq->user, rq->user_len };
+
+	if (rq->method != AUTH_PASSWORD || policy_number(now) == rq->policy)
+		return false;
+	return !policy_users(now) || !users_has(policy_users(now), user, false);
+}
+
 void request_set_user(struct request *rq, struct span name)
 {
 	struct session *s = rq->session;

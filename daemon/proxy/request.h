@@ -4,12 +4,14 @@
  */
 #pragma once
 
+#include "core/list.h"
 #include "daemon/proxy/outbound.h"
 #include "daemon/proxy/proxy.h"
 #include "daemon/proxy/target.h"
 #include "daemon/proxy/users.h"
 
 struct proxy_worker;
+struct task;
 
 /* Bytes of a client that nobody has used yet. */
 #define INPUT_FIRST_BYTES 520 /* the longest SOCKS message, one of 4a */
@@ -22,6 +24,10 @@ struct input {
 
 /* One client's request, on the stack of its task. */
 struct request {
+	struct list link;                 /* in the worker's list */
+	struct task *task;                /* that serves it */
+	uint64_t policy;                  /* its number when this began */
+	bool killed;                      /* its user is gone */
 	struct tcp_conn *client, *server; /* server: once connected */
 	struct proxy_worker *here;
 	const struct proxy_listener *listener;
@@ -73,6 +79,12 @@ void request_wipe(struct request *rq, size_t len);
 
 /* Tells whether only who logs in may pass: by the client's rule. */
 bool request_needs_login(const struct request *rq);
+
+/*
+ * Tells whether who logged in is gone since, where that can be known: from the
+ * file of users.
+ */
+bool request_user_is_gone(const struct request *rq, const struct policy *now);
 
 /* Notes in the record who the client says it is. */
 void request_set_user(struct request *rq, struct span name);

@@ -2,6 +2,7 @@
  * One session from the first byte to its last log line: which protocol, what
  * is asked for, the target, the relay, the end.
  */
+#include "core/task.h"
 #include "daemon/proxy/guess.h"
 #include "daemon/proxy/proxy_internal.h"
 
@@ -80,7 +81,8 @@ static void note_request(struct request *rq)
 	struct session *s = rq->session;
 
 	session_begin(s);
-	s->command = (uint8_t)rq->command;
+	s->command = (uint8_t)rq->command & 15;
+	s->method = (uint8_t)rq->method & 15;
 	s->target = rq->target;
 	s->target.port = rq->port;
 	sessions_set_host(rq->here->proxy->sessions, s,
@@ -117,7 +119,9 @@ static void relay_ended(void *ctx, enum tcp_relay_end end, int error,
 	};
 
 	relay_progress(ctx, n);
-	close_record(proxy_here()->proxy, ctx, outcomes[end], error);
+	close_record(proxy_here()->proxy, ctx,
+		     proxy_here()->enforcing ? OUTCOME_KILLED : outcomes[end],
+		     error);
 }
 
 static const struct tcp_relay_events relay_events = {
@@ -141,6 +145,8 @@ static int start_relay(struct request *rq)
 	};
 	int r;
 
+	if (rq->killed)
+		return -ECANCELED;
 	session_begin(rq->session);
 	rq->session->state = SESSION_RELAY;
 	session_end(rq->session);
@@ -239,7 +245,8 @@ static enum outcome serve(struct request *rq)
 	o = rq->protocol->read_request(rq);
 	if (o == OUTCOME_NONE) {
 		note_request(rq);
-		o = carry_out(rq);
+		o = request_user_is_gone(rq, rq->here->policy) ? OUTCOME_KILLED
+							       : carry_out(rq);
 	}
 	if (o != OUTCOME_NONE) {
 		refuse(rq, o);
@@ -274,6 +281,8 @@ void proxy_serve(struct tcp_conn *c, void *ctx)
 	rq.client = c;
 	rq.listener = l;
 	rq.here = proxy_here();
+	rq.task = task_self();
+	rq.policy = policy_number(rq.here->policy);
 	rq.deadline = tcp_conn_started(c) +
 		      l->proxy->options.timeouts.handshake_ms;
 	rq.session = open_record(l, tcp_conn_peer(c), tcp_conn_tag(c),
@@ -282,7 +291,11 @@ void proxy_serve(struct tcp_conn *c, void *ctx)
 		tcp_conn_set_reset(c);
 		return;
 	}
+	list_append(&rq.here->requests, &rq.link);
 	o = serve(&rq);
+	list_remove(&rq.link);
+	if (rq.killed && o != OUTCOME_NONE)
+		o = OUTCOME_KILLED;
 	if (rq.input.at != rq.input.first)
 		free(rq.input.at);
 	if (rq.server)
@@ -294,8 +307,8 @@ void proxy_serve(struct tcp_conn *c, void *ctx)
 int proxy_admit(const struct tcp_addr *peer, void *ctx)
 {
 	const struct proxy_listener *l = ctx;
-	struct verdict v = rules_client(policy_rules(proxy_here()->policy), peer,
-					l->number);
+	struct verdict v = rules_client(policy_rules(proxy_here()->policy),
+					peer, l->number);
 	struct session *s;
 
 	if (v.allow)

@@ -43,7 +43,8 @@ struct session {
 	uint32_t sequence;   /* odd while it is being written */
 	uint8_t state;       /* enum session_state */
 	uint8_t protocol;    /* enum session_protocol */
-	uint8_t command;     /* enum session_command */
+	uint8_t command : 4; /* enum session_command */
+	uint8_t method : 4;  /* enum auth_method: how `user` has logged in */
 	uint8_t outcome;     /* enum outcome */
 	uint64_t id;         /* unique in this process; slot and age */
 	int64_t started_us;  /* CLOCK_REALTIME */

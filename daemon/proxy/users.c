@@ -250,6 +250,17 @@ const char *users_decoy(const struct users *u, struct span name)
 	return u->list[siphash(&u->key, name.at, name.len) % u->count].hash;
 }
 
+bool users_has(const struct users *u, struct span name, bool cut)
+{
+	if (users_hash(u, name))
+		return true;
+	for (size_t i = 0; cut && i < u->count; i++)
+		if (u->list[i].name_len > name.len &&
+		    memcmp(u->list[i].name, name.at, name.len) == 0)
+			return true;
+	return false;
+}
+
 size_t users_count(const struct users *u)
 {
 	return u->count;

@@ -36,4 +36,10 @@ const char *users_hash(const struct users *u, struct span name);
  */
 const char *users_decoy(const struct users *u, struct span name);
 
+/*
+ * Tells whether there is a user of that name; `cut`: or one whose name begins
+ * with it, for who knows no more of it, which looks at all of them.
+ */
+bool users_has(const struct users *u, struct span name, bool cut);
+
 size_t users_count(const struct users *u);

@@ -36,7 +36,20 @@ static void drain(void *ctx UNUSED)
 	stand_in.drains++;
 }
 
-static const struct control_ops ops = { show_view, begin_reload, drain };
+static int pass_on(void *ctx UNUSED, const char *line, int fd, bool all)
+{
+	if (stand_in.passes < 0)
+		return stand_in.passes;
+	(void)snprintf(stand_in.passed, sizeof(stand_in.passed), "%s%s",
+		       all ? "all: " : "", line);
+	ck_assert_int_eq((int)send(fd, "{\"done\":true}\n", 14, MSG_NOSIGNAL),
+			 14);
+	stand_in.passes++;
+	return 0;
+}
+
+static const struct control_ops ops = { show_view, begin_reload, drain,
+					pass_on };
 
 void stand_in_begin(void)
 {

@@ -1,0 +1,66 @@
+/*
+ * Stamps are taken before the files are read: what changes meanwhile is found
+ * at the next look.
+ */
+#include "daemon/data_files.h"
+
+#include "core/file_stamp.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void add(struct data_files *d, const char *path)
+{
+	if (!*path)
+		return;
+	for (size_t i = 0; i < d->count; i++)
+		if (strcmp(d->path[i], path) == 0)
+			return;
+	d->path[d->count++] = path;
+}
+
+/* One that is not there, or not for us, has no stamp. */
+static struct file_stamp stamp_of(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return (struct file_stamp){ 0 };
+	return file_stamp(&st);
+}
+
+int data_files_init(struct data_files *d, const struct conf *c)
+{
+	size_t most = 1;
+
+	*d = (struct data_files){ .path = calloc(most, sizeof(*d->path)),
+				  .stamp = calloc(most, sizeof(*d->stamp)) };
+	if (!d->path || !d->stamp) {
+		data_files_done(d);
+		return -ENOMEM;
+	}
+	add(d, c->auth.users_file);
+	(void)data_files_look(d);
+	return 0;
+}
+
+void data_files_done(struct data_files *d)
+{
+	free(TAKE_PTR(d->path));
+	free(TAKE_PTR(d->stamp));
+	d->count = 0;
+}
+
+const char *data_files_look(struct data_files *d)
+{
+	const char *changed = NULL;
+
+	for (size_t i = 0; i < d->count; i++) {
+		struct file_stamp now = stamp_of(d->path[i]);
+
+		if (!changed && !file_stamp_equal(&now, &d->stamp[i]))
+			changed = d->path[i];
+		d->stamp[i] = now;
+	}
+	return changed;
+}

@@ -1,0 +1,277 @@
+/*
+ * Questions to the rules that nobody's connection depends on.
+ */
+#include "daemon/explain.h"
+
+#include "daemon/proxy/target.h"
+#include "daemon/proxy/users.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const protocols[] = {
+	[PROTOCOL_SOCKS5] = "socks5",
+	[PROTOCOL_HTTP] = "http",
+	[PROTOCOL_SOCKS4] = "socks4",
+};
+
+static const char *const commands[] = {
+	[COMMAND_CONNECT] = "connect",
+	[COMMAND_BIND] = "bind",
+	[COMMAND_UDP] = "udp",
+};
+
+static const char *const methods[] = {
+	[AUTH_NONE] = "none",
+	[AUTH_PASSWORD] = "password",
+	[AUTH_PAM] = "pam",
+	[AUTH_SYSTEM] = "system",
+};
+
+/* --- From words ---------------------------------------------------------- */
+
+static PRINTF_LIKE(2, 3) int wrong(char *why, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(why, EXPLAIN_WHY_BYTES, fmt, ap);
+	va_end(ap);
+	return -EINVAL;
+}
+
+/* The number of a word; 0: it is none of them. */
+static unsigned number_of(const char *const *list, size_t count,
+			  const char *word)
+{
+	for (unsigned i = 1; i < count; i++)
+		if (strcmp(list[i], word) == 0)
+			return i;
+	return 0;
+}
+
+/* "HOST:PORT": cuts at the last colon, but not inside of an address. */
+static int parse_to(struct explain_query *q, const char *to, char *why)
+{
+	const char *colon = strrchr(to, ':');
+	struct target t;
+	char *end;
+	unsigned long port;
+
+	if (!colon || (strchr(to, ':') != colon && to[0] != '['))
+		return wrong(why,
+			     "'%.100s' is no target: HOST:PORT, "
+			     "ADDRESS:PORT or [ADDRESS]:PORT",
+			     to);
+	port = strtoul(colon + 1, &end, 10);
+	if (colon[1] < '0' || colon[1] > '9' || *end || port < 1 ||
+	    port > 65535)
+		return wrong(why, "'%.100s' has no port from 1 to 65535", to);
+	if (target_set_host(
+		    &t,
+		    (struct span){ (const uint8_t *)to, (size_t)(colon - to) },
+		    (uint16_t)port) < 0)
+		return wrong(why,
+			     "'%.100s' is neither a name nor an address that "
+			     "can be connected to",
+			     to);
+	q->query.target = t.addr;
+	q->query.host = t.host;
+	q->query.port = t.port;
+	q->to = to;
+	return 0;
+}
+
+static bool speaks(const struct conf_listener *l, enum session_protocol p)
+{
+	static const uint32_t bits[] = {
+		[PROTOCOL_SOCKS5] = CONF_SOCKS5,
+		[PROTOCOL_HTTP] = CONF_HTTP,
+		[PROTOCOL_SOCKS4] = CONF_SOCKS4,
+	};
+
+	return (l->protocols & bits[p]) != 0;
+}
+
+static int parse_listener(struct explain_query *q, const char *name,
+			  const struct conf *c, char *why)
+{
+	for (size_t i = 0; i < c->listener_count; i++) {
+		const struct conf_listener *l = &c->listeners[i];
+
+		if (name ? strcmp(name, l->name) != 0
+			 : !speaks(l, q->query.protocol))
+			continue;
+		if (!speaks(l, q->query.protocol))
+			return wrong(why,
+				     "the listener '%.100s' does not speak "
+				     "that protocol",
+				     name);
+		q->query.listener = (uint16_t)(i + 1);
+		q->listener = l->name;
+		return 0;
+	}
+	return name ? wrong(why, "there is no listener '%.100s'", name)
+		    : wrong(why, "no listener speaks %s",
+			    protocols[q->query.protocol]);
+}
+
+static int parse_protocol(struct explain_query *q,
+			  const struct explain_words *w, char *why)
+{
+	unsigned protocol = w->protocol ? number_of(protocols,
+						    ARRAY_SIZE(protocols),
+						    w->protocol)
+					: PROTOCOL_SOCKS5;
+	unsigned command = w->command
+				   ? number_of(commands, ARRAY_SIZE(commands),
+					       w->command)
+				   : COMMAND_CONNECT;
+
+	if (!protocol)
+		return wrong(why,
+			     "there is no protocol '%.100s': socks5, socks4 "
+			     "or http",
+			     w->protocol);
+	if (!command)
+		return wrong(why,
+			     "there is no command '%.100s': connect, bind or "
+			     "udp",
+			     w->command);
+	if ((protocol == PROTOCOL_HTTP && command != COMMAND_CONNECT) ||
+	    (protocol == PROTOCOL_SOCKS4 && command == COMMAND_UDP))
+		return wrong(why, "%s has no such command",
+			     protocols[protocol]);
+	q->query.protocol = (enum session_protocol)protocol;
+	q->query.command = (enum session_command)command;
+	return 0;
+}
+
+int explain_parse(struct explain_query *ret, const struct explain_words *w,
+		  const struct conf *c, char *why)
+{
+	struct explain_query q = { 0 };
+	int r;
+
+	if (addr_parse_ip(&q.query.client, w->from) < 0)
+		return wrong(why, "'%.100s' is no client's address", w->from);
+	addr_unmap(&q.query.client);
+	r = parse_protocol(&q, w, why);
+	if (r == 0)
+		r = parse_to(&q, w->to, why);
+	if (r == 0)
+		r = parse_listener(&q, w->listener, c, why);
+	if (r < 0)
+		return r;
+	if (w->user)
+		q.query.user = (struct span){ (const uint8_t *)w->user,
+					      strlen(w->user) };
+	if (q.query.user.len > USER_NAME_BYTES)
+		return wrong(why, "a user's name has at most 255 bytes");
+	*ret = q;
+	return 0;
+}
+
+/* --- To sentences -------------------------------------------------------- */
+
+static void put_question(const struct explain_query *q, FILE *out)
+{
+	char client[TCPSERVER_ADDR_STRLEN];
+
+	(void)fprintf(out, "%s %s from %s by listener '%s' to %s",
+		      protocols[q->query.protocol], commands[q->query.command],
+		      addr_format_ip(&q->query.client, client, sizeof(client)),
+		      q->listener, q->to);
+	if (q->query.user.len)
+		(void)fprintf(out, " as '%.*s'", (int)q->query.user.len,
+			      (const char *)q->query.user.at);
+	(void)fputc('\n', out);
+}
+
+static void put_methods(const struct rules *rules, uint16_t rule, FILE *out)
+{
+	enum auth_method order[AUTH_METHODS];
+	unsigned count = rules_client_order(rules, rule, order);
+
+	for (unsigned i = 0; i < count; i++)
+		(void)fprintf(out, "%s%s", i ? ", " : "", methods[order[i]]);
+}
+
+/* Whether the file of users, where nothing else is asked, knows him. */
+static bool may_exist(const struct policy *p, uint32_t auth, struct span user)
+{
+	return auth & (AUTH_BIT(AUTH_PAM) | AUTH_BIT(AUTH_SYSTEM)) ||
+	       (policy_users(p) && users_has(policy_users(p), user, false));
+}
+
+/* Takes the user out of the query where nobody can log in. */
+static bool explain_login(const struct policy *p, uint32_t auth,
+			  struct rule_query *q, FILE *out)
+{
+	if (!q->user.len) {
+		if (auth & AUTH_BIT(AUTH_NONE))
+			return true;
+		(void)fputs("clients: nobody passes without a login, and no "
+			    "user was named\n",
+			    out);
+		return false;
+	}
+	if (auth == AUTH_BIT(AUTH_NONE) || q->protocol != PROTOCOL_SOCKS5) {
+		(void)fputs("clients: nobody can log in there, so that the "
+			    "user does not count\n",
+			    out);
+		q->user.len = 0;
+		return auth & AUTH_BIT(AUTH_NONE);
+	}
+	if (may_exist(p, auth, q->user))
+		return true;
+	(void)fputs("clients: there is no such user\n", out);
+	return false;
+}
+
+/* Whether this client may ask at all, and may be who it says. */
+static bool explain_client(const struct policy *p, struct rule_query *q,
+			   FILE *out)
+{
+	const struct rules *rules = policy_rules(p);
+	struct verdict v = rules_client(rules, &q->client, q->listener);
+	const char *name = rules_client_name(rules, v.rule);
+
+	if (!v.rule)
+		(void)fputs("clients: no entry matches\n", out);
+	else
+		(void)fprintf(out, "clients: '%s' %s", name,
+			      v.allow ? "allows, by " : "denies\n");
+	if (!v.allow)
+		return false;
+	put_methods(rules, v.rule, out);
+	(void)fputc('\n', out);
+	return explain_login(p, rules_client_auth(rules, v.rule), q, out);
+}
+
+int explain(const struct policy *p, const struct explain_query *asked,
+	    FILE *out, bool *ret_allow)
+{
+	const struct rules *rules = policy_rules(p);
+	struct rule_query q = asked->query;
+	bool named = q.target.family == AF_UNSPEC;
+	int r;
+
+	*ret_allow = false;
+	put_question(asked, out);
+	if (explain_client(p, &q, out)) {
+		r = rules_explain(rules, &q, out);
+		if (r < 0)
+			return r;
+		*ret_allow = named ? rules_before_dns(rules, &q).allow
+				   : rules_request(rules, &q).allow;
+	}
+	if (*ret_allow && named)
+		(void)fputs("allowed, for such addresses of the name as the "
+			    "rules allow\n",
+			    out);
+	else
+		(void)fputs(*ret_allow ? "allowed\n" : "denied\n", out);
+	return ferror(out) ? -EIO : 0;
+}

@@ -1,0 +1,113 @@
+/*
+ * A new policy for workers that serve: each takes it on its own loop, between
+ * two turns of anything else, so that nobody ever sees half of a change and
+ * nobody needs a lock to look.
+ */
+#include "core/relay.h"
+#include "core/task.h"
+#include "daemon/proxy/proxy_internal.h"
+
+#include <pthread.h>
+
+struct swap {
+	const struct policy *policy;
+	bool enforce;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	unsigned left; /* workers that have not taken it */
+	size_t ended;
+};
+
+/* --- Users who are gone -------------------------------------------------- */
+
+/*
+ * A record has the beginning of a long name only.  Who logged in otherwise
+ * than by the file of users is not in it anyway.
+ */
+static bool is_gone(void *ctx, void *arg)
+{
+	const struct session *s = ctx;
+	const struct users *users = policy_users(arg);
+	const struct span name = { (const uint8_t *)s->user, s->user_len };
+
+	return s->method == AUTH_PASSWORD &&
+	       (!users ||
+		!users_has(users, name, s->user_len == SESSION_USER_BYTES));
+}
+
+/*
+ * Handshakes, BIND and UDP: their tasks unwind themselves.  Of one that is in
+ * its login nobody knows yet who it is: it asks again when that is over.
+ */
+static size_t end_requests(struct proxy_worker *w)
+{
+	struct list *at, *safe;
+	size_t count = 0;
+
+	list_for_each_safe (at, safe, &w->requests) {
+		struct request *rq = list_entry(at, struct request, link);
+
+		if (rq->killed || !request_user_is_gone(rq, w->policy))
+			continue;
+		rq->killed = true;
+		task_cancel(rq->task);
+		count++;
+	}
+	return count;
+}
+
+static size_t enforce(struct proxy_worker *w)
+{
+	size_t count = end_requests(w);
+
+	w->enforcing = true;
+	count += relays_kill_if(net_self(), is_gone, (void *)w->policy);
+	w->enforcing = false;
+	return count;
+}
+
+/* --- The change ---------------------------------------------------------- */
+
+static void take(struct mail *m)
+{
+	struct proxy_worker *w = container_of(m, struct proxy_worker, mail);
+	struct swap *s = w->swap;
+	const struct policy *old = w->policy;
+	size_t ended;
+
+	w->policy = policy_ref(s->policy);
+	ended = s->enforce ? enforce(w) : 0;
+	policy_unref(old);
+	(void)pthread_mutex_lock(&s->lock);
+	s->ended += ended;
+	s->left--;
+	(void)pthread_cond_signal(&s->changed);
+	(void)pthread_mutex_unlock(&s->lock); /* `s` may be gone from here on */
+}
+
+size_t proxy_set_policy(struct proxy *p, const struct policy *policy,
+			bool enforce_it)
+{
+	unsigned count = p->options.workers;
+	struct swap s = { .policy = policy,
+			  .enforce = enforce_it,
+			  .lock = PTHREAD_MUTEX_INITIALIZER,
+			  .changed = PTHREAD_COND_INITIALIZER,
+			  .left = count };
+
+	for (unsigned i = 0; i < count; i++) {
+		struct proxy_worker *w = &p->worker[i];
+
+		w->mail.run = take;
+		w->swap = &s;
+		loop_post(w->loop, &w->mail);
+	}
+	(void)pthread_mutex_lock(&s.lock);
+	while (s.left > 0)
+		(void)pthread_cond_wait(&s.changed, &s.lock);
+	(void)pthread_mutex_unlock(&s.lock);
+	(void)pthread_cond_destroy(&s.changed);
+	(void)pthread_mutex_destroy(&s.lock);
+	p->options.policy = policy;
+	return s.ended;
+}

@@ -1,0 +1,76 @@
+/*
+ * What a generation answers to clients of the control socket whom the master
+ * has passed on.
+ */
+#include "daemon/answer.h"
+#include "daemon/explain.h"
+#include "daemon/refresh.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static char *do_refresh(struct refresh *r, char *words)
+{
+	bool enforce = strcmp(words, "enforce") == 0;
+	struct refreshed d;
+
+	if (*words && !enforce)
+		return answer_error("refresh knows enforce and no other word");
+	d = refresh_now(r, enforce, "as splicedctl asks");
+	return answer_refreshed(&(struct answer_refreshed){
+		.ok = d.ok,
+		.ms = d.ms,
+		.users = d.users,
+		.ended = d.ended,
+		.error = d.error,
+	});
+}
+
+static char *explained(struct refresh *r, const struct explain_query *q)
+{
+	char *text = NULL, *answer = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	bool allow = false;
+	int bad = out ? explain(refresh_setup(r)->policy, q, out, &allow)
+		      : -ENOMEM;
+
+	if (out && fclose(out) == EOF)
+		bad = -ENOMEM;
+	if (bad == 0)
+		answer = answer_explained(text, allow);
+	free(text);
+	return answer;
+}
+
+static char *do_explain(struct refresh *r, char *words)
+{
+	struct explain_words w;
+	struct explain_query q;
+	char why[EXPLAIN_WHY_BYTES];
+	int bad = explain_read(&w, words, why);
+
+	if (bad == 0)
+		bad = explain_parse(&q, &w, refresh_setup(r)->conf, why);
+	return bad < 0 ? answer_error(why) : explained(r, &q);
+}
+
+char *refresh_answer(struct refresh *r, char *line)
+{
+	static const struct {
+		const char *verb;
+		char *(*run)(struct refresh *r, char *words);
+	} verbs[] = {
+		{ "refresh", do_refresh },
+		{ "explain", do_explain },
+	};
+	char *words = line + strspn(line, " "), *verb = strsep(&words, " ");
+
+	if (!words)
+		words = verb + strlen(verb);
+	words += strspn(words, " ");
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		if (strcmp(verb, verbs[i].verb) == 0)
+			return verbs[i].run(r, words);
+	return answer_error("no such verb in this generation");
+}
