@@ -1,13 +1,16 @@
 /*
- * Who may log in: verification of a name and a password, off the loops.
+ * Who may log in: verification of a name and a password off the loops, by the
+ * file of users, by PAM or by shadow(5); what was found is remembered for a
+ * while, and whoever guesses is slowed down and locked out.
  */
 #pragma once
 
+#include "core/addr.h"
 #include "daemon/proxy/rule_spec.h"
 
 struct auth;
 struct login;
-struct users;
+struct policy;
 
 /* How many may wait for their turn; see limits.handshakes for their clients. */
 #define AUTH_QUEUE 256
@@ -30,23 +33,45 @@ struct auth_options {
 
 /*
  * Starts no thread before there is work.  -ENOMEM, -errno of
- * pthread_create(3).
+ * pthread_create(3) and getrandom(2).
  */
 int auth_new(struct auth **ret, const struct auth_options *o) MUST_CHECK;
 
 /* NULL is harmless. */
 void auth_free(struct auth *a);
 
+/* What a client says; borrowed. */
+struct login_claim {
+	const struct policy *policy; /* that it is looked up in */
+	const struct tcp_addr *client;
+	struct span name, password;
+	/* How it is verified, one after the other; AUTH_NONE is left out. */
+	enum auth_method kinds[AUTH_METHODS];
+	unsigned kind_count;
+};
+
 /*
- * Takes a copy of what a client says, so that the caller can overwrite his.
+ * Tells what is known without looking further: 0, and by which it is right;
+ * -EUSERS: the client is locked out; -ENOENT: it has to be verified.
+ */
+int auth_recall(struct auth *a, const struct login_claim *claim,
+		enum auth_method *ret) MUST_CHECK;
+
+/*
+ * Takes a copy of all that it needs, so that the caller can overwrite his.
  * NULL: no memory.
  */
-struct login *login_new(const struct users *users, struct span name,
-			struct span password);
+struct login *login_new(const struct auth *a, const struct login_claim *claim);
+
+/* Before it is verified; NULL is harmless. */
+void login_free(struct login *l);
 
 /*
  * Verifies; suspends the calling task, and takes the login in any case.  A
- * user that does not exist takes as long as one that does.  -EACCES: wrong;
- * -EAGAIN: too many wait already; -ETIMEDOUT, -ECANCELED, -ENOMEM.
+ * user that does not exist takes as long as one that does.  0, and by which it
+ * is right.  -EACCES: wrong, after a delay; -EUSERS: the client is locked out;
+ * -EAGAIN: too many wait already, at all or of this client; -ETIMEDOUT,
+ * -ECANCELED, -ENOMEM; everything else: it could not be verified.
  */
-int login_verify(struct auth *a, struct login *l, int64_t deadline) MUST_CHECK;
+int login_verify(struct auth *a, struct login *l, enum auth_method *ret,
+		 int64_t deadline) MUST_CHECK;

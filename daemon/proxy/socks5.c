@@ -5,6 +5,8 @@
 #include "daemon/proxy/proxy_internal.h"
 #include "daemon/proxy/socks5_msg.h"
 
+#include <string.h>
+
 static struct span input_span(const struct request *rq)
 {
 	return (struct span){ .at = rq->input.at, .len = rq->input.len };
@@ -18,19 +20,57 @@ static enum outcome say(struct request *rq, const void *bytes, size_t len)
 
 /* --- The method, RFC 1928 §3 -------------------------------------------- */
 
-/* A client that can say who it is is asked, also where it need not. */
+/* The methods of the client's rule, what is preferred first. */
+static unsigned methods_of(const struct request *rq, enum auth_method *ret)
+{
+	return rules_client_order(policy_rules(rq->here->policy),
+				  rq->session->client_rule, ret);
+}
+
+static uint8_t wire_method(enum auth_method m)
+{
+	return m == AUTH_NONE ? SOCKS5_METHOD_NONE : SOCKS5_METHOD_PASSWORD;
+}
+
+/*
+ * The first that the client offers and some rule could allow something with.
+ * Where no method at all could, he gets as far as being denied by a rule.
+ */
 static uint8_t choose_method(const struct request *rq,
 			     const struct socks5_greeting *g)
 {
-	uint32_t auth = rules_client_auth(policy_rules(rq->here->policy),
-					  rq->session->client_rule);
+	const struct rules *rules = policy_rules(rq->here->policy);
+	const struct rule_query q = request_query(rq);
+	uint8_t denied = SOCKS5_METHOD_UNACCEPTABLE;
+	enum auth_method order[AUTH_METHODS];
+	unsigned count = methods_of(rq, order);
+	bool hopeless = true;
 
-	if (auth & AUTH_BIT(AUTH_PASSWORD) &&
-	    socks5_offers(g, SOCKS5_METHOD_PASSWORD))
-		return SOCKS5_METHOD_PASSWORD;
-	if (auth & AUTH_BIT(AUTH_NONE) && socks5_offers(g, SOCKS5_METHOD_NONE))
-		return SOCKS5_METHOD_NONE;
-	return SOCKS5_METHOD_UNACCEPTABLE;
+	for (unsigned i = 0; i < count; i++) {
+		uint8_t method = wire_method(order[i]);
+		bool useful = rules_may_allow(rules, &q, order[i] != AUTH_NONE);
+
+		hopeless &= !useful;
+		if (!socks5_offers(g, method))
+			continue;
+		if (useful)
+			return method;
+		if (denied == SOCKS5_METHOD_UNACCEPTABLE)
+			denied = method;
+	}
+	return hopeless ? denied : SOCKS5_METHOD_UNACCEPTABLE;
+}
+
+/* Why none would do: because of what is asked of clients, or of theirs. */
+static enum outcome no_method(const struct request *rq)
+{
+	enum auth_method order[AUTH_METHODS];
+	unsigned count = methods_of(rq, order);
+
+	for (unsigned i = 0; i < count; i++)
+		if (order[i] != AUTH_NONE)
+			return OUTCOME_AUTH_REQUIRED;
+	return OUTCOME_NO_METHOD;
 }
 
 static enum outcome agree_on_method(struct request *rq, uint8_t *ret_method)
@@ -54,19 +94,20 @@ static enum outcome agree_on_method(struct request *rq, uint8_t *ret_method)
 	if (*ret_method != SOCKS5_METHOD_UNACCEPTABLE)
 		return say(rq, choice, sizeof(choice));
 	request_last_words(rq, choice, sizeof(choice));
-	return request_needs_login(rq) ? OUTCOME_AUTH_REQUIRED
-				       : OUTCOME_NO_METHOD;
+	return no_method(rq);
 }
 
 /* --- The login, RFC 1929 ------------------------------------------------ */
 
-static enum outcome outcome_of_login(const struct request *rq, int r)
+static enum outcome outcome_of_login(struct request *rq, int r)
 {
 	switch (r) {
 	case 0:
 		return OUTCOME_NONE;
 	case -EACCES:
 		return OUTCOME_AUTH_FAILED;
+	case -EUSERS:
+		return OUTCOME_LOCKED_OUT;
 	case -EAGAIN:
 		return OUTCOME_LIMIT;
 	case -ETIMEDOUT:
@@ -75,17 +116,52 @@ static enum outcome outcome_of_login(const struct request *rq, int r)
 		return tcp_conn_is_reset(rq->client) ? OUTCOME_CLIENT_LEFT
 						     : OUTCOME_SHUTDOWN;
 	default:
+		rq->error = r; /* it tells why nobody could verify */
 		return OUTCOME_NO_RESOURCES;
 	}
 }
 
 /*
- * Leaves nothing of it in the input, whatever came of it: stacks are used
- * again, and seen in core dumps.  *ret_login is NULL where nobody can log in.
+ * What is remembered is settled at once, *ret_login is the rest.  An error as
+ * login_verify() has them.
  */
-static enum outcome read_login(struct request *rq, struct login **ret_login)
+static int look_up(struct request *rq, const struct socks5_login *said,
+		   struct login **ret_login)
 {
-	const struct users *users;
+	struct auth *auth = rq->here->proxy->options.auth;
+	struct login_claim claim = {
+		.policy = rq->here->policy,
+		.client = tcp_conn_peer(rq->client),
+		.name = said->name,
+		.password = said->password,
+	};
+	int r;
+
+	request_set_user(rq, said->name);
+	rq->user_len = 0;
+	if (!auth)
+		return -EACCES;
+	claim.kind_count = methods_of(rq, claim.kinds);
+	r = auth_recall(auth, &claim, &rq->method);
+	if (r == -ENOENT) {
+		*ret_login = login_new(auth, &claim);
+		if (!*ret_login)
+			return -ENOMEM;
+	}
+	/* Who it is counts once it is verified. */
+	memcpy(rq->user, said->name.at,
+	       min_size(said->name.len, sizeof(rq->user)));
+	return r == -ENOENT ? 0 : r;
+}
+
+/*
+ * Leaves nothing of it in the input, whatever came of it: stacks are used
+ * again, and seen in core dumps.  *ret_login: what is to be verified; *ret_len:
+ * of the name.
+ */
+static enum outcome read_login(struct request *rq, struct login **ret_login,
+			       uint8_t *ret_len)
+{
 	struct socks5_login login;
 	enum outcome o = OUTCOME_NONE;
 	int r;
@@ -98,13 +174,8 @@ static enum outcome read_login(struct request *rq, struct login **ret_login)
 	if (r == -EBADMSG)
 		o = OUTCOME_BAD_REQUEST;
 	if (r > 0) {
-		users = policy_users(rq->here->policy);
-		request_set_user(rq, login.name);
-		if (users)
-			*ret_login = login_new(users, login.name,
-					       login.password);
-		if (users && !*ret_login)
-			o = OUTCOME_NO_RESOURCES;
+		*ret_len = (uint8_t)login.name.len;
+		o = outcome_of_login(rq, look_up(rq, &login, ret_login));
 	}
 	request_wipe(rq, r > 0 ? (size_t)r : rq->input.len);
 	return o;
@@ -115,10 +186,9 @@ static enum outcome verify(struct request *rq, struct login *login)
 {
 	int r;
 
-	if (!login)
-		return OUTCOME_AUTH_FAILED;
 	tcp_conn_watch_reset(rq->client, true);
-	r = login_verify(rq->here->proxy->options.auth, login, rq->deadline);
+	r = login_verify(rq->here->proxy->options.auth, login, &rq->method,
+			 rq->deadline);
 	tcp_conn_watch_reset(rq->client, false);
 	return outcome_of_login(rq, r);
 }
@@ -127,10 +197,13 @@ static enum outcome log_in(struct request *rq)
 {
 	uint8_t status[SOCKS5_STATUS_BYTES];
 	struct login *login = NULL;
-	enum outcome o = read_login(rq, &login);
+	uint8_t len = 0;
+	enum outcome o = read_login(rq, &login, &len);
 
-	if (o == OUTCOME_NONE)
+	if (login)
 		o = verify(rq, login);
+	if (o == OUTCOME_NONE)
+		rq->user_len = len;
 	socks5_status_format(status, o == OUTCOME_NONE);
 	if (o == OUTCOME_NONE)
 		return say(rq, status, sizeof(status));

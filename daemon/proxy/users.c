@@ -6,13 +6,11 @@
 #include "daemon/proxy/users.h"
 
 #include "core/siphash.h"
-#include "daemon/proxy/secret.h"
+#include "daemon/proxy/account_file.h"
 
 #include <crypt.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* The shortest hash there is, without its salt: that of "$1$". */
 #define HASH_TAIL_BYTES 22
@@ -29,8 +27,7 @@ struct user {
 
 struct users {
 	struct siphash_key key; /* of decoys */
-	char *text;             /* a secret of text_size */
-	size_t text_len, text_size;
+	struct account_file file;
 	struct user *list; /* sorted */
 	size_t count;
 };
@@ -39,7 +36,7 @@ void users_free(struct users *u)
 {
 	if (!u)
 		return;
-	secret_free(u->text, u->text_size);
+	account_file_done(&u->file);
 	free(u->list);
 	free(u);
 }
@@ -50,52 +47,6 @@ static void users_freep(struct users **u)
 }
 
 /* --- Reading ------------------------------------------------------------ */
-
-static int wrong(struct users_fault *fault, unsigned line, const char *why)
-{
-	*fault = (struct users_fault){ .line = line, .why = why };
-	return -EBADMSG;
-}
-
-/* What there is of `size` bytes; a NUL stands behind it. */
-static int read_text(struct users *u, int fd, size_t size)
-{
-	u->text_size = size + 1;
-	u->text = secret_new(u->text_size);
-	if (!u->text)
-		return -ENOMEM;
-	while (u->text_len < size) {
-		ssize_t n = read(fd, u->text + u->text_len, size - u->text_len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		u->text_len += (size_t)n;
-	}
-	return 0;
-}
-
-static int read_file(struct users *u, const char *path,
-		     struct users_fault *fault)
-{
-	/* A FIFO must not hold us up. */
-	CLEANUP(close_fd)
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return wrong(fault, 0, "it is not a regular file");
-	if (st.st_size > (off_t)USERS_FILE_BYTES) {
-		(void)wrong(fault, 0, "it is larger than 16 MiB");
-		return -EFBIG;
-	}
-	return read_text(u, fd, (size_t)st.st_size);
-}
 
 /*
  * Tells whether crypt(3) can verify by this.  The old forms without '$' are
@@ -113,14 +64,6 @@ static bool hash_is_usable(const char *hash)
 	       r == CRYPT_SALT_TOO_CHEAP;
 }
 
-static bool name_is_usable(const char *name, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f)
-			return false;
-	return len > 0 && len <= USER_NAME_BYTES;
-}
-
 /* Takes a line that ends in NUL. */
 static int take_line(struct users *u, char *line, unsigned number,
 		     struct users_fault *fault)
@@ -128,16 +71,19 @@ static int take_line(struct users *u, char *line, unsigned number,
 	char *colon = strchr(line, ':');
 
 	if (!colon)
-		return wrong(fault, number,
-			     "there is no ':' between a name and a hash");
-	if (!name_is_usable(line, (size_t)(colon - line)))
-		return wrong(fault, number,
-			     "a name has 1 to 255 bytes, none of them a "
-			     "control character");
+		return account_file_fault(
+			fault, number,
+			"there is no ':' between a name and a hash");
+	if (!user_name_is_usable(line, (size_t)(colon - line)))
+		return account_file_fault(
+			fault, number,
+			"a name has 1 to 255 bytes, none of them a "
+			"control character");
 	if (!hash_is_usable(colon + 1))
-		return wrong(fault, number,
-			     "after the ':' there is no hash of crypt(5); "
-			     "'mkpasswd' and 'htpasswd -B' write some");
+		return account_file_fault(
+			fault, number,
+			"after the ':' there is no hash of crypt(5); "
+			"'mkpasswd' and 'htpasswd -B' write some");
 	u->list[u->count++] = (struct user){
 		.name = line,
 		.name_len = (size_t)(colon - line),
@@ -147,41 +93,19 @@ static int take_line(struct users *u, char *line, unsigned number,
 	return 0;
 }
 
-/* Ends a line without the blanks behind it, one of which may be '\r'. */
-static void end_line(char *line, char *end)
-{
-	while (end > line &&
-	       (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r'))
-		end--;
-	*end = '\0';
-}
-
 static int take_lines(struct users *u, struct users_fault *fault)
 {
-	char *at = u->text, *last = u->text + u->text_len;
 	unsigned number = 0;
-	size_t lines = 1;
+	char *line;
+	int r;
 
-	for (const char *p = at; p < last; p++)
-		lines += *p == '\n';
-	u->list = calloc(lines, sizeof(*u->list));
+	u->list = calloc(account_file_lines(&u->file), sizeof(*u->list));
 	if (!u->list)
 		return -ENOMEM;
-	while (at < last) {
-		char *line = at, *end = memchr(at, '\n', (size_t)(last - at));
-
-		end = end ? end : last;
-		at = end + 1;
-		number++;
-		if (memchr(line, '\0', (size_t)(end - line)))
-			return wrong(fault, number, "there is a NUL in it");
-		end_line(line, end);
-		if (*line == '\0' || *line == '#')
-			continue;
+	while ((r = account_file_next(&u->file, &line, &number, fault)) > 0)
 		if (take_line(u, line, number, fault) < 0)
 			return -EBADMSG;
-	}
-	return 0;
+	return r;
 }
 
 static int compare_names(const void *a, const void *b)
@@ -208,7 +132,8 @@ static int sort_users(struct users *u, struct users_fault *fault)
 			twice = later;
 	}
 	if (twice)
-		return wrong(fault, twice, "this user has a line already");
+		return account_file_fault(fault, twice,
+					  "this user has a line already");
 	return 0;
 }
 
@@ -218,7 +143,7 @@ int users_load(struct users **ret, const char *path, struct users_fault *fault)
 	int r = u ? siphash_key_draw(&u->key) : -ENOMEM;
 
 	if (r == 0)
-		r = read_file(u, path, fault);
+		r = account_file_read(&u->file, path, fault);
 	if (r == 0)
 		r = take_lines(u, fault);
 	if (r == 0)
