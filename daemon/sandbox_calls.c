@@ -219,8 +219,8 @@ static int add_files(scmp_filter_ctx ctx)
 
 /*
  * TCP and UDP, and nothing that looks like it: Landlock does not know MPTCP.
- * Of AF_UNIX datagrams only, which the journal takes; buses and the like want
- * streams.
+ * Of AF_UNIX datagrams, which the journal takes, and packets, for spliced-pam;
+ * buses and the like want streams.
  */
 static int add_sockets(scmp_filter_ctx ctx)
 {
@@ -237,6 +237,7 @@ static int add_sockets(scmp_filter_ctx ctx)
 		{ AF_INET6, SOCK_DGRAM, 0 },
 		{ AF_INET6, SOCK_DGRAM, IPPROTO_UDP },
 		{ AF_UNIX, SOCK_DGRAM, 0 },
+		{ AF_UNIX, SOCK_SEQPACKET, 0 },
 		{ AF_NETLINK, SOCK_RAW, NETLINK_ROUTE },
 		{ AF_NETLINK, SOCK_DGRAM, NETLINK_ROUTE },
 	};

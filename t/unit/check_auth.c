@@ -4,6 +4,7 @@
  */
 #include "daemon/proxy/auth.h"
 
+#include "daemon/proxy/policy.h"
 #include "daemon/proxy/users.h"
 #include "t/unit/on_loop.h"
 #include "t/unit/suite.h"
@@ -22,8 +23,9 @@
 #define SLOW  "$6$rounds=400000$salt$"
 
 static char path[64];
-static struct users *users;
+static struct policy *policy;
 static struct auth *auth;
+static struct tcp_addr client;
 
 static void put_user(FILE *f, const char *name, const char *password,
 		     const char *setting)
@@ -38,10 +40,11 @@ static void put_user(FILE *f, const char *name, const char *password,
 	free(d);
 }
 
-static void start(void (*put)(FILE *f))
+static void start_as(const struct auth_options *o, void (*put)(FILE *f))
 {
-	struct auth_options o = { .threads = 1 };
 	struct users_fault fault;
+	struct users *users;
+	struct rules *rules;
 	FILE *f;
 	int fd;
 
@@ -54,24 +57,49 @@ static void start(void (*put)(FILE *f))
 	ck_assert_int_eq(fclose(f), 0);
 	ck_assert_int_eq(users_load(&users, path, &fault), 0);
 	(void)unlink(path);
-	ck_assert_int_eq(auth_new(&auth, &o), 0);
+	ck_assert_int_eq(rules_new(&rules, NULL, 0, NULL, 0, NULL), 0);
+	ck_assert_int_eq(policy_new(&policy, rules, users), 0);
+	ck_assert_int_eq(auth_new(&auth, o), 0);
+}
+
+static void start(void (*put)(FILE *f))
+{
+	struct auth_options o = { .threads = 1 };
+
+	start_as(&o, put);
 }
 
 static void teardown(void)
 {
 	auth_free(auth);
-	users_free(users);
+	policy_unref(policy);
+}
+
+static struct login_claim claim_of(const char *name, const char *password,
+				   size_t len)
+{
+	return (struct login_claim){
+		.policy = policy,
+		.client = &client,
+		.name = { (const uint8_t *)name, strlen(name) },
+		.password = { (const uint8_t *)password, len },
+		.kinds = { AUTH_NONE, AUTH_PASSWORD },
+		.kind_count = 2,
+	};
 }
 
 static int try_bytes(const char *name, const char *password, size_t len,
 		     int64_t ms)
 {
-	struct login *l = login_new(
-		users, (struct span){ (const uint8_t *)name, strlen(name) },
-		(struct span){ (const uint8_t *)password, len });
+	const struct login_claim claim = claim_of(name, password, len);
+	struct login *l = login_new(auth, &claim);
+	enum auth_method method = AUTH_NONE;
+	int r;
 
 	ck_assert_ptr_nonnull(l);
-	return login_verify(auth, l, tcp_deadline(ms));
+	r = login_verify(auth, l, &method, tcp_deadline(ms));
+	ck_assert_int_eq(method, r == 0 ? AUTH_PASSWORD : AUTH_NONE);
+	return r;
 }
 
 static int try_login(const char *name, const char *password)
@@ -280,10 +308,124 @@ START_TEST(more_than_can_wait_are_refused)
 }
 END_TEST
 
+/* --- What is remembered ------------------------------------------------- */
+
+static int recall(const char *name, const char *password)
+{
+	const struct login_claim claim = claim_of(name, password,
+						  strlen(password));
+	enum auth_method method = AUTH_NONE;
+	int r = auth_recall(auth, &claim, &method);
+
+	ck_assert_int_eq(method, r == 0 ? AUTH_PASSWORD : AUTH_NONE);
+	return r;
+}
+
+static void remember(void)
+{
+	ck_assert_int_eq(recall("slow", "secret"), -ENOENT);
+	ck_assert_int_eq(try_login("slow", "wrong"), -EACCES);
+	ck_assert_int_eq(recall("slow", "wrong"), -ENOENT);
+	ck_assert_int_eq(try_login("slow", "secret"), 0);
+	ck_assert_int_eq(recall("slow", "secret"), 0);
+	ck_assert_int_eq(recall("slow", "Secret"), -ENOENT);
+	ck_assert_int_eq(recall("slow", "secret1"), -ENOENT);
+	ck_assert_int_eq(recall("slo", "wsecret"), -ENOENT);
+	ck_assert_int_eq(recall("nobody", "secret"), -ENOENT);
+}
+
+START_TEST(who_was_right_is_remembered)
+{
+	struct auth_options o = { .threads = 1,
+				  .cache_ms = SOON_MS,
+				  .cache_entries = 16 };
+
+	start_as(&o, put_slow);
+	on_loop(remember, NULL);
+}
+END_TEST
+
+static void forget(void)
+{
+	ck_assert_int_eq(try_login("slow", "secret"), 0);
+	ck_assert_int_eq(recall("slow", "secret"), -ENOENT);
+}
+
+START_TEST(nothing_is_remembered_without_a_cache)
+{
+	start(put_slow);
+	on_loop(forget, NULL);
+}
+END_TEST
+
+/* --- Who guesses -------------------------------------------------------- */
+
+#define LOCK_AFTER 3
+
+static void guess(void)
+{
+	addr_set(&client, AF_INET, (const uint8_t[]){ 192, 0, 2, 1 }, 0);
+	ck_assert_int_eq(try_login("sha256", "secret"), 0);
+	for (int i = 0; i < LOCK_AFTER; i++) {
+		ck_assert_int_eq(recall("sha256", "secret"), 0);
+		ck_assert_int_eq(try_login("sha256", "wrong"), -EACCES);
+	}
+	/* Not even whoever is remembered. */
+	ck_assert_int_eq(recall("sha256", "secret"), -EUSERS);
+	ck_assert_int_eq(try_login("sha256", "secret"), -EUSERS);
+	addr_set(&client, AF_INET, (const uint8_t[]){ 192, 0, 2, 2 }, 0);
+	ck_assert_int_eq(recall("sha256", "secret"), 0);
+	ck_assert_int_eq(try_login("sha256", "secret"), 0);
+}
+
+START_TEST(who_fails_too_often_is_locked_out)
+{
+	struct auth_options o = { .threads = 1,
+				  .cache_ms = SOON_MS,
+				  .cache_entries = 16,
+				  .lock_after = LOCK_AFTER,
+				  .lock_ms = SOON_MS };
+
+	start_as(&o, put_all_kinds);
+	on_loop(guess, NULL);
+}
+END_TEST
+
+static void delay(void)
+{
+	int64_t since = tcp_deadline(0);
+
+	ck_assert_int_eq(try_login("sha256", "wrong"), -EACCES);
+	ck_assert_int_ge(tcp_deadline(0) - since, 200);
+}
+
+START_TEST(failures_are_told_late)
+{
+	struct auth_options o = { .threads = 1, .failure_delay_ms = 200 };
+
+	start_as(&o, put_all_kinds);
+	on_loop(delay, NULL);
+}
+END_TEST
+
+static void delay_in_time(void)
+{
+	ck_assert_int_eq(try_bytes("sha256", "wrong", 5, 200), -EACCES);
+}
+
+START_TEST(but_while_there_is_time)
+{
+	struct auth_options o = { .threads = 1, .failure_delay_ms = 600000 };
+
+	start_as(&o, put_all_kinds);
+	on_loop(delay_in_time, NULL);
+}
+END_TEST
+
 START_TEST(none_is_harmless)
 {
 	auth_free(NULL);
-	users_free(NULL);
+	login_free(NULL);
 }
 END_TEST
 
@@ -301,6 +443,11 @@ int main(void)
 	tcase_add_test(t, a_wrong_name_costs_as_much_as_a_wrong_password);
 	tcase_add_test(t, a_deadline_is_kept);
 	tcase_add_test(t, more_than_can_wait_are_refused);
+	tcase_add_test(t, who_was_right_is_remembered);
+	tcase_add_test(t, nothing_is_remembered_without_a_cache);
+	tcase_add_test(t, who_fails_too_often_is_locked_out);
+	tcase_add_test(t, failures_are_told_late);
+	tcase_add_test(t, but_while_there_is_time);
 	tcase_add_test(t, none_is_harmless);
 	suite_add_tcase(s, t);
 	return run_suite(s);
