@@ -124,8 +124,20 @@ def test_whoever_cannot_log_in_is_told(t, methods):
     d.wait_access(outcome='auth-required')
 
 
-def test_whoever_can_log_in_is_asked_where_none_need(t):
+def test_the_first_method_of_a_client_rule_that_is_offered_counts(t):
     d = alice(t, 'none', 'password')
+    for methods, choice in ((b'\0\2', 0), (b'\2\0', 0), (b'\2', 2),
+                            (b'\0', 0), (b'\1', 0xff)):
+        with dial(d.address) as s:
+            same(socks5_greet(s, methods), bytes([5, choice]))
+    d = alice(t, 'password', 'none')
+    for methods, choice in ((b'\0\2', 2), (b'\2\0', 2), (b'\0', 0)):
+        with dial(d.address) as s:
+            same(socks5_greet(s, methods), bytes([5, choice]))
+
+
+def test_whoever_can_log_in_is_asked_where_none_need(t):
+    d = alice(t, 'password', 'none')
     o = Origin(t, echo)
     with client.tunnel(d.address, o.target) as s:
         assert echoes(s)
@@ -296,8 +308,8 @@ def verifier(d):
 
 
 def test_others_go_on_meanwhile(t):
-    d = Daemon(t, {**demand(users(t, dict([ALICE]), SLOW), 'none',
-                            'password'), 'workers': 1})
+    d = Daemon(t, {**demand(users(t, dict([ALICE]), SLOW), 'password',
+                            'none'), 'workers': 1})
     o = Origin(t, echo)
     with client.tunnel(d.address, o.target) as other:
         waiting = []
@@ -343,14 +355,15 @@ QUEUE = 256  # AUTH_QUEUE of daemon/proxy/auth.h
 
 @timeout(60)
 def test_more_than_can_wait_are_told(t):
-    d = Daemon(t, {**demand(users(t, dict([ALICE]), SLOW), 'none',
-                            'password'), 'workers': 1,
+    d = Daemon(t, {**demand(users(t, dict([ALICE]), SLOW), 'password',
+                            'none'), 'workers': 1,
                    'limits': {'handshakes': 1000},
                    'timeouts': {'shutdown': '1s'}})
     o = Origin(t, echo)
     waiting = []
-    for _ in range(QUEUE + 40):
-        s = dial(d.address)
+    for i in range(QUEUE + 40):
+        # Of one client there may not be so many.
+        s = dial(d.address, source=f'127.0.0.{1 + i % 16}')
         s.sendall(whole_of(o.target))
         waiting.append(s)
     d.wait_access(20, outcome='limit')

@@ -26,8 +26,12 @@ def users(t, logins, setting=QUICK, name='users'):
     return t.file(name, ''.join(lines), 0o600)
 
 
-def demand(file, *auth):
-    """Changes that let in who logs in, or what else `auth` says."""
-    return {'auth': {'users_file': file},
+def demand(file, *auth, **options):
+    """Changes that let in who logs in, or what else `auth` says.
+
+    Failures are told at once and harm nobody, unless `options` say more.
+    """
+    return {'auth': {'users_file': file, 'failure_delay': '0',
+                     'lock_after': 0, **options},
             'clients': [{'action': 'allow', 'from': 'any',
                          'auth': list(auth or ['password'])}]}
