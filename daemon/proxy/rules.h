@@ -5,52 +5,23 @@
  */
 #pragma once
 
-#include "daemon/proxy/rule_spec.h"
+#include "daemon/proxy/rules_client.h"
 #include "daemon/proxy/session.h"
 
 #include <stdio.h>
 
-struct rules;
 struct groups;
 
 /*
- * Copies all that it is given, members of groups and entries of lists too
- * (`groups` may be NULL: there are none); *ret belongs to the caller.  -EINVAL:
- * a specification that makes no sense; -E2BIG: more rules than there are
- * numbers; -ENOMEM.
+ * Copies all that it is given, members of groups too (`groups` may be NULL:
+ * there are none), and takes references to lists; *ret belongs to the caller.
+ * -EINVAL: a specification that makes no sense; -E2BIG: more rules, or names
+ * in them, than there are numbers; -ENOMEM; -errno of getrandom(2).
  */
 int rules_new(struct rules **ret, const struct rule_spec *clients,
 	      size_t client_count, const struct rule_spec *requests,
 	      size_t request_count, const struct groups *groups) MUST_CHECK;
 void rules_free(struct rules *rules);
-
-struct verdict {
-	bool allow;
-	uint16_t rule; /* that said so, from 1; 0: none did */
-};
-
-/* May this address talk to this listener at all? */
-struct verdict rules_client(const struct rules *rules,
-			    const struct tcp_addr *client, uint16_t listener);
-
-/* AUTH_BIT()s that the client rule of a verdict takes; never 0. */
-uint32_t rules_client_auth(const struct rules *rules, uint16_t rule);
-
-/*
- * The same in their order of preference, into out[AUTH_METHODS]; how many.
- */
-unsigned rules_client_order(const struct rules *rules, uint16_t rule,
-			    enum auth_method *out);
-
-/* Tells whether that rule names the user ids that SOCKS4 may be used with. */
-bool rules_client_has_userids(const struct rules *rules, uint16_t rule);
-
-/*
- * Tells whether a client of that rule may use SOCKS4 with this user id: any,
- * unless the rule names some.  Case matters.
- */
-bool rules_client_userid(const struct rules *rules, uint16_t rule,
-			 struct span userid);
 
 struct rule_query {
 	struct tcp_addr client;
@@ -66,13 +37,14 @@ struct rule_query {
 
 /*
  * May this request be connected to q->target?  Asked for each candidate, with
- * the name that led to it.  An allow rule takes a guarded address
- * (core/prefix.h addr_is_guarded()) only by a prefix or by the class loopback,
- * linklocal or multicast that contains it, never by another class, a name or an
- * absent `to`; a deny rule takes it by each of them.  NAT64 and 6to4 addresses
- * count as the IPv4 address that they embed: for a deny rule besides their own
- * form, for an allow rule instead of it where they are guarded or meet a class.
- * A target of AF_UNSPEC is denied.
+ * the name that led to it: an allow rule takes the name that was asked for, a
+ * deny rule also what the search list made of it.  An allow rule takes a
+ * guarded address (core/prefix.h addr_is_guarded()) only by a prefix or by the
+ * class loopback, linklocal or multicast that contains it, never by another
+ * class, a name or an absent `to`; a deny rule takes it by each of them.  NAT64
+ * and 6to4 addresses count as the IPv4 address that they embed: for a deny rule
+ * besides their own form, for an allow rule instead of it where they are
+ * guarded or meet a class.  A target of AF_UNSPEC is denied.
  */
 struct verdict rules_request(const struct rules *rules,
 			     const struct rule_query *q);
@@ -86,29 +58,28 @@ struct verdict rules_before_dns(const struct rules *rules,
 				const struct rule_query *q);
 
 /*
- * Before a login: may a client of this listener be allowed anything at all, if
- * it logs in (as whomever), or if it does not?  Errs towards true.  Only client
- * and listener of the query are looked at.
- */
-bool rules_may_allow(const struct rules *rules, const struct rule_query *q,
-		     bool login);
-
-/*
- * The same where even the target is not known yet: may there be one, by this
- * command?  Only command, client and listener of the query are looked at.
- */
-struct verdict rules_command(const struct rules *rules,
-			     const struct rule_query *q);
-
-/*
  * The same before the peer of a BIND has come: q->port may be 0, not known
  * yet, and so may q->target, AF_UNSPEC.
  */
 struct verdict rules_before_peer(const struct rules *rules,
 				 const struct rule_query *q);
 
+/*
+ * The same where even the target is not known yet: may there be one, by this
+ * command?  Name, target and port of the query are not looked at.
+ */
+struct verdict rules_command(const struct rules *rules,
+			     const struct rule_query *q);
+
+/*
+ * Before a login: may a client of this listener be allowed anything at all, if
+ * it logs in (as whomever), or if it does not?  Errs towards true.  Only
+ * client, listener and protocol (PROTOCOL_NONE: any) are looked at.
+ */
+bool rules_may_allow(const struct rules *rules, const struct rule_query *q,
+		     bool login);
+
 /* What the rule of a verdict is called; "" where it has no name or is 0. */
-const char *rules_client_name(const struct rules *rules, uint16_t rule);
 const char *rules_request_name(const struct rules *rules, uint16_t rule);
 
 /*
@@ -118,3 +89,8 @@ const char *rules_request_name(const struct rules *rules, uint16_t rule);
  */
 int rules_explain(const struct rules *rules, const struct rule_query *q,
 		  FILE *out) MUST_CHECK;
+
+/* The same of client rules. */
+int rules_explain_client(const struct rules *rules,
+			 const struct tcp_addr *client, uint16_t listener,
+			 FILE *out) MUST_CHECK;

@@ -1,20 +1,32 @@
 /*
- * Rules as they are kept: one block of memory that starts with struct rules.
- * For rules.c and rules_new.c only.
+ * Rules as they are kept.  For rules*.c only.
  */
 #pragma once
 
+#include "daemon/proxy/match_list.h"
+#include "daemon/proxy/rule_users.h"
 #include "daemon/proxy/rules.h"
 
 struct rule {
-	const char *name;
 	const struct rule_match *from, *to;
 	const struct port_range *ports;
-	const char *const *userids;
 	const uint16_t *listeners;
-	size_t from_count, to_count, port_count, listener_count, userid_count;
-	uint32_t commands, auth;
+	const uint32_t *users, *groups; /* ascending numbers, rule_users.h */
+	uint32_t from_count, to_count, port_count, listener_count;
+	uint32_t user_count, group_count;
+	uint32_t commands, protocols;
 	bool allow;
+	bool named; /* only users who are, by themselves or by a group */
+	const char *name;
+};
+
+/* What a client rule has besides. */
+struct client_part {
+	const char *const *userids;
+	size_t userid_count;
+	enum auth_method order[AUTH_METHODS];
+	unsigned order_count;
+	uint32_t auth;
 };
 
 struct rule_list {
@@ -24,10 +36,20 @@ struct rule_list {
 
 struct rules {
 	struct rule_list clients, requests;
-	struct rule all[];
+	struct client_part *client; /* by number - 1 */
+	struct rule_users users;
+	const struct rule_match
+		*matches; /* of all rules: some refer to lists */
+	size_t match_count;
+	void *block; /* all that rules point to, but for lists */
 };
 
 static inline bool match_is_by_name(const struct rule_match *m)
 {
 	return m->type == RULE_MATCH_NAME || m->type == RULE_MATCH_SUFFIX;
+}
+
+static inline bool match_is_any(const struct rule_match *m)
+{
+	return m->type == RULE_MATCH_CLASS && m->class == ADDR_CLASS_ANY;
 }

@@ -82,7 +82,7 @@ START_TEST(users_are_a_matter_of_clients)
 {
 	const char *const ids[] = { "alice", NULL };
 
-	ck_assert_int_eq(try_spec((struct rule_spec){ .auth = 4 }, true),
+	ck_assert_int_eq(try_spec((struct rule_spec){ .auth = 16 }, true),
 			 -EINVAL);
 	ck_assert_int_eq(try_spec((struct rule_spec){ .auth = 1 }, false),
 			 -EINVAL);
@@ -99,6 +99,54 @@ START_TEST(users_are_a_matter_of_clients)
 						      .auth = 3 },
 				  true),
 			 0);
+}
+END_TEST
+
+START_TEST(logins_are_a_matter_of_requests)
+{
+	const char *const names[] = { "alice", "", NULL };
+
+	for (size_t n = 1; n < 4; n++) {
+		struct rule_spec users = { .users = names, .user_count = n };
+		struct rule_spec groups = { .groups = names, .group_count = n };
+		int want = n == 1 ? 0 : -EINVAL;
+
+		ck_assert_int_eq(try_spec(users, true), -EINVAL);
+		ck_assert_int_eq(try_spec(groups, true), -EINVAL);
+		ck_assert_int_eq(try_spec(users, false), want);
+		ck_assert_int_eq(try_spec(groups, false), want);
+	}
+	ck_assert_int_eq(try_spec((struct rule_spec){ .protocols = 2 }, true),
+			 -EINVAL);
+	ck_assert_int_eq(try_spec((struct rule_spec){ .protocols = 2 }, false),
+			 0);
+	ck_assert_int_eq(
+		try_match((struct rule_match){ .type = RULE_MATCH_LIST }),
+		-EINVAL);
+}
+END_TEST
+
+START_TEST(an_order_has_each_method_once)
+{
+	static const struct {
+		uint32_t auth;
+		uint8_t order[AUTH_METHODS], count;
+		int want;
+	} rows[] = {
+		{ 3, { 1, 0 }, 2, 0 },        { 3, { 1 }, 1, 0 },
+		{ 3, { 1, 1 }, 2, -EINVAL },  { 3, { 2 }, 1, -EINVAL },
+		{ 15, { 3, 1, 2, 0 }, 4, 0 }, { 15, { 4 }, 1, -EINVAL },
+		{ 15, { 200 }, 1, -EINVAL },  { 15, { 0 }, 5, -EINVAL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct rule_spec s = { .auth = rows[i].auth,
+				       .order_count = rows[i].count };
+
+		memcpy(s.order, rows[i].order, sizeof(s.order));
+		ck_assert_int_eq(try_spec(s, true), rows[i].want);
+		ck_assert_int_eq(try_spec(s, false), -EINVAL);
+	}
 }
 END_TEST
 
@@ -167,6 +215,42 @@ START_TEST(client_rules_say_how_a_client_says_who_it_is)
 }
 END_TEST
 
+static void check_order(const struct rules *r, uint16_t rule, const char *want)
+{
+	static const char letters[] = "nwps";
+	enum auth_method order[AUTH_METHODS];
+	unsigned count = rules_client_order(r, rule, order);
+
+	ck_assert_uint_eq(count, strlen(want));
+	for (unsigned i = 0; i < count; i++)
+		ck_assert_int_eq(letters[order[i]], want[i]);
+}
+
+START_TEST(methods_have_an_order)
+{
+	const struct rule_spec clients[] = {
+		{ 0 },
+		{ .auth = 15 },
+		{ .auth = 3,
+		  .order = { AUTH_PASSWORD, AUTH_NONE },
+		  .order_count = 2 },
+		{ .auth = 15,
+		  .order = { AUTH_SYSTEM, AUTH_PAM },
+		  .order_count = 2 },
+	};
+	struct rules *r;
+
+	ck_assert_int_eq(rules_new(&r, clients, 4, NULL, 0, NULL), 0);
+	check_order(r, 0, "w");
+	check_order(r, 1, "n");
+	check_order(r, 2, "nwps");
+	check_order(r, 3, "wn");
+	check_order(r, 4, "spnw");
+	check_order(r, 5, "w");
+	rules_free(r);
+}
+END_TEST
+
 START_TEST(rules_have_names)
 {
 	const struct rule_spec clients[] = { { .name = "lan" } };
@@ -193,6 +277,9 @@ int main(void)
 	tcase_add_test(t, users_are_a_matter_of_clients);
 	tcase_add_test(t, rules_are_counted_in_16_bits);
 	tcase_add_test(t, client_rules_say_how_a_client_says_who_it_is);
+	tcase_add_test(t, logins_are_a_matter_of_requests);
+	tcase_add_test(t, an_order_has_each_method_once);
+	tcase_add_test(t, methods_have_an_order);
 	tcase_add_test(t, rules_have_names);
 	suite_add_tcase(s, t);
 	return run_suite(s);

@@ -1,0 +1,162 @@
+/*
+ * Prefixes in the order of their addresses, and of two that begin alike the
+ * shorter one first: so what encloses a prefix stands before it.
+ */
+#include "daemon/proxy/prefix_table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t get_be64(const uint8_t *p)
+{
+	return (uint64_t)get_be32(p) << 32 | get_be32(p + 4);
+}
+
+static struct prefix_node node_of(const struct prefix *p)
+{
+	return (struct prefix_node){ .high = get_be64(p->ip),
+				     .low = get_be64(p->ip + 8),
+				     .parent = PREFIX_NONE,
+				     .bits = p->bits };
+}
+
+static int compare_nodes(const void *a, const void *b)
+{
+	const struct prefix_node *x = a, *y = b;
+
+	if (x->high != y->high)
+		return x->high < y->high ? -1 : 1;
+	if (x->low != y->low)
+		return x->low < y->low ? -1 : 1;
+	return (int)x->bits - (int)y->bits;
+}
+
+/* The upper `bits` of 64, of which there may be more, or less than none. */
+static uint64_t mask(int bits)
+{
+	if (bits <= 0)
+		return 0;
+	return bits >= 64 ? UINT64_MAX : ~(UINT64_MAX >> bits);
+}
+
+static bool holds(const struct prefix_node *n, uint64_t high, uint64_t low)
+{
+	return ((n->high ^ high) & mask(n->bits)) == 0 &&
+	       ((n->low ^ low) & mask(n->bits - 64)) == 0;
+}
+
+/* Sorts the nodes from `first` on; sets what encloses them. */
+static uint32_t arrange(struct prefix_node *node, uint32_t first,
+			uint32_t count)
+{
+	uint32_t kept = first;
+
+	/* Not with NULL, where there are none. */
+	if (first < count)
+		qsort(node + first, count - first, sizeof(*node),
+		      compare_nodes);
+	for (uint32_t i = first; i < count; i++) {
+		uint32_t up = kept > first ? kept - 1 : PREFIX_NONE;
+
+		if (up != PREFIX_NONE &&
+		    compare_nodes(&node[up], &node[i]) == 0)
+			continue;
+		while (up != PREFIX_NONE &&
+		       !holds(&node[up], node[i].high, node[i].low))
+			up = node[up].parent;
+		node[kept] = node[i];
+		node[kept++].parent = up;
+	}
+	return kept;
+}
+
+int prefix_table_init(struct prefix_table *t, const struct prefix *list,
+		      size_t count)
+{
+	uint32_t n = 0;
+
+	*t = (struct prefix_table){ 0 };
+	if (count == 0)
+		return 0;
+	if (count >= PREFIX_NONE)
+		return -ENOMEM;
+	t->node = malloc(count * sizeof(*t->node));
+	if (!t->node)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		if (list[i].v4)
+			t->node[n++] = node_of(&list[i]);
+	t->v4_count = n = arrange(t->node, 0, n);
+	for (size_t i = 0; i < count; i++)
+		if (!list[i].v4)
+			t->node[n++] = node_of(&list[i]);
+	t->count = arrange(t->node, t->v4_count, n);
+	return 0;
+}
+
+void prefix_table_done(struct prefix_table *t)
+{
+	free(t->node);
+	*t = (struct prefix_table){ 0 };
+}
+
+struct prefix_key prefix_key(const struct tcp_addr *a)
+{
+	struct tcp_addr plain = *a;
+
+	addr_unmap(&plain);
+	return (struct prefix_key){ .high = get_be64(plain.ip),
+				    .low = get_be64(plain.ip + 8),
+				    .family = plain.family };
+}
+
+/* The last one of a family that begins at or before the key. */
+static uint32_t find_last(const struct prefix_table *t,
+			  const struct prefix_key *k)
+{
+	bool v4 = k->family == AF_INET;
+	uint32_t first = v4 ? 0 : t->v4_count;
+	uint32_t left = (v4 ? t->v4_count : t->count) - first;
+	uint32_t at = first;
+
+	/* `at` is the first place of which it is not known yet. */
+	while (left > 0) {
+		uint32_t half = left / 2;
+		const struct prefix_node *n = &t->node[at + half];
+		bool before = n->high != k->high ? n->high < k->high
+						 : n->low <= k->low;
+
+		if (before)
+			at += half + 1;
+		left = before ? left - half - 1 : half;
+	}
+	return at > first ? at - 1 : PREFIX_NONE;
+}
+
+uint32_t prefix_table_find(const struct prefix_table *t,
+			   const struct prefix_key *k)
+{
+	uint32_t at;
+
+	if (t->count == 0 || (k->family != AF_INET && k->family != AF_INET6))
+		return PREFIX_NONE;
+	at = find_last(t, k);
+	while (at != PREFIX_NONE && !holds(&t->node[at], k->high, k->low))
+		at = t->node[at].parent;
+	return at;
+}
+
+uint32_t prefix_table_number(const struct prefix_table *t,
+			     const struct prefix *p)
+{
+	struct prefix_key k = { .high = get_be64(p->ip),
+				.low = get_be64(p->ip + 8),
+				.family = p->v4 ? AF_INET : AF_INET6 };
+	uint32_t at = prefix_table_find(t, &k);
+
+	/* Longer ones may begin at the same address. */
+	while (at != PREFIX_NONE && t->node[at].bits > p->bits)
+		at = t->node[at].parent;
+	return at != PREFIX_NONE && t->node[at].bits == p->bits ? at
+								: PREFIX_NONE;
+}
