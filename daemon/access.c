@@ -1,98 +1,100 @@
 /*
- * The access line is written once per session, thus often enough that numbers
- * and IPv4 addresses are put down by hand: printf(3) and inet_ntop(3) would
- * cost several times all the rest.
+ * logfmt and JSON: the same keys and the same words in the same order, so that
+ * one walk over the record makes both.
  */
 #include "daemon/access.h"
 
+#include "daemon/access_line.h"
 #include "daemon/log_escape.h"
-
-#include <string.h>
+#include "daemon/log_json.h"
 
 /* A host name of odd bytes is cut here; plain ones have at most 255. */
-#define HOST_MAX 768
+#define HOST_MAX      768
+#define HOST_MAX_JSON 512
 
 /* A name from the configuration is cut here. */
 #define NAME_MAX_BYTES 48
 
-/* The line while it grows; what does not fit is left out. */
-struct line {
-	char *at;
-	const char *end;
+/* The longest form of a user's byte; JSON has six for some. */
+#define USER_MAX ((size_t)SESSION_USER_BYTES * 6)
+
+struct pairs {
+	struct access_line line;
+	bool json;
 };
 
-static size_t room(const struct line *l)
+const char *access_event_word(enum access_event event)
 {
-	return (size_t)(l->end - l->at);
+	static const char *const words[] = {
+		[ACCESS_CONNECT] = "connect",
+		[ACCESS_DISCONNECT] = "disconnect",
+		[ACCESS_ERROR] = "error",
+	};
+
+	return words[event];
 }
 
-static void put_bytes(struct line *l, const char *text, size_t len)
+/* --- Keys and values ---------------------------------------------------- */
+
+static void put_key(struct pairs *p, const char *key)
 {
-	len = min_size(len, room(l));
-	memcpy(l->at, text, len);
-	l->at += len;
+	access_put(&p->line, p->json ? ",\"" : " ");
+	access_put(&p->line, key);
+	access_put(&p->line, p->json ? "\":" : "=");
 }
 
-/* For literals, whose length the compiler knows. */
-static inline void put(struct line *l, const char *text)
+static void put_quote(struct pairs *p, bool needed)
 {
-	put_bytes(l, text, strlen(text));
+	if (p->json || needed)
+		access_put(&p->line, "\"");
 }
 
-static void put_number(struct line *l, uint64_t value)
+/* What needs no escapes in either. */
+static void put_word(struct pairs *p, const char *key, const char *word)
 {
-	char digits[20];
-	size_t at = sizeof(digits);
-
-	do {
-		digits[--at] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value);
-	put_bytes(l, digits + at, sizeof(digits) - at);
+	put_key(p, key);
+	put_quote(p, false);
+	access_put(&p->line, word);
+	put_quote(p, false);
 }
 
-static void put_address(struct line *l, const struct tcp_addr *a)
+static void put_count(struct pairs *p, const char *key, uint64_t value)
 {
-	char text[TCPSERVER_ADDR_STRLEN];
-
-	if (a->family != AF_INET) {
-		put(l, tcp_addr_format(a, text, sizeof(text)));
-		return;
-	}
-	for (size_t i = 12; i < 16; i++) {
-		put_number(l, a->ip[i]);
-		put(l, i < 15 ? "." : ":");
-	}
-	put_number(l, a->port);
+	put_key(p, key);
+	access_put_number(&p->line, value);
 }
 
-static void put_address_field(struct line *l, const char *key,
-			      const struct tcp_addr *a)
+static void put_address(struct pairs *p, const char *key,
+			const struct tcp_addr *a)
 {
 	if (a->family == AF_UNSPEC)
 		return;
-	put(l, key);
-	put_address(l, a);
+	put_key(p, key);
+	put_quote(p, false);
+	access_put_address(&p->line, a);
+	put_quote(p, false);
+}
+
+static void put_escaped(struct pairs *p, struct span text, const char *end)
+{
+	p->line.at = p->json ? log_json_bytes(text, p->line.at, end)
+			     : log_escape_bytes(text, p->line.at, end);
 }
 
 /* An escaped value of at most `max` bytes beside its quotes. */
-static void put_value(struct line *l, const void *text, size_t len, size_t max)
+static void put_value(struct pairs *p, const char *key, struct span text,
+		      size_t max)
 {
-	struct span value = { text, len };
-	struct line part = { l->at, l->at + min_size(room(l), max) };
+	bool quotes = !log_is_plain(text);
 
-	if (log_is_plain(value)) {
-		l->at = log_escape_bytes(value, part.at, part.end);
-		return;
-	}
-	put(l, "\"");
-	part = (struct line){ l->at, l->at + min_size(room(l), max) };
-	l->at = log_escape_bytes(value, part.at, part.end);
-	put(l, "\"");
+	put_key(p, key);
+	put_quote(p, quotes);
+	put_escaped(p, text, access_within(&p->line, max));
+	put_quote(p, quotes);
 }
 
 /* A name by its number in the configuration, from 1. */
-static void put_name(struct line *l, const char *key, uint16_t number,
+static void put_name(struct pairs *p, const char *key, uint16_t number,
 		     const char *const *names, size_t count)
 {
 	const char *name;
@@ -100,114 +102,131 @@ static void put_name(struct line *l, const char *key, uint16_t number,
 	if (number == SESSION_NONE || number > count)
 		return;
 	name = names[number - 1];
-	if (!name || !*name)
-		return;
-	put(l, key);
-	put_value(l, name, strlen(name), NAME_MAX_BYTES);
+	if (name && *name)
+		put_value(p, key,
+			  (struct span){ (const uint8_t *)name, strlen(name) },
+			  NAME_MAX_BYTES);
 }
 
-static struct span host_of(const struct session *s)
-{
-	return (struct span){ (const uint8_t *)s->host,
-			      min_size(s->host_len, SESSION_HOST_BYTES) };
-}
+/* --- A session ---------------------------------------------------------- */
 
 /* What was asked for: "name:port", or an address. */
-static void put_target(struct line *l, const struct session *s,
-		       struct span tail)
+static void put_target(struct pairs *p, const struct access_entry *e)
 {
-	struct span host = host_of(s);
+	const struct session *s = e->session;
+	struct span host = access_host(s), tail = e->host_tail;
 	bool quotes = !log_is_plain(host) || (tail.len && !log_is_plain(tail));
 	const char *end;
 
 	if (host.len == 0) {
-		put_address_field(l, " target=", &s->target);
+		put_address(p, "target", &s->target);
 		return;
 	}
-	put(l, " target=");
-	if (quotes)
-		put(l, "\"");
-	end = l->at + min_size(room(l), HOST_MAX);
-	l->at = log_escape_bytes(host, l->at, end);
-	l->at = log_escape_bytes(tail, l->at, end);
-	put(l, ":");
-	put_number(l, s->target.port);
-	if (quotes)
-		put(l, "\"");
-	put_address_field(l, " address=", &s->target);
+	put_key(p, "target");
+	put_quote(p, quotes);
+	end = access_within(&p->line, p->json ? HOST_MAX_JSON : HOST_MAX);
+	put_escaped(p, host, end);
+	put_escaped(p, tail, end);
+	access_put(&p->line, ":");
+	access_put_number(&p->line, s->target.port);
+	put_quote(p, quotes);
+	put_address(p, "address", &s->target);
 }
 
-static void put_protocol(struct line *l, const struct session *s)
+static void put_protocol(struct pairs *p, const struct session *s)
 {
 	static const char *const protocols[] = {
-		[PROTOCOL_NONE] = "",
-		[PROTOCOL_SOCKS5] = " protocol=socks5",
-		[PROTOCOL_HTTP] = " protocol=http",
-		[PROTOCOL_SOCKS4] = " protocol=socks4",
+		[PROTOCOL_SOCKS5] = "socks5",
+		[PROTOCOL_HTTP] = "http",
+		[PROTOCOL_SOCKS4] = "socks4",
 	};
 	static const char *const commands[] = {
-		[COMMAND_NONE] = "",
-		[COMMAND_CONNECT] = " command=connect",
-		[COMMAND_BIND] = " command=bind",
-		[COMMAND_UDP] = " command=udp",
+		[COMMAND_CONNECT] = "connect",
+		[COMMAND_BIND] = "bind",
+		[COMMAND_UDP] = "udp",
 	};
 
-	if (s->protocol < ARRAY_SIZE(protocols))
-		put(l, protocols[s->protocol]);
-	if (s->command < ARRAY_SIZE(commands))
-		put(l, commands[s->command]);
+	if (s->protocol < ARRAY_SIZE(protocols) && protocols[s->protocol])
+		put_word(p, "protocol", protocols[s->protocol]);
+	if (s->command < ARRAY_SIZE(commands) && commands[s->command])
+		put_word(p, "command", commands[s->command]);
 }
 
-static void put_end(struct line *l, const struct session *s)
+/* Seconds, with three places. */
+static void put_duration(struct pairs *p, uint64_t ms)
 {
-	int64_t ms = max_i64(s->ended_ms - s->started_ms, 0);
-	const char *name;
+	put_count(p, "duration", ms / 1000);
+	access_put(&p->line, ".");
+	access_put_number(&p->line, ms / 100 % 10);
+	access_put_number(&p->line, ms / 10 % 10);
+	access_put_number(&p->line, ms % 10);
+}
 
-	put(l, " up=");
-	put_number(l, s->bytes_up);
-	put(l, " down=");
-	put_number(l, s->bytes_down);
-	put(l, " duration=");
-	put_number(l, (uint64_t)ms / 1000);
-	put(l, ".");
-	put_number(l, (uint64_t)ms / 100 % 10);
-	put_number(l, (uint64_t)ms / 10 % 10);
-	put_number(l, (uint64_t)ms % 10);
-	if (s->outcome < OUTCOME_COUNT) {
-		put(l, " outcome=");
-		put(l, outcome_word((enum outcome)s->outcome));
-	}
-	if (s->error == 0)
-		return;
-	put(l, " error=");
-	name = strerrorname_np(s->error);
+static void put_error(struct pairs *p, int error)
+{
+	const char *name = strerrorname_np(error);
+
+	put_key(p, "error");
+	put_quote(p, false);
 	if (name)
-		put(l, name);
+		access_put(&p->line, name);
 	else
-		put_number(l, (uint16_t)s->error);
+		access_put_number(&p->line, (uint16_t)error);
+	put_quote(p, false);
 }
 
-size_t access_logfmt(const struct session *s, struct span host_tail,
-		     const struct access_names *names, char *out, size_t size)
+static void put_end(struct pairs *p, const struct session *s)
 {
-	struct line l = { out, out + size };
+	put_count(p, "up", s->bytes_up);
+	put_count(p, "down", s->bytes_down);
+	put_duration(p, access_duration_ms(s));
+	if (s->outcome < OUTCOME_COUNT)
+		put_word(p, "outcome", outcome_word((enum outcome)s->outcome));
+	if (s->error != 0)
+		put_error(p, s->error);
+}
 
-	put(&l, "access");
-	put_address_field(&l, " client=", &s->client);
-	put_name(&l, " listener=", s->listener, names->listeners,
-		 names->listener_count);
-	put_protocol(&l, s);
-	put_target(&l, s, host_tail);
-	put_address_field(&l, " bound=", &s->bound);
-	if (s->user_len) {
-		put(&l, " user=");
-		put_value(&l, s->user,
-			  min_size(s->user_len, SESSION_USER_BYTES),
-			  (size_t)SESSION_USER_BYTES * 4);
-	}
-	put_name(&l, " client_rule=", s->client_rule, names->client_rules,
-		 names->client_rule_count);
-	put_name(&l, " rule=", s->rule, names->rules, names->rule_count);
-	put_end(&l, s);
-	return (size_t)(l.at - out);
+static void put_pairs(struct pairs *p, const struct access_entry *e)
+{
+	const struct session *s = e->session;
+	const struct access_names *n = e->names;
+
+	put_address(p, "client", &s->client);
+	put_name(p, "listener", s->listener, n->listeners, n->listener_count);
+	put_protocol(p, s);
+	put_target(p, e);
+	put_address(p, "bound", &s->bound);
+	if (s->user_len)
+		put_value(p, "user",
+			  (struct span){
+				  (const uint8_t *)s->user,
+				  min_size(s->user_len, SESSION_USER_BYTES) },
+			  USER_MAX);
+	put_name(p, "client_rule", s->client_rule, n->client_rules,
+		 n->client_rule_count);
+	put_name(p, "rule", s->rule, n->rules, n->rule_count);
+	if (e->event != ACCESS_CONNECT)
+		put_end(p, s);
+}
+
+size_t access_logfmt(const struct access_entry *e, char *out, size_t size)
+{
+	struct pairs p = { .line = { out, out + size } };
+
+	access_put(&p.line, "access");
+	put_word(&p, "event", access_event_word(e->event));
+	put_pairs(&p, e);
+	return (size_t)(p.line.at - out);
+}
+
+size_t access_json(const struct access_entry *e, char *out, size_t size)
+{
+	struct pairs p = { .line = { out, out + size }, .json = true };
+
+	access_put(&p.line, "{\"event\":\"");
+	access_put(&p.line, access_event_word(e->event));
+	access_put(&p.line, "\"");
+	put_pairs(&p, e);
+	access_put(&p.line, "}");
+	return (size_t)(p.line.at - out);
 }

@@ -23,6 +23,9 @@
 
 #define DIRECT_PATIENCE_MS 100
 
+/* A text and its pairs. */
+#define RECORD_BYTES (2 * LOG_LINE_BYTES)
+
 static atomic_int max_level = LOG_LEVEL_INFO;
 static atomic_bool direct_prefixes;
 
@@ -61,7 +64,7 @@ static struct log_queue *make_queue(void)
 static void write_direct(enum log_level level, char *text, size_t len)
 {
 	char head[LOG_HEAD_BYTES];
-	struct log_clock clock = { 0 };
+	struct log_clock clock = { .prefixes = atomic_load(&direct_prefixes) };
 	struct iovec parts[3];
 	struct pollfd room = { .fd = STDERR_FILENO, .events = POLLOUT };
 	int saved = errno;
@@ -69,8 +72,7 @@ static void write_direct(enum log_level level, char *text, size_t len)
 
 	log_clean(text, len);
 	parts[0].iov_base = head;
-	parts[0].iov_len = log_head(&clock, atomic_load(&direct_prefixes),
-				    level, log_stamp(), head);
+	parts[0].iov_len = log_head(&clock, level, log_stamp(), head);
 	parts[1].iov_base = text;
 	parts[1].iov_len = len;
 	parts[2].iov_base = (char[]){ '\n' };
@@ -126,33 +128,42 @@ bool log_wants(enum log_level level)
 char *log_reserve(void)
 {
 	struct log_queue *q = my_queue ? my_queue : make_queue();
-	char *room = q ? log_ring_reserve(q->ring, LOG_LINE_BYTES) : NULL;
+	char *room = q ? log_ring_reserve(q->ring, RECORD_BYTES) : NULL;
 
 	if (!room)
 		log_writer_lost();
 	return room;
 }
 
-void log_commit(enum log_level level, size_t len)
+void log_commit_pairs(enum log_level level, size_t len, size_t pairs)
 {
 	struct log_queue *q = my_queue;
 	unsigned int run = log_writer_run();
 
-	ASSERT(q && len <= LOG_LINE_BYTES);
+	ASSERT(q && len <= LOG_LINE_BYTES && pairs <= LOG_LINE_BYTES);
 	if (len == 0 || !log_wants(level))
 		return;
 	if (level == LOG_LEVEL_ERROR)
-		copy_error(log_ring_reserve(q->ring, LOG_LINE_BYTES), len);
+		copy_error(log_ring_reserve(q->ring, RECORD_BYTES), len);
 	if (run == 0) {
-		write_direct(level, log_ring_reserve(q->ring, LOG_LINE_BYTES),
+		write_direct(level, log_ring_reserve(q->ring, RECORD_BYTES),
 			     len);
 		return;
 	}
 	if (q->run != run)
 		log_writer_adopt(q, run);
-	log_ring_commit(q->ring, len, level, log_stamp());
+	log_ring_commit(q->ring,
+			&(struct log_ring_line){ .len = len,
+						 .pairs = pairs,
+						 .level = level,
+						 .stamp_ms = log_stamp() });
 	log_writer_notice(level <= LOG_LEVEL_WARNING ||
 			  log_ring_fills(q->ring));
+}
+
+void log_commit(enum log_level level, size_t len)
+{
+	log_commit_pairs(level, len, 0);
 }
 
 void log_line(enum log_level level, const char *fmt, ...)

@@ -16,11 +16,19 @@ enum log_level {
 	LOG_LEVEL_DEBUG,
 };
 
+/* What stands around a line's text; the journal takes the text alone. */
+enum log_style {
+	LOG_STYLE_PLAIN,  /* "2026-11-23T01:02:03.456Z info text" */
+	LOG_STYLE_JSON,   /* an object a line */
+	LOG_STYLE_DANTED, /* as danted(8) does, in local time */
+};
+
 struct log_options {
 	const char *path;     /* NULL: standard error; else an absolute path */
 	enum log_level level; /* what is less important is not written */
 	bool prefixes;        /* "<N>" in front, for the journal */
 	bool journal; /* by its own protocol; path: its socket, NULL: usual */
+	enum log_style style;
 };
 
 /* Tells whether standard error is the journal. */
@@ -56,10 +64,15 @@ bool log_wants(enum log_level level);
  * callers that format by themselves; NULL when the ring is full (counted).
  * log_commit() publishes `len` bytes without a line feed; 0 takes it back.
  * No other line and no suspension in between.
+ *
+ * log_commit_pairs(): in the room behind the text stands, in at most as many
+ * bytes again, the same in logfmt.  Only a journal has a use for it, which
+ * makes fields of it; see log_entry.h.
  */
 #define LOG_LINE_BYTES 1536
 char *log_reserve(void);
 void log_commit(enum log_level level, size_t len);
+void log_commit_pairs(enum log_level level, size_t len, size_t pairs);
 
 /*
  * Adds every line of level error from now on to text[size] as well, for who

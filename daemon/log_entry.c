@@ -1,13 +1,11 @@
 /*
  * Fields follow each other as "NAME=value\n"; a value with a line feed in it
  * as "NAME\n", its length in 64 bits, little-endian, and the value.
- *
- * A line is known by how it begins and ends.  Nothing else begins that way,
- * because what comes from a peer is never the beginning of a line.
  */
 #include "daemon/log_entry.h"
 
 #include "daemon/log_escape.h"
+#include "daemon/log_event.h"
 #include "daemon/log_format.h"
 
 #include <string.h>
@@ -17,7 +15,7 @@
 /* The longest name of a value; the journal takes 64 with the prefix. */
 #define KEY_MAX 32
 
-/* "PRIORITY=6\n" to MESSAGE_ID, without the text. */
+/* "PRIORITY=6\n" to SPLICED_EVENT, without the text. */
 #define HEAD_MAX 192
 
 /* What a field needs more than its value does in the text. */
@@ -27,46 +25,26 @@ _Static_assert(HEAD_MAX + 2 * LOG_LINE_BYTES + LOG_ENTRY_FIELDS * FIELD_MORE <=
 		       LOG_ENTRY_BYTES,
 	       "an entry holds any line");
 
-static const struct {
-	const char *start, *end;
-	const char *id;
-} events[] = {
-	{ ACCESS, "", LOG_ID_SESSION },
-	{ "spliced is ready on ", "", LOG_ID_READY },
-	{ "generation ", " has ended", LOG_ID_ENDED },
-	{ "spliced has ended", "", LOG_ID_ENDED },
-};
-
-static bool begins(const char *text, size_t len, const char *start)
-{
-	size_t n = strlen(start);
-
-	return len >= n && memcmp(text, start, n) == 0;
-}
-
-static bool ends(const char *text, size_t len, const char *end)
-{
-	size_t n = strlen(end);
-
-	return len >= n && memcmp(text + len - n, end, n) == 0;
-}
-
 static char *put(char *at, const char *text)
 {
 	return (char *)mempcpy(at, text, strlen(text));
 }
 
-static char *put_id(char *at, const char *text, size_t len)
+/* The word is among the pairs already where a line has such. */
+static char *put_event(char *at, const char *text, size_t len, bool word)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
-		if (!begins(text, len, events[i].start) ||
-		    !ends(text, len, events[i].end))
-			continue;
-		at = put(at, "MESSAGE_ID=");
-		at = put(at, events[i].id);
-		*at++ = '\n';
-		break;
-	}
+	const struct log_event *event = log_event_of(text, len);
+
+	if (!event)
+		return at;
+	at = put(at, "MESSAGE_ID=");
+	at = put(at, event->id);
+	*at++ = '\n';
+	if (!word)
+		return at;
+	at = put(at, "SPLICED_EVENT=");
+	at = put(at, event->word);
+	*at++ = '\n';
 	return at;
 }
 
@@ -146,24 +124,28 @@ static char *put_pairs(char *at, struct span text)
 	return at;
 }
 
-size_t log_entry(enum log_level level, const char *text, size_t len, char *out)
+size_t log_entry(enum log_level level, const char *text, size_t len,
+		 struct span pairs, char *out)
 {
+	const struct span line = { (const uint8_t *)text, len };
+	const size_t skip = strlen(ACCESS);
 	char *at = put(out, "PRIORITY=");
+	bool access;
 
-	ASSERT(len <= LOG_LINE_BYTES);
+	ASSERT(len <= LOG_LINE_BYTES && pairs.len <= LOG_LINE_BYTES);
+	if (pairs.len == 0)
+		pairs = line;
+	access = pairs.len >= skip && memcmp(pairs.at, ACCESS, skip) == 0;
 	*at++ = log_priority(level);
 	at = put(at, "\nSYSLOG_FACILITY=3\nSYSLOG_IDENTIFIER=spliced\n");
-	at = put_id(at, text, len);
+	at = put_event(at, (const char *)pairs.at, pairs.len, !access);
 	at = put(at, "MESSAGE=");
 	memcpy(at, text, len);
 	log_clean(at, len);
 	at += len;
 	*at++ = '\n';
-	if (begins(text, len, ACCESS)) {
-		size_t skip = strlen(ACCESS);
-
-		at = put_pairs(at, (struct span){ (const uint8_t *)text + skip,
-						  len - skip });
-	}
+	if (access)
+		at = put_pairs(
+			at, (struct span){ pairs.at + skip, pairs.len - skip });
 	return (size_t)(at - out);
 }

@@ -102,13 +102,13 @@ bool log_journal_full(const struct log_journal *j)
 }
 
 void log_journal_add(struct log_journal *j, enum log_level level,
-		     const char *text, size_t len)
+		     const char *text, size_t len, struct span pairs)
 {
 	char *out = j->bytes + j->used;
 	size_t n;
 
 	ASSERT(!log_journal_full(j));
-	n = log_entry(level, text, len, out);
+	n = log_entry(level, text, len, pairs, out);
 	j->parts[j->count++] = (struct iovec){ .iov_base = out, .iov_len = n };
 	j->used += n;
 }

@@ -28,9 +28,12 @@ void log_journal_close(struct log_journal *j);
 /* Whether there is no room for one more line. */
 bool log_journal_full(const struct log_journal *j);
 
-/* Adds a line of at most LOG_LINE_BYTES to the batch; it must not be full. */
+/*
+ * Adds a line of at most LOG_LINE_BYTES to the batch, which must not be full;
+ * `pairs` as log_entry() wants them.
+ */
 void log_journal_add(struct log_journal *j, enum log_level level,
-		     const char *text, size_t len);
+		     const char *text, size_t len, struct span pairs);
 
 /*
  * Sends the batch within about a second, to a journal that came back by

@@ -15,7 +15,7 @@
 /* In front of every text; `len` is SKIP where the ring's end is left unused. */
 struct header {
 	uint32_t len;
-	uint32_t level;
+	uint16_t pairs, level;
 	int64_t stamp_ms;
 };
 
@@ -93,20 +93,21 @@ char *log_ring_reserve(struct log_ring *r, size_t max)
 	return place(r, r->reserved) + sizeof(struct header);
 }
 
-void log_ring_commit(struct log_ring *r, size_t len, unsigned int level,
-		     int64_t stamp_ms)
+void log_ring_commit(struct log_ring *r, const struct log_ring_line *line)
 {
 	struct header *h = (struct header *)place(r, r->reserved);
 
-	h->len = (uint32_t)len;
-	h->level = level;
-	h->stamp_ms = stamp_ms;
+	h->len = (uint32_t)line->len;
+	h->pairs = (uint16_t)line->pairs;
+	h->level = (uint16_t)line->level;
+	h->stamp_ms = line->stamp_ms;
 	/*
 	 * Sequentially consistent, not merely a release: the caller looks
 	 * next whether the reader sleeps, and the reader looks at the head
 	 * after it has said that it will.
 	 */
-	atomic_store(&r->head, r->reserved + record_bytes(len));
+	atomic_store(&r->head,
+		     r->reserved + record_bytes(line->len + line->pairs));
 }
 
 bool log_ring_fills(struct log_ring *r)
@@ -136,9 +137,10 @@ bool log_ring_peek(struct log_ring *r, struct log_ring_line *ret)
 	}
 	ret->text = (const char *)(h + 1);
 	ret->len = h->len;
+	ret->pairs = h->pairs;
 	ret->level = h->level;
 	ret->stamp_ms = h->stamp_ms;
-	r->next = tail + record_bytes(h->len);
+	r->next = tail + record_bytes((size_t)h->len + h->pairs);
 	return true;
 }
 

@@ -12,6 +12,7 @@ struct log_ring;
 struct log_ring_line {
 	const char *text; /* in the ring, until log_ring_pop() */
 	size_t len;
+	size_t pairs; /* bytes that follow the text and are not written */
 	unsigned int level;
 	int64_t stamp_ms; /* CLOCK_REALTIME */
 };
@@ -27,9 +28,8 @@ void log_ring_free(struct log_ring *r);
  */
 char *log_ring_reserve(struct log_ring *r, size_t max);
 
-/* Publishes the first `len` bytes of the room as a line. */
-void log_ring_commit(struct log_ring *r, size_t len, unsigned int level,
-		     int64_t stamp_ms);
+/* Publishes the first bytes of the room as a line; its text is not asked. */
+void log_ring_commit(struct log_ring *r, const struct log_ring_line *line);
 
 /* For the writing thread: whether more than half of the ring is unread. */
 bool log_ring_fills(struct log_ring *r);

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #define RING_BYTES  (1024 * 1024)
 #define BATCH_BYTES (64 * 1024)
@@ -43,7 +44,6 @@ static struct {
 	struct log_journal *journal; /* NULL: lines go to the sink */
 	struct log_sink sink;
 	struct log_clock clock;
-	bool prefixes;
 	uint64_t reported; /* of `dropped` */
 	int64_t report_ms; /* when it was tried last, CLOCK_MONOTONIC */
 	size_t len;
@@ -201,25 +201,23 @@ static bool batch_full(void)
 {
 	if (own.journal)
 		return log_journal_full(own.journal);
-	return own.len + LOG_HEAD_BYTES + LOG_LINE_BYTES + 1 > BATCH_BYTES;
+	return own.len + LOG_OUT_BYTES > BATCH_BYTES;
 }
 
-static void add_line(enum log_level level, int64_t stamp_ms, const char *text,
-		     size_t len)
+static void add_line(const struct log_ring_line *line)
 {
-	char *out = own.batch + own.len;
-	size_t head;
+	enum log_level level = (enum log_level)line->level;
+	struct span pairs = { (const uint8_t *)line->text + line->len,
+			      line->pairs };
 
 	/* It has a clock of its own, and stamps lines as they arrive. */
-	if (own.journal) {
-		log_journal_add(own.journal, level, text, len);
-		return;
-	}
-	head = log_head(&own.clock, own.prefixes, level, stamp_ms, out);
-	memcpy(out + head, text, len);
-	log_clean(out + head, len);
-	out[head + len] = '\n';
-	own.len += head + len + 1;
+	if (own.journal)
+		log_journal_add(own.journal, level, line->text, line->len,
+				pairs);
+	else
+		own.len += log_format(&own.clock, level, line->stamp_ms,
+				      line->text, line->len,
+				      own.batch + own.len);
 }
 
 /* A line of the logger thread itself. */
@@ -235,8 +233,11 @@ static void PRINTF_LIKE(1, 2) say(const char *fmt, ...)
 	if (batch_full())
 		flush_batch();
 	if (len > 0)
-		add_line(LOG_LEVEL_WARNING, log_stamp(), text,
-			 min_size((size_t)len, sizeof(text) - 1));
+		add_line(&(struct log_ring_line){
+			.text = text,
+			.len = min_size((size_t)len, sizeof(text) - 1),
+			.level = LOG_LEVEL_WARNING,
+			.stamp_ms = log_stamp() });
 }
 
 /*
@@ -277,8 +278,7 @@ static bool collect(void)
 	while (!batch_full() && (q = oldest(&until))) {
 		while (!batch_full() && log_ring_peek(q->ring, &line) &&
 		       line.stamp_ms <= until) {
-			add_line((enum log_level)line.level, line.stamp_ms,
-				 line.text, line.len);
+			add_line(&line);
 			log_ring_pop(q->ring);
 			any = true;
 		}
@@ -393,7 +393,9 @@ static int open_target(const struct log_options *o)
 	r = log_sink_open(&own.sink, o->path);
 	if (r < 0)
 		free(TAKE_PTR(own.batch));
-	own.prefixes = o->prefixes && !o->path;
+	own.clock = (struct log_clock){ .style = o->style,
+					.prefixes = o->prefixes && !o->path,
+					.pid = getpid() };
 	own.len = 0;
 	return r;
 }

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 /* --- The user ----------------------------------------------------------- */
 
@@ -56,12 +57,28 @@ static bool is_plain_file(int fd)
 	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1;
 }
 
+static enum log_style log_style(const struct conf *c)
+{
+	switch (c->log.access) {
+	case CONF_ACCESS_JSON:
+		return LOG_STYLE_JSON;
+	case CONF_ACCESS_DANTED:
+		return LOG_STYLE_DANTED;
+	case CONF_ACCESS_LOGFMT:
+	case CONF_ACCESS_OFF:
+		break;
+	}
+	return LOG_STYLE_PLAIN;
+}
+
 int prepare_log_file(const struct conf *c, const char *user)
 {
 	const char *path = c->log.path;
 	const struct passwd *pw = user ? getpwnam(user) : NULL;
 	CLEANUP(close_fd) int fd = -1;
 
+	/* While /etc may be read: danted's stamps are in local time. */
+	tzset();
 	if (!path || !pw)
 		return 0;
 	fd = open(path,
@@ -95,7 +112,8 @@ int prepare_log(const struct conf *c)
 	struct log_options o = { .path = c->log.path,
 				 .level = levels[c->log.level],
 				 .prefixes = log_stderr_is_journal(),
-				 .journal = c->log.journal };
+				 .journal = c->log.journal,
+				 .style = log_style(c) };
 	int r = log_start(&o);
 
 	if (r < 0)

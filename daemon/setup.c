@@ -73,52 +73,7 @@ static unsigned worker_count(const struct conf *c)
 	return (unsigned)max_size((size_t)CPU_COUNT(&set), 1);
 }
 
-/* --- Names for the log -------------------------------------------------- */
-
-static int make_names(struct setup *s)
-{
-	const struct conf *c = s->conf;
-	const char **at;
-
-	at = s->names = calloc(c->listener_count + c->client_count +
-				       c->rule_count + 1,
-			       sizeof(*at));
-	if (!at)
-		return -ENOMEM;
-	s->access = (struct access_names){
-		.listeners = at,
-		.listener_count = c->listener_count,
-		.client_rules = at + c->listener_count,
-		.client_rule_count = c->client_count,
-		.rules = at + c->listener_count + c->client_count,
-		.rule_count = c->rule_count,
-	};
-	for (size_t i = 0; i < c->listener_count; i++)
-		*at++ = c->listeners[i].name;
-	for (size_t i = 0; i < c->client_count; i++)
-		*at++ = c->clients[i].name;
-	for (size_t i = 0; i < c->rule_count; i++)
-		*at++ = c->rules[i].name;
-	return 0;
-}
-
 /* --- Proxy -------------------------------------------------------------- */
-
-static void session_ended(void *ctx, const struct session *record,
-			  struct span host_tail)
-{
-	struct setup *s = ctx;
-	char *line;
-
-	if (s->conf->log.access == CONF_ACCESS_OFF ||
-	    !log_wants(LOG_LEVEL_INFO))
-		return;
-	line = log_reserve();
-	if (line)
-		log_commit(LOG_LEVEL_INFO,
-			   access_logfmt(record, host_tail, &s->access, line,
-					 LOG_LINE_BYTES));
-}
 
 static enum tcp_relay_mode relay_mode(const struct conf *c)
 {
@@ -161,8 +116,6 @@ static int make_proxy(struct setup *s)
 		.slots = s->published.sessions,
 		.counts = s->published.proxy,
 		.generation = s->generation,
-		.ended = session_ended,
-		.ctx = s,
 	};
 	int r = setup_names(s, &p.names);
 
@@ -172,6 +125,7 @@ static int make_proxy(struct setup *s)
 		r = setup_limits(s, &p.limits);
 	if (r < 0)
 		return r;
+	setup_access_hooks(s, &p);
 	return proxy_new(&s->proxy, &p);
 }
 
@@ -304,7 +258,7 @@ int setup_init(struct setup *s, const struct conf *c, uint32_t generation)
 	if (r == 0)
 		r = setup_actions(s);
 	if (r == 0)
-		r = make_names(s);
+		r = setup_access(s);
 	if (r == 0)
 		r = make_server(s);
 	if (r == 0)
@@ -332,5 +286,6 @@ void setup_done(struct setup *s)
 	free(TAKE_PTR(s->listener_sessions));
 	free(TAKE_PTR(s->action_list));
 	free(TAKE_PTR(s->names));
+	free(TAKE_PTR(s->addresses));
 	publish_done(&s->published); /* the server counted in it */
 }

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "conf/conf.h"
-#include "daemon/access.h"
+#include "daemon/access_log.h"
 #include "daemon/proxy/proxy.h"
 #include "daemon/publish.h"
 
@@ -25,8 +25,9 @@ struct setup {
 	struct proxy *proxy;
 	struct tcp_server *server;
 	struct proxy_listener *listeners; /* one per conf listener */
-	const char **names;               /* what access_names points at */
-	struct access_names access;
+	const char **names; /* what access.names points at; likewise: */
+	struct tcp_addr (*addresses)[2];
+	struct access_log access;
 	size_t max_connections;
 	size_t max_associations; /* UDP; 0: it is not served */
 };

@@ -16,6 +16,10 @@ void setup_warn_of_interfaces(const struct conf *c);
 /* Makes who verifies passwords, if somebody is to.  -errno. */
 int setup_auth(struct setup *s) MUST_CHECK;
 
+/* Makes the access log, and what the proxy tells it.  -ENOMEM. */
+int setup_access(struct setup *s) MUST_CHECK;
+void setup_access_hooks(struct setup *s, struct proxy_options *o);
+
 /* Looks for interfaces and addresses.  -errno after a line in the log. */
 int setup_check_outbound(const struct conf_outbound *o) MUST_CHECK;
 

@@ -370,7 +370,7 @@ static enum outcome grant(struct request *rq)
 	rq->error = rq->protocol->grant(rq);
 	if (rq->error < 0)
 		return OUTCOME_CLIENT_LEFT;
-	request_set_state(rq, SESSION_RELAY);
+	request_began(rq);
 	conn_handshake_done(rq->client);
 	return OUTCOME_NONE;
 }

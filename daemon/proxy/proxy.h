@@ -57,9 +57,14 @@ struct proxy_options {
 	struct auth *auth; /* NULL: nobody can log in */
 	struct proxy_timeouts timeouts;
 	enum tcp_relay_mode relay;
-	/* Told of each session that ended, on its worker's thread. */
-	void (*ended)(void *ctx, const struct session *s,
+	/*
+	 * Told of each session on its worker's thread: when it was granted what
+	 * it asked for, and when it ended, be it after that (`began`) or not.
+	 */
+	void (*began)(void *ctx, const struct session *s,
 		      struct span host_tail);
+	void (*ended)(void *ctx, const struct session *s, struct span host_tail,
+		      bool began);
 	void *ctx;
 };
 

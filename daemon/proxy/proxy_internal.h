@@ -75,6 +75,9 @@ enum outcome request_resolve_rest(struct request *rq,
 /* How this request gets out: rq->out. */
 void request_choose_out(struct request *rq);
 
+/* It has what it asked for: notes that, and tells who wants to know. */
+void request_began(struct request *rq);
+
 /* Notes the state of the session in its record. */
 void request_set_state(struct request *rq, enum session_state state);
 

@@ -63,6 +63,8 @@ static void count_session(struct proxy_counts *n, const struct session *s)
 static void close_record(struct proxy *p, struct session *s, enum outcome o,
 			 int error)
 {
+	bool began = s->state == SESSION_RELAY;
+
 	session_begin(s);
 	s->state = SESSION_ENDED;
 	s->outcome = (uint8_t)o;
@@ -72,7 +74,7 @@ static void close_record(struct proxy *p, struct session *s, enum outcome o,
 	count_session(&p->counts[s->worker], s);
 	if (p->options.ended)
 		p->options.ended(p->options.ctx, s,
-				 sessions_host_tail(p->sessions, s));
+				 sessions_host_tail(p->sessions, s), began);
 	sessions_close(p->sessions, s);
 }
 
@@ -89,6 +91,16 @@ static void note_request(struct request *rq)
 			  (struct span){ .at = (const uint8_t *)rq->host,
 					 .len = strlen(rq->host) });
 	session_end(s);
+}
+
+void request_began(struct request *rq)
+{
+	const struct proxy *p = rq->here->proxy;
+
+	request_set_state(rq, SESSION_RELAY);
+	if (p->options.began)
+		p->options.began(p->options.ctx, rq->session,
+				 sessions_host_tail(p->sessions, rq->session));
 }
 
 /* --- The relay ---------------------------------------------------------- */
@@ -147,9 +159,7 @@ static int start_relay(struct request *rq)
 
 	if (rq->killed)
 		return -ECANCELED;
-	session_begin(rq->session);
-	rq->session->state = SESSION_RELAY;
-	session_end(rq->session);
+	request_began(rq); /* the relay may be done before it returns */
 	r = tcp_relay_start(rq->client, rq->server, &ro, NULL);
 	if (r == 0)
 		rq->server = NULL;

@@ -37,15 +37,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	/* Of exactly that size, so that sanitizers see a byte too many. */
 	char *text = malloc(max_size(len, 1));
 	char *out = malloc(LOG_ENTRY_BYTES);
+	struct span pairs = { NULL, 0 };
+	const char *feed;
 	size_t fields = 0, n;
 
 	ASSERT(text && out);
 	memcpy(text, bytes, len);
-	n = log_entry(LOG_LEVEL_INFO, text, len, out);
+	/* A text, and behind a line feed its pairs. */
+	feed = memchr(text, '\n', len);
+	if (feed) {
+		pairs.at = (const uint8_t *)feed + 1;
+		pairs.len = len - (size_t)(feed + 1 - text);
+		len = (size_t)(feed - text);
+	}
+	n = log_entry(LOG_LEVEL_INFO, text, len, pairs, out);
 	ASSERT(n <= LOG_ENTRY_BYTES);
 	for (const char *at = out; at < out + n; fields++)
 		at = check_field(at, out + n);
-	ASSERT(fields >= 4 && fields <= 5 + LOG_ENTRY_FIELDS);
+	ASSERT(fields >= 4 && fields <= 6 + LOG_ENTRY_FIELDS);
 	free(out);
 	free(text);
 	return 0;

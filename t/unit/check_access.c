@@ -65,8 +65,13 @@ static struct session example(void)
 static const char *line_of(const struct session *s, const char *tail)
 {
 	static char out[LOG_LINE_BYTES + 1];
-	struct span rest = { (const uint8_t *)tail, strlen(tail) };
-	size_t len = access_logfmt(s, rest, &names, out, LOG_LINE_BYTES);
+	struct access_entry e = {
+		.event = ACCESS_DISCONNECT,
+		.session = s,
+		.host_tail = { (const uint8_t *)tail, strlen(tail) },
+		.names = &names,
+	};
+	size_t len = access_logfmt(&e, out, LOG_LINE_BYTES);
 
 	ck_assert_uint_le(len, LOG_LINE_BYTES);
 	out[len] = '\0';
@@ -79,7 +84,8 @@ START_TEST(a_session_is_told_in_one_line)
 
 	ck_assert_str_eq(
 		line_of(&s, ""),
-		"access client=127.0.0.1:5555 listener=lan protocol=socks5 "
+		"access event=disconnect client=127.0.0.1:5555 listener=lan "
+		"protocol=socks5 "
 		"command=connect target=example.org:80 address=192.0.2.1:80 "
 		"bound=192.0.2.9:4444 user=alice client_rule=office rule=web "
 		"up=123 down=456 duration=1.234 outcome=closed");
@@ -101,7 +107,8 @@ START_TEST(a_target_by_address_is_told_once)
 	s.ended_ms = s.started_ms + 7;
 	ck_assert_str_eq(
 		line_of(&s, ""),
-		"access client=[2001:db8::7]:1 listener=lan protocol=http "
+		"access event=disconnect client=[2001:db8::7]:1 listener=lan "
+		"protocol=http "
 		"command=connect target=[2001:db8::1]:443 client_rule=office "
 		"rule=web up=0 down=0 duration=0.007 outcome=refused "
 		"error=ECONNREFUSED");
@@ -112,22 +119,25 @@ START_TEST(what_is_not_known_is_left_out)
 {
 	struct session s = { .outcome = OUTCOME_CLIENT_LEFT };
 
-	ck_assert_str_eq(line_of(&s, ""), "access up=0 down=0 duration=0.000 "
-					  "outcome=client-left");
+	ck_assert_str_eq(line_of(&s, ""),
+			 "access event=disconnect up=0 down=0 duration=0.000 "
+			 "outcome=client-left");
 	/* Numbers past the names, an empty name, protocols to come. */
 	s.listener = 3;
 	s.client_rule = 2;
 	s.rule = 3;
 	s.protocol = 200;
 	s.command = 9;
-	ck_assert_str_eq(line_of(&s, ""), "access up=0 down=0 duration=0.000 "
-					  "outcome=client-left");
+	ck_assert_str_eq(line_of(&s, ""),
+			 "access event=disconnect up=0 down=0 duration=0.000 "
+			 "outcome=client-left");
 	/* A name that was never found has no address. */
 	set_host(&s, "example.org");
 	s.target.port = 80;
-	ck_assert_str_eq(line_of(&s, ""),
-			 "access target=example.org:80 up=0 down=0 "
-			 "duration=0.000 outcome=client-left");
+	ck_assert_str_eq(
+		line_of(&s, ""),
+		"access event=disconnect target=example.org:80 up=0 down=0 "
+		"duration=0.000 outcome=client-left");
 }
 END_TEST
 
@@ -231,14 +241,15 @@ END_TEST
 START_TEST(every_size_is_respected)
 {
 	struct session s = example();
-	struct span none = { NULL, 0 };
+	struct access_entry e = { .event = ACCESS_ERROR,
+				  .session = &s,
+				  .names = &names };
 	char out[512];
 
 	s.user[0] = '\n';
 	for (size_t size = 0; size < sizeof(out); size++) {
 		memset(out, '#', sizeof(out));
-		ck_assert_uint_le(access_logfmt(&s, none, &names, out, size),
-				  size);
+		ck_assert_uint_le(access_logfmt(&e, out, size), size);
 		ck_assert_int_eq(out[size], '#');
 	}
 }

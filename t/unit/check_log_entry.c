@@ -16,12 +16,18 @@
 static char entry[LOG_ENTRY_BYTES + 1];
 static size_t entry_len;
 
-static void encode(enum log_level level, const char *text, size_t len)
+static void encode_both(enum log_level level, const char *text, size_t len,
+			struct span pairs)
 {
 	memset(entry, '#', sizeof(entry));
-	entry_len = log_entry(level, text, len, entry);
+	entry_len = log_entry(level, text, len, pairs, entry);
 	ck_assert_uint_le(entry_len, LOG_ENTRY_BYTES);
 	ck_assert_int_eq(entry[LOG_ENTRY_BYTES], '#');
+}
+
+static void encode(enum log_level level, const char *text, size_t len)
+{
+	encode_both(level, text, len, (struct span){ NULL, 0 });
 }
 
 static uint64_t get_le64(const char *at)
@@ -132,9 +138,8 @@ static size_t fields(void)
 	return n;
 }
 
-/* PRIORITY, SYSLOG_FACILITY, SYSLOG_IDENTIFIER, MESSAGE; MESSAGE_ID. */
-#define PLAIN_FIELDS  4
-#define ACCESS_FIELDS (PLAIN_FIELDS + 1)
+/* PRIORITY, SYSLOG_FACILITY, SYSLOG_IDENTIFIER, MESSAGE. */
+#define PLAIN_FIELDS 4
 
 static void encode_text(const char *text)
 {
@@ -145,9 +150,9 @@ START_TEST(a_line_becomes_an_entry)
 {
 	static const char want[] = "PRIORITY=4\nSYSLOG_FACILITY=3\n"
 				   "SYSLOG_IDENTIFIER=spliced\n"
-				   "MESSAGE=sessions cut: 3\n";
+				   "MESSAGE=not confined: x\n";
 
-	encode(LOG_LEVEL_WARNING, "sessions cut: 3", 15);
+	encode(LOG_LEVEL_WARNING, "not confined: x", 15);
 	ck_assert_uint_eq(entry_len, strlen(want));
 	ck_assert(memcmp(entry, want, entry_len) == 0);
 	encode(LOG_LEVEL_WARNING, "", 0);
@@ -179,25 +184,41 @@ START_TEST(a_text_cannot_make_fields)
 }
 END_TEST
 
-START_TEST(what_programs_look_for_has_an_id)
+START_TEST(what_programs_look_for_has_an_id_and_a_word)
 {
 	encode_text("spliced is ready on 127.0.0.1:1080 (2 workers)");
-	ck_field("MESSAGE_ID", LOG_ID_READY);
-	encode_text("spliced has ended");
-	ck_field("MESSAGE_ID", LOG_ID_ENDED);
+	ck_field("MESSAGE_ID", "dc24467c78824ae587414876553a9b52");
+	ck_field("SPLICED_EVENT", "ready");
 	encode_text("generation 12 has ended");
-	ck_field("MESSAGE_ID", LOG_ID_ENDED);
-	encode_text("generation 12: draining; open sessions: 5");
-	ck_absent("MESSAGE_ID");
-	encode_text("access up=0");
-	ck_field("MESSAGE_ID", LOG_ID_SESSION);
+	ck_field("MESSAGE_ID", "542afb8c25a240ce91c8b2b36247d90d");
+	ck_field("SPLICED_EVENT", "ended");
+	encode_text("access event=error client=127.0.0.1:1 up=0");
+	ck_field("MESSAGE_ID", "818b62850d1d4768927ca85437b30946");
+	ck_field("SPLICED_EVENT", "error");
 	encode_text("accesses");
 	ck_absent("MESSAGE_ID");
-	encode_text("spliced is ready");
-	ck_absent("MESSAGE_ID");
-	ck_assert_uint_eq(strlen(LOG_ID_READY), 32);
-	ck_assert_uint_eq(strlen(LOG_ID_ENDED), 32);
-	ck_assert_uint_eq(strlen(LOG_ID_SESSION), 32);
+	ck_absent("SPLICED_EVENT");
+}
+END_TEST
+
+static struct span span(const char *text)
+{
+	return (struct span){ (const uint8_t *)text, strlen(text) };
+}
+
+START_TEST(another_format_has_the_same_fields)
+{
+	static const char text[] = "info: pass(1): tcp/connect [: 192.0.2.9.1";
+
+	encode_both(
+		LOG_LEVEL_INFO, text, strlen(text),
+		span("access event=connect client=192.0.2.9:1 rule=\"a b\""));
+	ck_field("MESSAGE", text);
+	ck_field("SPLICED_EVENT", "connect");
+	ck_field("SPLICED_CLIENT", "192.0.2.9:1");
+	ck_field("SPLICED_RULE", "a b");
+	ck_field("MESSAGE_ID", "c55a62a105024fa7bc99b80188281f36");
+	ck_assert_uint_eq(fields(), PLAIN_FIELDS + 4);
 }
 END_TEST
 
@@ -212,7 +233,7 @@ START_TEST(values_of_access_lines_are_fields)
 	ck_field("SPLICED_OUTCOME", "closed");
 	ck_field("MESSAGE", "access client=[::1]:5 listener=\"public side\" "
 			    "client_rule=office up=12 outcome=closed");
-	ck_assert_uint_eq(fields(), ACCESS_FIELDS + 5);
+	ck_assert_uint_eq(fields(), PLAIN_FIELDS + 5);
 	/* Only of such lines. */
 	encode_text("about client=a");
 	ck_assert_uint_eq(fields(), PLAIN_FIELDS);
@@ -239,7 +260,7 @@ START_TEST(a_value_with_line_feeds_carries_its_length)
 	ck_bytes("SPLICED_B", "\n", 1);
 	ck_field("SPLICED_C", "1");
 	ck_field("PRIORITY", "6");
-	ck_assert_uint_eq(fields(), ACCESS_FIELDS + 3);
+	ck_assert_uint_eq(fields(), PLAIN_FIELDS + 3);
 }
 END_TEST
 
@@ -291,15 +312,15 @@ START_TEST(pairs_that_are_none_end_the_fields)
 		(void)snprintf(text, sizeof(text), "access a=1 %s", tails[i]);
 		encode_text(text);
 		ck_field("SPLICED_A", "1");
-		if (fields() != ACCESS_FIELDS + 1)
+		if (fields() != PLAIN_FIELDS + 1)
 			ck_abort_msg("\"%s\" made a field", text);
 	}
 	encode_text("access aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa=1");
 	ck_field("SPLICED_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "1");
 	encode_text("access ");
-	ck_assert_uint_eq(fields(), ACCESS_FIELDS);
+	ck_assert_uint_eq(fields(), PLAIN_FIELDS);
 	encode_text("access a=1 ");
-	ck_assert_uint_eq(fields(), ACCESS_FIELDS + 1);
+	ck_assert_uint_eq(fields(), PLAIN_FIELDS + 1);
 }
 END_TEST
 
@@ -316,12 +337,12 @@ START_TEST(the_largest_lines_have_room)
 	for (; len + 4 <= sizeof(text); len += 4)
 		memcpy(text + len, "a=b ", 4);
 	encode(LOG_LEVEL_INFO, text, len);
-	ck_assert_uint_eq(fields(), ACCESS_FIELDS + LOG_ENTRY_FIELDS);
+	ck_assert_uint_eq(fields(), PLAIN_FIELDS + LOG_ENTRY_FIELDS);
 	/* As many with a line feed. */
 	for (len = 7; len + 9 <= sizeof(text); len += 9)
 		memcpy(text + len, "a=\"\\x0a\" ", 9);
 	encode(LOG_LEVEL_INFO, text, len);
-	ck_assert_uint_eq(fields(), ACCESS_FIELDS + LOG_ENTRY_FIELDS);
+	ck_assert_uint_eq(fields(), PLAIN_FIELDS + LOG_ENTRY_FIELDS);
 	/* One that fills the line. */
 	memset(text + 7, 'v', sizeof(text) - 7);
 	memcpy(text + 7, "a=", 2);
@@ -330,7 +351,7 @@ START_TEST(the_largest_lines_have_room)
 	/* One that nearly does, and has no end. */
 	text[9] = '"';
 	encode(LOG_LEVEL_INFO, text, sizeof(text));
-	ck_assert_uint_eq(fields(), ACCESS_FIELDS);
+	ck_assert_uint_eq(fields(), PLAIN_FIELDS);
 }
 END_TEST
 
@@ -366,7 +387,9 @@ START_TEST(a_hostile_session_is_told_exactly)
 			     .listener = 1,
 			     .bytes_up = UINT64_MAX };
 	static const char host[] = "a\nMESSAGE=b\" outcome=closed\\x0a";
-	struct span none = { NULL, 0 };
+	struct access_entry e = { .event = ACCESS_ERROR,
+				  .session = &s,
+				  .names = &names };
 	char line[LOG_LINE_BYTES], want[128];
 
 	s.host_len = sizeof(host) - 1;
@@ -374,8 +397,7 @@ START_TEST(a_hostile_session_is_told_exactly)
 	s.target.port = 80;
 	s.user_len = 3;
 	memcpy(s.user, "\0\n=", 3);
-	encode(LOG_LEVEL_INFO, line,
-	       access_logfmt(&s, none, &names, line, sizeof(line)));
+	encode(LOG_LEVEL_INFO, line, access_logfmt(&e, line, sizeof(line)));
 	(void)snprintf(want, sizeof(want), "%s:80", host);
 	ck_field("SPLICED_TARGET", want);
 	ck_field("SPLICED_LISTENER", "public\nside");
@@ -386,7 +408,8 @@ START_TEST(a_hostile_session_is_told_exactly)
 	ck_field("SPLICED_DOWN", "0");
 	ck_field("SPLICED_DURATION", "0.000");
 	ck_field("SPLICED_OUTCOME", "name-not-found");
-	ck_assert_uint_eq(fields(), ACCESS_FIELDS + 9);
+	ck_field("SPLICED_EVENT", "error");
+	ck_assert_uint_eq(fields(), PLAIN_FIELDS + 1 + 10);
 }
 END_TEST
 
@@ -398,7 +421,8 @@ int main(void)
 	tcase_add_test(t, a_line_becomes_an_entry);
 	tcase_add_test(t, levels_are_those_of_syslog);
 	tcase_add_test(t, a_text_cannot_make_fields);
-	tcase_add_test(t, what_programs_look_for_has_an_id);
+	tcase_add_test(t, what_programs_look_for_has_an_id_and_a_word);
+	tcase_add_test(t, another_format_has_the_same_fields);
 	tcase_add_test(t, values_of_access_lines_are_fields);
 	tcase_add_test(t, values_come_back_byte_by_byte);
 	tcase_add_test(t, a_value_with_line_feeds_carries_its_length);

@@ -19,6 +19,7 @@
 
 static char folder[] = "/tmp/check_log_journal.XXXXXX";
 static char path[64];
+static const struct span no_pairs;
 
 static void make_folder(void)
 {
@@ -87,7 +88,7 @@ static struct log_journal *opened(void)
 
 static void add(struct log_journal *j, const char *text)
 {
-	log_journal_add(j, LOG_LEVEL_INFO, text, strlen(text));
+	log_journal_add(j, LOG_LEVEL_INFO, text, strlen(text), no_pairs);
 }
 
 START_TEST(lines_arrive_in_order)
@@ -215,7 +216,8 @@ START_TEST(the_longest_lines_fit)
 	memset(text, 'x', sizeof(text));
 	memcpy(text, "access a=", 9);
 	for (; !log_journal_full(j); sent++)
-		log_journal_add(j, LOG_LEVEL_INFO, text, sizeof(text));
+		log_journal_add(j, LOG_LEVEL_INFO, text, sizeof(text),
+				no_pairs);
 	ck_assert_uint_gt(sent, 30);
 	/* The queue may take less, but not nothing, and no entry in part. */
 	ck_assert_uint_lt(log_journal_send(j), sent);

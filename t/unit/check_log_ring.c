@@ -20,7 +20,9 @@ static bool push(struct log_ring *r, const char *text, size_t len)
 	if (!room)
 		return false;
 	memcpy(room, text, len);
-	log_ring_commit(r, len, 3, 1234567890123);
+	log_ring_commit(
+		r, &(struct log_ring_line){
+			   .len = len, .level = 3, .stamp_ms = 1234567890123 });
 	return true;
 }
 
@@ -126,7 +128,9 @@ static void *write_lines(void *arg)
 		/* Lengths from 4 to 200 with the number in front. */
 		memset(room, (int)(n & 0x7f), 4 + n % 197);
 		memcpy(room, &n, sizeof(n));
-		log_ring_commit(r, 4 + n % 197, n & 7, n);
+		log_ring_commit(r, &(struct log_ring_line){ .len = 4 + n % 197,
+							    .level = n & 7,
+							    .stamp_ms = n });
 		n++;
 	}
 	return NULL;
@@ -171,7 +175,7 @@ START_TEST(a_ring_tells_when_more_than_half_is_unread)
 	for (int i = 0; i < 3; i++) {
 		ck_assert(!log_ring_fills(r));
 		ck_assert_ptr_nonnull(log_ring_reserve(r, 1000));
-		log_ring_commit(r, 1000, 0, 0);
+		log_ring_commit(r, &(struct log_ring_line){ .len = 1000 });
 	}
 	ck_assert(log_ring_fills(r));
 	ck_assert(log_ring_peek(r, &line));
