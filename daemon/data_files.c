@@ -19,6 +19,35 @@ static void add(struct data_files *d, const char *path)
 	d->path[d->count++] = path;
 }
 
+static size_t count_lists(const struct conf_matches *m)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < m->count; i++)
+		count += m->at[i].kind == CONF_MATCH_FILE;
+	return count;
+}
+
+static void add_lists(struct data_files *d, const struct conf_matches *m)
+{
+	for (size_t i = 0; i < m->count; i++)
+		if (m->at[i].kind == CONF_MATCH_FILE)
+			add(d, m->at[i].file);
+}
+
+/* At most so many: users, groups, and what lists there are. */
+static size_t most_files(const struct conf *c)
+{
+	size_t most = 2;
+
+	for (size_t i = 0; i < c->client_count; i++)
+		most += count_lists(&c->clients[i].from);
+	for (size_t i = 0; i < c->rule_count; i++)
+		most += count_lists(&c->rules[i].from) +
+			count_lists(&c->rules[i].to);
+	return most;
+}
+
 /* One that is not there, or not for us, has no stamp. */
 static struct file_stamp stamp_of(const char *path)
 {
@@ -31,7 +60,7 @@ static struct file_stamp stamp_of(const char *path)
 
 int data_files_init(struct data_files *d, const struct conf *c)
 {
-	size_t most = 1;
+	size_t most = most_files(c);
 
 	*d = (struct data_files){ .path = calloc(most, sizeof(*d->path)),
 				  .stamp = calloc(most, sizeof(*d->stamp)) };
@@ -40,6 +69,13 @@ int data_files_init(struct data_files *d, const struct conf *c)
 		return -ENOMEM;
 	}
 	add(d, c->auth.users_file);
+	add(d, c->auth.groups_file);
+	for (size_t i = 0; i < c->client_count; i++)
+		add_lists(d, &c->clients[i].from);
+	for (size_t i = 0; i < c->rule_count; i++) {
+		add_lists(d, &c->rules[i].from);
+		add_lists(d, &c->rules[i].to);
+	}
 	(void)data_files_look(d);
 	return 0;
 }

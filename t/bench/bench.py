@@ -26,9 +26,10 @@ import report
 import subjects
 
 WORKS = ["connect", "pingpong", "down", "up", "paced", "idle", "fairness",
-         "udp"]
+         "udp", "policy"]
 # Concurrency of each work.
-TUNNELS = {"connect": 64, "pingpong": 100, "down": 8, "up": 8, "paced": 12}
+TUNNELS = {"connect": 64, "pingpong": 100, "down": 8, "up": 8, "paced": 12,
+           "policy": 64}
 PACE = 250_000_000 // 8
 IDLE = (1000, 9000)
 # A paced load leaves CPU unused: it needs longer to show as much of it.

@@ -9,6 +9,8 @@
  * on anything and no name lookup, so nobody should run it; but what it does
  * it does correctly (floor_test.py), since a wrong relay is a fast one.
  * Every figure of the benchmark is a ratio to this program.
+ *
+ * With -a clients have to log in (RFC 1929), with whatever name and password.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -34,7 +36,9 @@
 /* What the kernel has told of a socket. ENDS stays once it is there. */
 enum { CAN_READ = 1, CAN_WRITE = 2, ENDS = 4, URGENT = 8, FAILED = 16 };
 
-enum state { GREETING, REQUEST, CONNECTING, RELAYING };
+enum state { GREETING, LOGIN, REQUEST, CONNECTING, RELAYING };
+
+static bool asks; /* for a login, which is then right whatever it says */
 
 struct side {
 	int fd;
@@ -362,23 +366,47 @@ static int connected(struct worker *w, struct tunnel *t)
 	return relay(w, t);
 }
 
+static int parse_greeting(struct tunnel *t, const uint8_t *p, size_t n)
+{
+	const uint8_t wanted = asks ? 2 : 0;
+	uint8_t choice[2] = { 5, 0xff };
+	bool ok;
+
+	if (n < 2 || n < 2u + p[1])
+		return 0;
+	ok = memchr(p + 2, wanted, p[1]);
+	if (ok)
+		choice[1] = wanted;
+	if (send(t->side[0].fd, choice, 2, MSG_NOSIGNAL) != 2)
+		return -1;
+	t->state = asks ? LOGIN : REQUEST;
+	return ok ? 2 + p[1] : -1;
+}
+
+/* RFC 1929. */
+static int parse_login(struct tunnel *t, const uint8_t *p, size_t n)
+{
+	static const uint8_t right[2] = { 1, 0 };
+
+	if (n && p[0] != 1)
+		return -1;
+	if (n < 2 || n < 3u + p[1] || n < 3u + p[1] + p[2 + p[1]])
+		return 0;
+	if (send(t->side[0].fd, right, 2, MSG_NOSIGNAL) != 2)
+		return -1;
+	t->state = REQUEST;
+	return 3 + p[1] + p[2 + p[1]];
+}
+
 /* Parse one message: bytes used, 0 not whole yet, < 0 wrong. */
 static int parse(struct worker *w, struct tunnel *t, const uint8_t *p, size_t n)
 {
+	if (t->state == LOGIN)
+		return parse_login(t, p, n);
 	if (n && p[0] != 5)
 		return -1;
-	if (t->state == GREETING) {
-		static const uint8_t none[2] = { 5, 0 }, bad[2] = { 5, 0xff };
-		bool ok;
-
-		if (n < 2 || n < 2u + p[1])
-			return 0;
-		ok = memchr(p + 2, 0, p[1]);
-		if (send(t->side[0].fd, ok ? none : bad, 2, MSG_NOSIGNAL) != 2)
-			return -1;
-		t->state = REQUEST;
-		return ok ? 2 + p[1] : -1;
-	}
+	if (t->state == GREETING)
+		return parse_greeting(t, p, n);
 	if (n < 4)
 		return 0;
 	if (p[1] != 1)
@@ -543,8 +571,9 @@ int main(int argc, char **argv)
 	union net_addr addr;
 	char text[64];
 
+	asks = arg_flag(argc, argv, "-a");
 	if (!listen_at || net_parse(&addr, listen_at) || n < 1 || n > 64) {
-		fputs("usage: floor --listen ADDR:PORT [--workers N]\n",
+		fputs("usage: floor --listen ADDR:PORT [--workers N] [-a]\n",
 		      stderr);
 		return 2;
 	}

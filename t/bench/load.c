@@ -27,7 +27,17 @@
 #define MAX_ERRORS 1000
 
 enum work { CONNECT, PINGPONG, DOWN, UP, IDLE };
-enum state { CLOSED, CONNECTING, METHOD, REPLY, HEAD, OPEN, BUSY, LEAVING };
+enum state {
+	CLOSED,
+	CONNECTING,
+	METHOD,
+	LOGIN,
+	REPLY,
+	HEAD,
+	OPEN,
+	BUSY,
+	LEAVING,
+};
 
 static const char *const work_names[] = { "connect", "pingpong", "down", "up",
 					  "idle" };
@@ -50,6 +60,7 @@ static struct load {
 	double seconds;
 	long max; /* connections in all, 0: by time */
 	long concurrency;
+	long users; /* who log in, in turn; 0: nobody does */
 	int epoll_fd;
 	struct tunnel *tunnel;
 	long n_tunnels; /* in use */
@@ -213,9 +224,26 @@ static void get_http(struct tunnel *t)
 		opened(t);
 }
 
+/* RFC 1929: "user-N" with the password "secret-N". */
+static void put_login(struct tunnel *t)
+{
+	char name[32], password[32];
+	uint8_t out[64];
+	long n = (long)(t->flow % (uint32_t)load.users);
+	int a = snprintf(name, sizeof name, "user-%ld", n);
+	int b = snprintf(password, sizeof password, "secret-%ld", n);
+
+	out[0] = 1;
+	out[1] = (uint8_t)a;
+	memcpy(out + 2, name, (size_t)a);
+	out[2 + a] = (uint8_t)b;
+	memcpy(out + 3 + a, password, (size_t)b);
+	put(t, out, (size_t)(3 + a + b));
+}
+
 static void handshake(struct tunnel *t)
 {
-	static const uint8_t greeting[3] = { 5, 1, 0 };
+	const uint8_t greeting[3] = { 5, 1, load.users ? 2 : 0 };
 
 	switch (t->state) {
 	case CONNECTING:
@@ -234,8 +262,26 @@ static void handshake(struct tunnel *t)
 		if (!get(t, 2))
 			return;
 		t->have = 0;
-		t->state = REPLY;
-		put(t, load.request, load.request_len);
+		if (load.buf[1] != greeting[2]) {
+			fail(t, &load.errors.refused);
+		} else if (load.users) {
+			t->state = LOGIN;
+			put_login(t);
+		} else {
+			t->state = REPLY;
+			put(t, load.request, load.request_len);
+		}
+		return;
+	case LOGIN:
+		if (!get(t, 2))
+			return;
+		t->have = 0;
+		if (load.buf[1]) {
+			fail(t, &load.errors.refused);
+		} else {
+			t->state = REPLY;
+			put(t, load.request, load.request_len);
+		}
 		return;
 	case REPLY:
 		if (!get(t, load.request_len))
@@ -532,6 +578,7 @@ static bool configure(int argc, char **argv)
 	load.seconds = seconds ? strtod(seconds, NULL) : 1;
 	load.max = arg_number(argc, argv, "--count", 0);
 	load.concurrency = arg_number(argc, argv, "--concurrency", 16);
+	load.users = arg_number(argc, argv, "--users", 0);
 	/* Flows of one origin must differ between two loads. */
 	load.next_flow = (uint32_t)getpid() << 14;
 	load.tunnel = calloc((size_t)load.concurrency, sizeof *load.tunnel);
@@ -548,7 +595,7 @@ int main(int argc, char **argv)
 		      "            --protocol socks5|connect|none\n"
 		      "            --work connect|pingpong|down|up|idle\n"
 		      "            [--seconds S | --count N]\n"
-		      "            [--concurrency N] [--steps]\n",
+		      "            [--concurrency N] [--users N] [--steps]\n",
 		      stderr);
 		return 2;
 	}

@@ -154,16 +154,18 @@ class Bench:
         self.build = build
 
     def load(self, subject, origin, work, concurrency, seconds=1.0,
-             steps=True):
+             steps=True, more=()):
         args = [os.path.join(self.build, "bench", "load"), "--proxy",
                 subject.address[origin], "--origin", origin, "--protocol",
                 subject.protocol, "--work", work, "--concurrency",
-                concurrency, "--seconds", seconds]
+                concurrency, "--seconds", seconds, *more]
         return Program(*args, *(["--steps"] if steps else []))
 
     def work(self, subject, origin, work, concurrency, seconds):
-        load = self.load(subject, origin, "down" if work == "paced" else work,
-                         concurrency, seconds)
+        what = {"paced": "down", "policy": "connect"}.get(work, work)
+        more = ["--users", subject.users] if work == "policy" else []
+        load = self.load(subject, origin, what, concurrency, seconds,
+                         more=more)
         if work == "paced":
             load.pin(-1)
         return self.measured(load, subject)

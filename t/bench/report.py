@@ -14,6 +14,8 @@ UNIT = {
     "udp": ("50,000 datagrams a second there and back, 50 associations",
             "µs CPU each", "1/s"),
     "udp-burst": ("the same in bursts of 8", "µs CPU each", "1/s"),
+    "policy": ("new connections with a login, 1,000 users, 1,000 rules",
+               "µs CPU each", "conn/s"),
 }
 # What spliced has to reach: at most this share of the other's figure.
 TARGETS = {
@@ -25,8 +27,9 @@ TARGETS = {
     "idle": (("microsocks", 0.10),),
     "udp": (("danted", 0.50),),
     "udp-burst": (("danted", 0.50),),
+    "policy": (("floor", 1.25),),
 }
-LATENCY = ("connect", "pingpong", "udp", "udp-burst")
+LATENCY = ("connect", "pingpong", "udp", "udp-burst", "policy")
 IDLE_BYTES = 800
 FAIR_P99_US = 20000
 UDP_LOSS = 0.001

@@ -4,6 +4,7 @@ Each serves with two workers (one for fairness), with the access log that it
 has going to a file, and nothing else tuned than what it needs to hold 9,000
 tunnels with 20,000 descriptors. Peers that a machine lacks are left out.
 """
+import ctypes
 import os
 import re
 import resource
@@ -11,6 +12,10 @@ import shutil
 import socket
 import subprocess
 import time
+
+
+RULES = 1000  # of the work "policy"
+USERS = 1000
 
 
 def free_port():
@@ -26,8 +31,9 @@ class Subject:
     protocol = "socks5"
     what = ""
     binary = ""
-    works = None  # all but UDP
+    works = None  # all but UDP and policy
     udp = False
+    users = USERS
 
     def __init__(self, build, folder, workers, origins):
         self.build = build
@@ -43,6 +49,8 @@ class Subject:
     def does(cls, work):
         if work.startswith("udp"):
             return cls.udp
+        if work == "policy" and not cls.works:
+            return False
         return not cls.works or work in cls.works
 
     @classmethod
@@ -173,6 +181,20 @@ class UdpFloor2(UdpFloor):
     what = "the same once more"
 
 
+class LoginFloor(Floor):
+    """The floor that has a login, and checks nothing."""
+
+    works = ("policy",)
+
+    def command(self):
+        return super().command() + ["-a"]
+
+
+class LoginFloor2(LoginFloor):
+    name = "floor2"
+    what = "the same once more"
+
+
 class Spliced(Subject):
     name = "spliced"
     what = "as it ships"
@@ -199,6 +221,75 @@ class Spliced(Subject):
         os.chmod(self.folder, 0o777)
         return [self.path(self.build), "--config",
                 self.file("spliced.conf", conf)]
+
+
+class Policy(Spliced):
+    """The same with many rules and users, whose passwords are cached."""
+
+    works = ("policy",)
+    udp = False
+
+    def command(self):
+        users = self.file("users", users_text(USERS))
+        rules = ",\n".join(rule_texts(RULES))
+        log = os.path.join(self.folder, "access.log")
+        os.chmod(self.folder, 0o777)
+        return [self.path(self.build), "--config",
+                self.file("spliced.conf", f"""\
+workers = {self.workers};
+log: {{ target = "file:{log}"; }};
+admin: {{ socket = ""; }};
+auth: {{ users_file = "{users}"; cache = "1d"; cache_entries = {4 * USERS};
+	lock_after = 0; }};
+limits: {{ per_client = 0; }};
+listeners: ( {{ name = "bench"; address = "127.0.0.1:{self.port}";
+	protocols = [ "socks5" ]; }} );
+clients: ( {{ action = "allow"; auth = [ "password" ]; }} );
+rules: (
+{rules}
+);
+""")]
+
+    def start(self):
+        super().start()
+        # Each user once: what is measured finds all of them cached.
+        done = subprocess.run(
+            [os.path.join(self.build, "bench", "load"), "--proxy",
+             f"127.0.0.1:{self.port}", "--origin", self.origins[0],
+             "--protocol", "socks5", "--work", "connect", "--users",
+             str(USERS), "--count", str(USERS), "--concurrency", "8"],
+            capture_output=True, check=False, timeout=120)
+        if done.returncode:
+            self.stop()
+            raise RuntimeError("policy: the first logins fail: "
+                               + done.stdout.decode())
+
+
+def users_text(count):
+    """A users file with hashes that cost a millisecond."""
+    lib = ctypes.CDLL("libcrypt.so.1")
+    lib.crypt.restype = ctypes.c_char_p
+    return "".join(
+        f"user-{n}:" + lib.crypt(b"secret-%d" % n,
+                                 b"$5$rounds=1000$%08d" % n).decode() + "\n"
+        for n in range(count))
+
+
+def rule_texts(count):
+    """Rules of which none but the last takes what the load asks for."""
+    for n in range(count - 1):
+        kind = n % 10
+        net = f"10.{n >> 8}.{n & 255}.0/24"
+        if kind < 4:
+            yield f'  {{ action = "deny"; to = "{net}"; }}'
+        elif kind < 7:
+            yield f'  {{ action = "deny"; to = ".d{n}.example.com"; }}'
+        elif kind < 9:
+            yield (f'  {{ action = "allow"; to = "{net}"; '
+                   f'users = [ "user-{n}" ]; }}')
+        else:
+            yield f'  {{ action = "deny"; ports = [ "{n % 1000 + 1}" ]; }}'
+    yield '  { name = "bench"; action = "allow"; to = "127.0.0.0/8"; }'
 
 
 def adapt(conf, port, workers, log):
@@ -397,5 +488,6 @@ shutdown_lifetime 0 seconds
                 f"bench{self.port}", "-f", conf]
 
 
-ALL = [Floor, UdpFloor, Spliced, Floor2, UdpFloor2, Haproxy, HaproxySplice,
+ALL = [Floor, UdpFloor, LoginFloor, Spliced, Policy, Floor2, UdpFloor2,
+       LoginFloor2, Haproxy, HaproxySplice,
        Nginx, Microsocks, Danted, Tinyproxy, Squid]
