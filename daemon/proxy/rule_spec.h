@@ -53,7 +53,10 @@ struct rule_spec {
 	const uint16_t *listeners;      /* numbers from 1 */
 	const char *const *userids;     /* of SOCKS4; a client rule's */
 	size_t from_count, to_count, port_count, listener_count, userid_count;
-	/* Only who has logged in as one of these; not for a client rule. */
+	/*
+	 * Only who has logged in as one of these, or as a user "*": as
+	 * whomever; not for a client rule.
+	 */
 	const char *const *users, *const *groups;
 	size_t user_count, group_count;
 	uint32_t protocols; /* PROTOCOL_BIT()s, 0: all; likewise */

@@ -16,7 +16,8 @@ struct rule {
 	uint32_t user_count, group_count;
 	uint32_t commands, protocols;
 	bool allow;
-	bool named; /* only users who are, by themselves or by a group */
+	bool named;   /* only users who are, by themselves or by a group */
+	bool anybody; /* "*" is among them: whoever has logged in */
 	const char *name;
 };
 

@@ -22,6 +22,8 @@ void rules_look(struct sight *ret, const struct rules *rules,
 	ret->client_key = prefix_key(&q->client);
 	ret->user = q->user.len ? text_table_find(&rules->users.users, q->user)
 				: TEXT_NONE;
+	if (q->user.len && ret->user == TEXT_NONE)
+		ret->user = USER_UNNAMED;
 	folded_name_set(&ret->host, q->host);
 	folded_name_set(&ret->full, q->full);
 	if (!ret->known)
@@ -221,6 +223,10 @@ bool rule_has_user(const struct rule *rule, const struct rules *rules,
 	if (!rule->named)
 		return true;
 	if (user == TEXT_NONE)
+		return false;
+	if (rule->anybody)
+		return true;
+	if (user == USER_UNNAMED)
 		return false;
 	if (has_number(rule->users, rule->user_count, user))
 		return true;

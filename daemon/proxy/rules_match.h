@@ -11,6 +11,9 @@ enum answer {
 	YES,
 };
 
+/* Who has logged in, but stands in no rule: no text's number. */
+#define USER_UNNAMED (TEXT_NONE - 1)
+
 /* The target of a request, and its client, in the forms that rules look at. */
 struct sight {
 	const struct rule_query *q;
@@ -20,7 +23,7 @@ struct sight {
 	struct tcp_addr
 		inner; /* the IPv4 address that it embeds, or the same */
 	struct prefix_key client_key, own_key, inner_key;
-	uint32_t user; /* its number, or TEXT_NONE */
+	uint32_t user; /* its number; nobody: TEXT_NONE */
 	struct folded_name host, full;
 };
 

@@ -207,6 +207,15 @@ static uint32_t narrow(uint32_t set, uint32_t all)
 	return (set & all) == all ? 0 : set;
 }
 
+/* Tells whether users are named by "*", which is whoever has logged in. */
+static bool names_anybody(const struct rule_spec *spec)
+{
+	for (size_t i = 0; i < spec->user_count; i++)
+		if (!strcmp(spec->users[i], "*"))
+			return true;
+	return false;
+}
+
 static int copy_rule(struct rule *rule, struct pools *to,
 		     const struct rule_spec *spec, const struct rules *rules)
 {
@@ -224,6 +233,7 @@ static int copy_rule(struct rule *rule, struct pools *to,
 		.commands = narrow(spec->commands, ALL_COMMANDS),
 		.protocols = narrow(spec->protocols, ALL_PROTOCOLS),
 		.named = spec->user_count + spec->group_count > 0,
+		.anybody = names_anybody(spec),
 		.allow = spec->allow,
 	};
 	r = copy_matches(to, spec->from, spec->from_count, &rule->from,

@@ -126,6 +126,26 @@ START_TEST(everyone_is_a_client)
 }
 END_TEST
 
+START_TEST(a_star_is_whoever_has_logged_in)
+{
+	static const char *const star[] = { "*" }, *const ann[] = { "ann" };
+	struct rule_spec list[] = {
+		{ .users = ann, .user_count = 1 },
+		{ .allow = true, .users = star, .user_count = 1 },
+	};
+	struct rule_query q = brief_query("", "198.51.100.1");
+	struct rules *r;
+
+	ck_assert_int_eq(rules_new(&r, NULL, 0, list, 2, NULL), 0);
+	ck_assert_int_eq(brief_ask(r, &q), 0);
+	q.user = (struct span){ (const uint8_t *)"ann", 3 };
+	ck_assert_int_eq(brief_ask(r, &q), -1);
+	q.user = (struct span){ (const uint8_t *)"joe", 3 };
+	ck_assert_int_eq(brief_ask(r, &q), 2);
+	rules_free(r);
+}
+END_TEST
+
 START_TEST(names_match_whole_labels_in_either_case)
 {
 	struct rules *r = COMPILE({ .allow = true, .to = "www.Example.org" },
@@ -357,6 +377,7 @@ int main(void)
 	tcase_add_test(t, clients_are_matched_by_address_and_listener);
 	tcase_add_test(t, ports_listeners_commands_and_clients_narrow_a_rule);
 	tcase_add_test(t, everyone_is_a_client);
+	tcase_add_test(t, a_star_is_whoever_has_logged_in);
 	tcase_add_test(t, names_match_whole_labels_in_either_case);
 	tcase_add_test(t, an_address_needs_no_name_and_a_name_no_address);
 	tcase_add_test(t, an_unknown_address_is_denied);
