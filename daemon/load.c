@@ -4,8 +4,6 @@
  */
 #include "daemon/load.h"
 
-#include "daemon/proxy/users.h"
-
 #include <stdio.h>
 #include <string.h>
 
@@ -49,25 +47,4 @@ int load_conf(struct conf **ret, const struct options *o, char *text,
 	}
 	*ret = c;
 	return 0;
-}
-
-int load_users(struct users **ret, const struct conf *c, char *why, size_t size)
-{
-	const char *path = c->auth.users_file;
-	struct users_fault fault = { 0 };
-	int r;
-
-	*ret = NULL;
-	if (!*path)
-		return 0;
-	r = users_load(ret, path, &fault);
-	if (r < 0 && !fault.why)
-		(void)snprintf(why, size, "%s: cannot be read: %s", path,
-			       strerror(-r));
-	else if (r < 0 && !fault.line)
-		(void)snprintf(why, size, "%s: %s", path, fault.why);
-	else if (r < 0)
-		(void)snprintf(why, size, "%s:%u: %s", path, fault.line,
-			       fault.why);
-	return r;
 }

@@ -6,10 +6,10 @@
 
 #include "daemon/generation.h"
 #include "daemon/load.h"
+#include "daemon/load_data.h"
 #include "daemon/log.h"
 #include "daemon/master.h"
 #include "daemon/options.h"
-#include "daemon/proxy/users.h"
 #include "daemon/setup.h"
 
 #include <signal.h>
@@ -42,22 +42,14 @@ static int run(const struct options *o, char **argv)
 	return o->single ? generation_run_single(o) : master_run(o, argv);
 }
 
-static void free_users(struct users **u)
+static int check_data(const struct conf *c)
 {
-	users_free(*u);
-}
+	struct conf_errors errors = { 0 };
+	int r = load_data_check(c, &errors);
 
-/* Who checks need not be he who may read them. */
-static int check_users(const struct conf *c)
-{
-	CLEANUP(free_users) struct users *u = NULL;
-	char why[LOAD_WHY_BYTES];
-	int r = load_users(&u, c, why, sizeof(why));
-
-	if (r == 0)
-		return EXIT_OK;
-	(void)fprintf(stderr, "%s%s\n", r == -EACCES ? "warning: " : "", why);
-	return r == -EACCES ? EXIT_OK : EXIT_FAILED;
+	conf_errors_print(&errors, stderr);
+	conf_errors_done(&errors);
+	return r < 0 ? EXIT_FAILED : EXIT_OK;
 }
 
 static void unref_policy(struct policy **p)
@@ -95,7 +87,7 @@ static int check(const struct options *o)
 	int r = load_conf(&c, o, NULL, 0) < 0 ? EXIT_FAILED : EXIT_OK;
 
 	if (r == EXIT_OK && o->verb == VERB_CHECK)
-		r = check_users(c);
+		r = check_data(c);
 	if (r == EXIT_OK && o->verb == VERB_EXPLAIN)
 		r = explain_one(o, c);
 	if (r == EXIT_OK && o->verb == VERB_DUMP)

@@ -4,7 +4,6 @@
  */
 #include "daemon/setup.h"
 
-#include "daemon/load.h"
 #include "daemon/log.h"
 #include "daemon/proxy/guess.h"
 #include "daemon/proxy/sessions.h"
@@ -213,12 +212,16 @@ struct tcp_listen_options setup_listen_options(const struct conf *c,
 
 static int make_policy(struct setup *s)
 {
-	char why[LOAD_WHY_BYTES];
-	int r = setup_policy(&s->policy, s->conf, why, sizeof(why));
+	struct conf_errors told = { 0 };
+	int r = setup_policy_told(&s->policy, s->conf, &told);
 
-	if (r < 0)
-		log_line(LOG_LEVEL_ERROR, "%s", why);
-	else
+	for (size_t i = 0; i < told.kept; i++)
+		log_line(told.list[i].severity == CONF_ERROR
+				 ? LOG_LEVEL_ERROR
+				 : LOG_LEVEL_WARNING,
+			 "%s", told.list[i].text);
+	conf_errors_done(&told);
+	if (r == 0)
 		setup_warn_of_interfaces(s->conf);
 	return r;
 }

@@ -6,9 +6,18 @@
 
 #include "daemon/setup.h"
 
-/* Makes both lists of rules.  -errno of rules_new(). */
+struct load_data;
+
+/*
+ * Makes both lists of rules.  NULL: none of them names a file.  -errno of
+ * rules_new().
+ */
 int setup_rules(struct rules **ret, const struct conf *c,
-		const struct groups *groups) MUST_CHECK;
+		const struct load_data *d) MUST_CHECK;
+
+/* setup_policy() with all that there is to say, warnings too. */
+int setup_policy_told(struct policy **ret, const struct conf *c,
+		      struct conf_errors *errors) MUST_CHECK;
 
 /* Says which names in rules are probably meant for interfaces. */
 void setup_warn_of_interfaces(const struct conf *c);

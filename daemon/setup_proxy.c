@@ -3,9 +3,7 @@
  * ways out, UDP.
  */
 #include "core/local_addrs.h"
-#include "daemon/load.h"
 #include "daemon/log.h"
-#include "daemon/proxy/users.h"
 #include "daemon/setup_internal.h"
 
 #include <net/if.h>
@@ -35,27 +33,7 @@ struct port_range setup_ports(const struct conf_ports *ports)
 				    .last = ports->at[0].hi };
 }
 
-/* --- Users -------------------------------------------------------------- */
-
-int setup_policy(struct policy **ret, const struct conf *c, char *why,
-		 size_t size)
-{
-	struct users *users = NULL;
-	struct rules *rules = NULL;
-	int r = load_users(&users, c, why, size);
-
-	if (r < 0)
-		return r;
-	r = setup_rules(&rules, c, NULL);
-	if (r == 0)
-		r = policy_new(ret, rules, users);
-	if (r < 0) {
-		(void)snprintf(why, size, "%s", strerror(-r));
-		rules_free(rules);
-		users_free(users);
-	}
-	return r;
-}
+/* --- Logins ------------------------------------------------------------- */
 
 /* How anybody may log in at all, in CONF_AUTH_ bits. */
 static uint32_t ways_to_log_in(const struct conf *c)

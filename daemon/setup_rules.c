@@ -1,6 +1,7 @@
 /*
  * From the configuration's clients and rules to those of the proxy.
  */
+#include "daemon/load_data.h"
 #include "daemon/log.h"
 #include "daemon/proxy/guess.h"
 #include "daemon/setup_internal.h"
@@ -24,7 +25,9 @@ static void parts_free(struct spec_parts *p)
 	free(p->listeners);
 }
 
-static struct rule_match *copy_matches(const struct conf_matches *m)
+static struct rule_match *copy_matches(const struct conf_matches *m,
+				       const struct load_data *d,
+				       enum conf_file_kind kind)
 {
 	struct rule_match *list = calloc(m->count + 1, sizeof(*list));
 
@@ -50,7 +53,8 @@ static struct rule_match *copy_matches(const struct conf_matches *m)
 			break;
 		case CONF_MATCH_FILE:
 			list[i].type = RULE_MATCH_LIST;
-			list[i].list = NULL;
+			list[i].list = d ? load_data_list(d, kind, from->file)
+					 : NULL;
 			break;
 		}
 	}
@@ -127,9 +131,9 @@ static uint32_t rule_protocols(uint32_t protocols)
 }
 
 static int client_spec(struct rule_spec *ret, struct spec_parts *p,
-		       const struct conf_client *c)
+		       const struct conf_client *c, const struct load_data *d)
 {
-	p->from = copy_matches(&c->from);
+	p->from = copy_matches(&c->from, d, CONF_FILE_PREFIXES);
 	p->listeners = copy_listeners(&c->listener);
 	if (!p->from || !p->listeners)
 		return -ENOMEM;
@@ -149,10 +153,10 @@ static int client_spec(struct rule_spec *ret, struct spec_parts *p,
 }
 
 static int request_spec(struct rule_spec *ret, struct spec_parts *p,
-			const struct conf_rule *c)
+			const struct conf_rule *c, const struct load_data *d)
 {
-	p->from = copy_matches(&c->from);
-	p->to = copy_matches(&c->to);
+	p->from = copy_matches(&c->from, d, CONF_FILE_PREFIXES);
+	p->to = copy_matches(&c->to, d, CONF_FILE_TARGETS);
 	p->ports = copy_ports(&c->ports);
 	p->listeners = copy_listeners(&c->listener);
 	if (!p->from || !p->to || !p->ports || !p->listeners)
@@ -203,7 +207,7 @@ void setup_warn_of_interfaces(const struct conf *c)
 }
 
 int setup_rules(struct rules **ret, const struct conf *c,
-		const struct groups *groups)
+		const struct load_data *d)
 {
 	size_t count = c->client_count + c->rule_count;
 	struct rule_spec *spec = calloc(count + 1, sizeof(*spec));
@@ -211,15 +215,16 @@ int setup_rules(struct rules **ret, const struct conf *c,
 	int r = spec && parts ? 0 : -ENOMEM;
 
 	for (size_t i = 0; r == 0 && i < c->client_count; i++)
-		r = client_spec(&spec[i], &parts[i], &c->clients[i]);
+		r = client_spec(&spec[i], &parts[i], &c->clients[i], d);
 	for (size_t i = 0; r == 0 && i < c->rule_count; i++) {
 		size_t k = c->client_count + i;
 
-		r = request_spec(&spec[k], &parts[k], &c->rules[i]);
+		r = request_spec(&spec[k], &parts[k], &c->rules[i], d);
 	}
 	if (r == 0)
 		r = rules_new(ret, spec, c->client_count,
-			      spec + c->client_count, c->rule_count, groups);
+			      spec + c->client_count, c->rule_count,
+			      d ? d->groups : NULL);
 	for (size_t i = 0; parts && i < count; i++)
 		parts_free(&parts[i]);
 	free(parts);

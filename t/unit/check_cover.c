@@ -127,7 +127,7 @@ START_TEST(listener_sets)
 }
 END_TEST
 
-START_TEST(everyone_is_recognized)
+START_TEST(everysingleis_recognized)
 {
 	static const char *const open[] = {
 		"any",  "internet", "0.0.0.0/0",
@@ -147,6 +147,52 @@ START_TEST(everyone_is_recognized)
 }
 END_TEST
 
+static struct conf_match file(const char *path)
+{
+	return (struct conf_match){ .kind = CONF_MATCH_FILE, .file = path };
+}
+
+static struct conf_matches one(struct conf_match *m)
+{
+	return (struct conf_matches){ .at = m, .count = 1 };
+}
+
+START_TEST(a_file_covers_itself_alone)
+{
+	struct conf_match a = file("/a"), b = file("/b"), same = file("/a");
+	struct conf_matches x = one(&a), y = one(&b), z = one(&same);
+	struct list l;
+
+	for (int targets = 0; targets < 2; targets++) {
+		ck_assert(conf_matches_cover(&x, &z, targets));
+		ck_assert(!conf_matches_cover(&x, &y, targets));
+		ck_assert(!conf_matches_cover(&x, list(&l, "10.0.0.0/8"),
+					      targets));
+		ck_assert(!conf_matches_cover(list(&l, "0.0.0.0/0 ::/0"), &x,
+					      targets));
+	}
+	/* Guarded addresses may be in it. */
+	ck_assert(conf_matches_cover(list(&l, "any"), &x, false));
+	ck_assert(!conf_matches_cover(list(&l, "any"), &x, true));
+	ck_assert(!conf_matches_everyone(&x));
+}
+END_TEST
+
+START_TEST(texts_cover_some_of_them)
+{
+	const char *a[] = { "joe", "ann" }, *b[] = { "ann" }, *c[] = { "Ann" };
+	struct conf_texts none = { 0 }, two = { a, 2 }, single = { b, 1 },
+			  other = { c, 1 };
+
+	ck_assert(conf_texts_cover(&two, &single));
+	ck_assert(conf_texts_cover(&two, &none));
+	ck_assert(conf_texts_cover(&none, &none));
+	ck_assert(!conf_texts_cover(&single, &two));
+	ck_assert(!conf_texts_cover(&none, &single));
+	ck_assert(!conf_texts_cover(&two, &other));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("cover");
@@ -158,7 +204,9 @@ int main(void)
 	tcase_add_test(t, suffixes_cover_what_is_below);
 	tcase_add_test(t, port_ranges);
 	tcase_add_test(t, listener_sets);
-	tcase_add_test(t, everyone_is_recognized);
+	tcase_add_test(t, everysingleis_recognized);
+	tcase_add_test(t, a_file_covers_itself_alone);
+	tcase_add_test(t, texts_cover_some_of_them);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }

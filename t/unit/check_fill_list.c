@@ -10,6 +10,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 START_TEST(lists_take_one_or_many)
 {
@@ -251,6 +252,103 @@ START_TEST(search_is_domains_or_none)
 }
 END_TEST
 
+START_TEST(methods_keep_their_order)
+{
+	struct conf *c = conf_text_load(
+		CONF_TEXT_LISTENERS CONF_TEXT_RULES
+		"clients: ( { action = \"allow\"; from = \"loopback\"; auth = "
+		"[ \"system\", \"none\", \"pam\" ]; } );");
+
+	ck_assert_uint_eq(c->clients[0].auth.set,
+			  CONF_AUTH_SYSTEM | CONF_AUTH_NONE | CONF_AUTH_PAM);
+	ck_assert_uint_eq(c->clients[0].auth.count, 3);
+	ck_assert_uint_eq(1u << c->clients[0].auth.at[0], CONF_AUTH_SYSTEM);
+	ck_assert_uint_eq(1u << c->clients[0].auth.at[1], CONF_AUTH_NONE);
+	ck_assert_uint_eq(1u << c->clients[0].auth.at[2], CONF_AUTH_PAM);
+	conf_free(c);
+}
+END_TEST
+
+static void file_refused(const char *element, const char *why)
+{
+	char text[1024];
+
+	(void)snprintf(text, sizeof(text),
+		       CONF_TEXT_LISTENERS CONF_TEXT_CLIENTS
+		       "rules: ( { action = \"allow\"; from = \"%s\"; } );",
+		       element);
+	conf_text_refused(text, why, true);
+}
+
+START_TEST(files_are_absolute_or_beside_the_configuration)
+{
+	static const char form[] = CONF_TEXT_LISTENERS CONF_TEXT_CLIENTS
+		"rules: ( { action = \"allow\"; to = [ \"@/a/b\", \"any\", "
+		"\"@c.d\", \"@e/f\" ]; from = \"@ \"; } );";
+	struct conf_errors e = { 0 };
+	struct conf *c = NULL;
+	char here[4096], want[5000];
+
+	ck_assert_ptr_nonnull(getcwd(here, sizeof(here)));
+	ck_assert_int_eq(conf_load_text(&c, form, "/etc/x/main.conf", &e), 0);
+	ck_assert_str_eq(c->folder, "/etc/x");
+	ck_assert_int_eq(c->rules[0].to.at[0].kind, CONF_MATCH_FILE);
+	ck_assert_str_eq(c->rules[0].to.at[0].file, "/a/b");
+	ck_assert_int_eq(c->rules[0].to.at[1].kind, CONF_MATCH_CLASS);
+	ck_assert_str_eq(c->rules[0].to.at[2].file, "/etc/x/c.d");
+	ck_assert_str_eq(c->rules[0].to.at[3].file, "/etc/x/e/f");
+	ck_assert_str_eq(c->rules[0].from.at[0].file, "/etc/x/ ");
+	conf_free(c);
+	ck_assert_int_eq(conf_load_text(&c, form, "/main.conf", &e), 0);
+	ck_assert_str_eq(c->rules[0].to.at[2].file, "/c.d");
+	conf_free(c);
+	ck_assert_int_eq(conf_load_text(&c, form, "main.conf", &e), 0);
+	(void)snprintf(want, sizeof(want), "%s/c.d", here);
+	ck_assert_str_eq(c->rules[0].to.at[2].file, want);
+	conf_free(c);
+	ck_assert_int_eq(conf_load_text(&c, form, "q/main.conf", &e), 0);
+	(void)snprintf(want, sizeof(want), "%s/q/c.d", here);
+	ck_assert_str_eq(c->rules[0].to.at[2].file, want);
+	conf_free(c);
+	conf_errors_done(&e);
+}
+END_TEST
+
+START_TEST(what_names_no_file_is_refused)
+{
+	char text[6000], path[4200];
+
+	file_refused("@", "text:3: 'from': '@' names no file; write "
+			  "\"@/PATH\", or \"@NAME\"");
+	file_refused("@/", "'@/' names no file");
+	file_refused("@/etc/", "'@/etc/' names no file");
+	file_refused("@a\\n", "holds a control character");
+	memset(path, 'x', sizeof(path));
+	path[0] = '/';
+	path[4095] = '\0';
+	(void)snprintf(text, sizeof(text),
+		       CONF_TEXT_LISTENERS CONF_TEXT_CLIENTS
+		       "rules: ( { action = \"allow\"; to = \"@%s\"; } );",
+		       path);
+	conf_free(conf_text_load(text));
+	path[4095] = 'x';
+	path[4096] = '\0';
+	(void)snprintf(text, sizeof(text),
+		       CONF_TEXT_LISTENERS CONF_TEXT_CLIENTS
+		       "rules: ( { action = \"allow\"; to = \"@%s\"; } );",
+		       path);
+	conf_text_refused(text, "has 4096 bytes, but must have at most 4095",
+			  true);
+	/* Beside the configuration its folder counts. */
+	path[4090] = '\0';
+	(void)snprintf(text, sizeof(text),
+		       CONF_TEXT_LISTENERS CONF_TEXT_CLIENTS
+		       "rules: ( { action = \"allow\"; to = \"@%s\"; } );",
+		       path + 1);
+	conf_text_refused(text, "bytes, but must have at most 4095", true);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("fill_list");
@@ -263,6 +361,9 @@ int main(void)
 	tcase_add_test(t, what_clients_are_told_is_an_ip_of_each_family);
 	tcase_add_test(t, user_ids_have_a_length);
 	tcase_add_test(t, search_is_domains_or_none);
+	tcase_add_test(t, methods_keep_their_order);
+	tcase_add_test(t, files_are_absolute_or_beside_the_configuration);
+	tcase_add_test(t, what_names_no_file_is_refused);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }

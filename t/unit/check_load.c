@@ -2,7 +2,6 @@
  * Reading the configuration that a command line names, and its errors' text.
  */
 #include "daemon/load.h"
-#include "daemon/proxy/users.h"
 #include "t/unit/suite.h"
 
 #include <check.h>
@@ -103,55 +102,6 @@ START_TEST(what_does_not_fit_is_cut)
 }
 END_TEST
 
-static const struct {
-	const char *users, *why; /* NULL: good */
-} files[] = {
-	{ "", NULL },
-	{ "# none\n\n", NULL },
-	{ "\njoe:secret\n", ":2: after the ':' there is no hash" },
-	{ "joe\n", ":1: there is no ':'" },
-};
-
-START_TEST(users_are_read_with_file_and_line)
-{
-	struct conf conf = { .auth = { .users_file = path } };
-	struct users *u;
-	char want[128];
-
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		put(files[i].users);
-		u = NULL;
-		ck_assert_int_eq(load_users(&u, &conf, text, sizeof(text)),
-				 files[i].why ? -EBADMSG : 0);
-		ck_assert((u == NULL) == (files[i].why != NULL));
-		users_free(u);
-		if (!files[i].why)
-			continue;
-		(void)snprintf(want, sizeof(want), "%s%s", path, files[i].why);
-		ck_assert_msg(strstr(text, want) == text, "%s", text);
-	}
-}
-END_TEST
-
-START_TEST(users_that_are_not_there_are_told)
-{
-	struct conf conf = { .auth = { .users_file = "" } };
-	struct users *u;
-
-	ck_assert_int_eq(load_users(&u, &conf, text, sizeof(text)), 0);
-	ck_assert_ptr_null(u);
-	conf.auth.users_file = path;
-	ck_assert_int_eq(load_users(&u, &conf, text, sizeof(text)), -ENOENT);
-	ck_assert_ptr_nonnull(strstr(text, ": cannot be read: No such file"));
-	conf.auth.users_file = dir;
-	ck_assert_int_eq(load_users(&u, &conf, text, sizeof(text)), -EBADMSG);
-	ck_assert_ptr_nonnull(strstr(text, ": it is not a regular file"));
-	/* What does not fit is cut. */
-	ck_assert_int_eq(load_users(&u, &conf, text, 10), -EBADMSG);
-	ck_assert_uint_eq(strlen(text), 9);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *s = suite_create("load");
@@ -164,8 +114,6 @@ int main(void)
 	tcase_add_test(t, a_missing_file_is_told);
 	tcase_add_test(t, all_errors_are_told);
 	tcase_add_test(t, what_does_not_fit_is_cut);
-	tcase_add_test(t, users_are_read_with_file_and_line);
-	tcase_add_test(t, users_that_are_not_there_are_told);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }
