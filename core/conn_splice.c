@@ -55,6 +55,7 @@ static int move(struct flow *f, struct tcp_conn *from, struct tcp_conn *to,
 			task_spend((ssize_t)(f->bytes - before));
 			r = task_take_turns(deadline);
 			break;
+		case FLOW_SPENT: /* never, with `most` as above */
 		case FLOW_WAIT:
 			r = wait_for_either(f, from, to, deadline);
 			break;

@@ -97,6 +97,12 @@ static enum flow_step deliver(struct flow *f, struct tcp_conn *to, int *error)
 	return FLOW_AGAIN;
 }
 
+static void took(struct flow *f, ssize_t n)
+{
+	if (f->most != FLOW_UNBOUNDED)
+		f->most -= (uint32_t)n;
+}
+
 /* --- Copying ------------------------------------------------------------ */
 
 /* Keeps what the receiver did not take. */
@@ -140,6 +146,7 @@ static enum flow_step copy_without_room(struct flow *f, struct tcp_conn *from,
 		return FLOW_WRITE_FAILED;
 	}
 	from->ops->take(from, (size_t)m);
+	took(f, m);
 	f->bytes += (size_t)m;
 	return FLOW_AGAIN;
 }
@@ -159,6 +166,7 @@ static enum flow_step copy(struct flow *f, struct tcp_conn *from,
 		return FLOW_WAIT;
 	if (n <= 0)
 		return source_end(f, n, error);
+	took(f, n);
 	m = conn_write_now(to, net->scratch, (size_t)n);
 	if (m == -EAGAIN)
 		m = 0;
@@ -241,6 +249,7 @@ static enum flow_step bulk(struct flow *f, struct tcp_conn *from,
 			from->watch.ready |= EPOLLPRI;
 		return copy(f, from, to, error);
 	}
+	took(f, n);
 	f->pipe->stuck = (size_t)n;
 	n = pipe_deliver(f, to);
 	if (n < 0 && n != -EAGAIN) {
@@ -276,6 +285,8 @@ enum flow_step flow_step(struct flow *f, struct tcp_conn *from,
 			return FLOW_WAIT;
 		f->paused_until = 0;
 	}
+	if (f->most == 0)
+		return FLOW_SPENT;
 	if (f->splicing && from->splice_in && to->splice_out &&
 	    !from->pending && !(from->watch.ready & EPOLLPRI))
 		return bulk(f, from, to, error);

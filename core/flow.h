@@ -22,7 +22,7 @@ struct flow {
 	int64_t paused_until;  /* not read before; 0: not paused */
 	uint32_t average;      /* bytes per wake-up, over about four */
 	uint32_t unsent;       /* in the receiver's send queue, at the end */
-	uint32_t most;         /* that a step may take from the source */
+	uint32_t most; /* that may be taken from the source, less as it is */
 	enum flow_end end : 8;
 	bool closed;   /* nothing will be delivered any more */
 	bool splicing; /* this direction is bulk */
@@ -33,6 +33,7 @@ struct flow {
 enum flow_step {
 	FLOW_AGAIN,  /* something moved: another step may, too */
 	FLOW_WAIT,   /* for an event */
+	FLOW_SPENT,  /* for `most` not to be 0: there are bytes, and room */
 	FLOW_AT_END, /* all is delivered and `end` is to be passed on */
 	FLOW_READ_FAILED,
 	FLOW_WRITE_FAILED,

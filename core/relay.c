@@ -12,7 +12,8 @@
  *   then the other socket's own send queue - and then the other side gets a
  *   reset, so that it sees a truncation as such.  A failed write does not end
  *   reading: what the failed side sent before is still in its socket.
- * - A time is up, or it is killed: both sides get a reset.
+ * - A time is up, or it is killed: both sides get a reset.  While a direction
+ *   is paused it is not quiet: it is us who keep it waiting.
  *
  * A turn moves at most STEPS a direction and then queues behind whatever
  * else is ready: pumping a fast tunnel dry makes the slow ones wait.
@@ -20,6 +21,7 @@
 #include "core/relay.h"
 
 #include "core/clock.h"
+#include "core/pace.h"
 #include "core/sock.h"
 
 #include <stdlib.h>
@@ -45,6 +47,7 @@ struct tcp_relay {
 	bool shutting[2]; /* the end of [i] waits for room in side[!i] */
 	const struct tcp_relay_events *events;
 	void *ctx;
+	struct tcp_relay_pacer *pacer; /* NULL: as fast as it goes */
 };
 
 static struct tcp_relay_count relay_count(const struct tcp_relay *r)
@@ -55,14 +58,22 @@ static struct tcp_relay_count relay_count(const struct tcp_relay *r)
 	};
 }
 
+/* Throws away what direction i has not delivered. */
+static void close_flow(struct tcp_relay *r, int i)
+{
+	flow_close(&r->flow[i]);
+	if (r->pacer)
+		pace_end(r->pacer, &r->flow[i], i);
+}
+
 /* Frees the relay and closes both sides. */
 static void finish(struct tcp_relay *r, enum tcp_relay_end end)
 {
 	struct net *net = net_self();
 	struct tcp_relay_count count = relay_count(r);
 
-	flow_close(&r->flow[0]);
-	flow_close(&r->flow[1]);
+	close_flow(r, 0);
+	close_flow(r, 1);
 	work_cancel(net->loop, &r->turn);
 	timer_stop(net->loop, &r->timer);
 	list_remove(&r->all);
@@ -73,6 +84,8 @@ static void finish(struct tcp_relay *r, enum tcp_relay_end end)
 			tcp_conn_set_reset(r->side[i]);
 		tcp_conn_close(r->side[i]);
 	}
+	if (r->pacer && r->pacer->done)
+		r->pacer->done(r->pacer);
 	if (r->events->ended)
 		r->events->ended(r->ctx, end, r->error, &count);
 	free(r);
@@ -99,6 +112,17 @@ static uint32_t quiet_bound(const struct tcp_relay *r)
 	return r->half_closed ? r->half_closed_ms : r->idle_ms;
 }
 
+/* When the silence began, or will have: no pause is one. */
+static int64_t quiet_since(const struct tcp_relay *r)
+{
+	int64_t since = r->progress_ms;
+
+	for (int i = 0; i < 2; i++)
+		if (!r->flow[i].closed)
+			since = max_i64(since, r->flow[i].paused_until);
+	return since;
+}
+
 /* When the relay must be looked at though nothing happens. */
 static int64_t next_look(const struct tcp_relay *r)
 {
@@ -107,7 +131,7 @@ static int64_t next_look(const struct tcp_relay *r)
 
 	/* A drain is looked at often enough to see a silence, too. */
 	if (quiet && !r->drain_ms)
-		at = min_i64(at, r->progress_ms + quiet);
+		at = min_i64(at, clock_after(quiet_since(r), quiet));
 	for (int i = 0; i < 2; i++) {
 		const struct tcp_conn *c = r->side[i];
 
@@ -158,7 +182,7 @@ static bool too_quiet(const struct tcp_relay *r, int64_t now)
 {
 	uint32_t bound = quiet_bound(r);
 
-	return bound && now - r->progress_ms >= bound;
+	return bound && now - quiet_since(r) >= bound;
 }
 
 /* Looks after a relay of which only a send queue is left. */
@@ -176,9 +200,14 @@ static void look_at_queue(struct tcp_relay *r, int64_t now)
 static void end_pauses(struct tcp_relay *r, int64_t now)
 {
 	for (int i = 0; i < 2; i++) {
-		if (!r->flow[i].paused_until || now < r->flow[i].paused_until)
+		struct flow *f = &r->flow[i];
+
+		if (!f->paused_until || now < f->paused_until)
 			continue;
-		r->flow[i].paused_until = 0;
+		f->paused_until = 0;
+		r->progress_ms = now; /* what has waited moves in its turn */
+		if (f->most == 0 && !f->closed && !pace_take(r->pacer, f, i))
+			continue;
 		work_queue(net_self()->loop, &r->turn);
 	}
 }
@@ -272,7 +301,7 @@ static bool say_end(struct tcp_relay *r, int i)
 /* All of direction i is delivered.  Returns false when the relay is gone. */
 static bool pass_end_on(struct tcp_relay *r, int i)
 {
-	r->flow[i].closed = true;
+	close_flow(r, i);
 	if (r->broken >= 0)
 		return drain(r);
 	if (!say_end(r, i))
@@ -299,7 +328,7 @@ static bool read_failed(struct tcp_relay *r, int i, int error)
 {
 	note_broken(r, i, error);
 	r->flow[i].end = FLOW_BROKEN;
-	flow_close(&r->flow[!i]);
+	close_flow(r, !i);
 	return true; /* the next step passes the end on */
 }
 
@@ -307,7 +336,7 @@ static bool read_failed(struct tcp_relay *r, int i, int error)
 static bool write_failed(struct tcp_relay *r, int i, int error)
 {
 	note_broken(r, !i, error);
-	flow_close(&r->flow[i]);
+	close_flow(r, i);
 	if (r->flow[!i].closed)
 		return drain(r);
 	/* Its error was taken by the write: no edge comes for the read. */
@@ -326,6 +355,8 @@ static bool run_flow(struct tcp_relay *r, int i, bool *more)
 	struct flow *f = &r->flow[i];
 	int error = 0;
 
+	if (r->pacer)
+		pace_renew(r->pacer, f, i);
 	for (int step = 0; step < STEPS; step++) {
 		bool alive = true;
 
@@ -333,6 +364,11 @@ static bool run_flow(struct tcp_relay *r, int i, bool *more)
 		case FLOW_AGAIN:
 			continue;
 		case FLOW_WAIT:
+			return true;
+		case FLOW_SPENT:
+			if (pace_take(r->pacer, f, i))
+				continue;
+			look_again(r);
 			return true;
 		case FLOW_AT_END:
 			return pass_end_on(r, i);
@@ -395,9 +431,34 @@ static bool lost_side(struct tcp_relay *r, int i)
 	    !(c->watch.ready & EPOLLERR))
 		return false;
 	note_broken(r, i, -sock_error(c->watch.fd));
-	flow_close(&r->flow[!i]);
+	close_flow(r, !i);
 	(void)drain(r);
 	return true;
+}
+
+/*
+ * The same for a side that is paused: nothing more goes to it, while what it
+ * has sent before still waits for its time.  Returns whether the relay is gone.
+ */
+static bool lost_paused_side(struct tcp_relay *r, int i)
+{
+	int error;
+
+	if (r->flow[i].closed || !r->flow[i].paused_until)
+		return false;
+	if (r->broken < 0 && r->side[i]->watch.ready & EPOLLERR) {
+		error = -sock_error(r->side[i]->watch.fd);
+		if (error) {
+			note_broken(r, i, error);
+			close_flow(r, !i);
+		}
+	} else if (r->broken == i && r->side[!i]->watch.ready & EPOLLERR &&
+		   sock_error(r->side[!i]->watch.fd) < 0) {
+		/* There is nobody left to whom that could go. */
+		finish_broken(r);
+		return true;
+	}
+	return false;
 }
 
 static void relay_turn(struct tcp_relay *r)
@@ -410,6 +471,8 @@ static void relay_turn(struct tcp_relay *r)
 	if (lost_side(r, 0) || lost_side(r, 1))
 		return;
 	if ((r->shutting[0] || r->shutting[1]) && !say_ends_again(r))
+		return;
+	if (lost_paused_side(r, 0) || lost_paused_side(r, 1))
 		return;
 	for (int i = 0; i < 2; i++)
 		if (!run_flow(r, i, &more))
@@ -462,9 +525,10 @@ static struct tcp_relay *relay_new(const struct tcp_relay_options *o)
 	r->half_closed_ms = bounded_ms(o->half_closed_ms);
 	r->events = o->events;
 	r->ctx = o->ctx;
+	r->pacer = o->pacer;
 	for (int i = 0; i < 2; i++) {
 		r->flow[i].mode = (uint8_t)o->mode;
-		r->flow[i].most = FLOW_UNBOUNDED;
+		r->flow[i].most = o->pacer ? 0 : FLOW_UNBOUNDED;
 		r->flow[i].splicing = o->mode == TCPSERVER_RELAY_SPLICE;
 	}
 	return r;
@@ -544,7 +608,7 @@ size_t relays_kill_idle(struct net *n, int64_t idle_ms)
 	list_for_each_safe (at, safe, &n->relays) {
 		struct tcp_relay *r = list_entry(at, struct tcp_relay, all);
 
-		if (now - r->progress_ms < idle_ms)
+		if (now - quiet_since(r) < idle_ms)
 			continue;
 		finish(r, TCPSERVER_END_KILLED);
 		count++;

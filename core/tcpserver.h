@@ -723,6 +723,26 @@ struct tcp_relay_events {
 		      const struct tcp_relay_count *n);
 };
 
+/*
+ * Bounds how fast a relay is, direction by direction (0: from a); part of
+ * something larger of its user's, which outlives the relay.  Only what stands
+ * ready to pass is asked for.  Times are ms of CLOCK_MONOTONIC.
+ */
+struct tcp_relay_pacer {
+	/*
+	 * How many bytes may pass now, less than UINT32_MAX; 0: none before
+	 * *ret_ms, which is later than now_ms and when it is asked again.
+	 */
+	uint32_t (*take)(struct tcp_relay_pacer *p, int direction,
+			 int64_t now_ms, int64_t *ret_ms);
+	/* So many of these did not; and if it was to be asked again it is not.
+	 */
+	void (*give)(struct tcp_relay_pacer *p, int direction, uint32_t bytes);
+	/* The relay is gone, before `ended` is told; may be NULL. */
+	void (*done)(struct tcp_relay_pacer *p);
+	int64_t taken_ms[2]; /* the relay's */
+};
+
 struct tcp_relay_options {
 	enum tcp_relay_mode mode;
 	int64_t idle_ms, half_closed_ms; /* 0: no bound */
@@ -732,6 +752,8 @@ struct tcp_relay_options {
 	size_t early_len;
 	const struct tcp_relay_events *events; /* never NULL */
 	void *ctx;
+	/* NULL: no bound.  `early` passes without it. */
+	struct tcp_relay_pacer *pacer;
 };
 
 /*
@@ -744,8 +766,8 @@ int tcp_relay_start(struct tcp_conn *a, struct tcp_conn *b,
 		    struct tcp_relay **ret) TCPSERVER_CHECKED;
 
 /*
- * Stops reading one direction (0: from a) until a time, for bandwidth; 0: goes
- * on at once.
+ * Stops reading one direction (0: from a) until a time; 0: goes on at once.
+ * What is paused is not idle.
  */
 void tcp_relay_pause(struct tcp_relay *r, int direction, int64_t until_ms);
 
