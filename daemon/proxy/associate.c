@@ -140,6 +140,7 @@ void association_moved(struct association *a, bool up, unsigned count,
 	count_add(up ? &a->counts->datagrams_up : &a->counts->datagrams_down,
 		  count);
 	a->moved_ms = loop_now(loop_self());
+	association_passed(a, up, bytes);
 	if (a->moved.next)
 		return;
 	list_append(&all->moved, &a->moved);
@@ -163,15 +164,15 @@ static bool is_ready(const struct association_socket *s)
 	return s->d.watch.ready & EPOLLIN;
 }
 
-static void turn(struct association *a)
+void association_turn(struct association *a)
 {
 	struct associations *all = a->all;
 	bool more = false;
 
-	if (is_ready(&a->client))
+	if (is_ready(&a->client) && association_may_pass(a, true))
 		more |= association_up(a);
 	for (int i = 0; i < 2; i++)
-		if (is_ready(&a->target[i]))
+		if (is_ready(&a->target[i]) && association_may_pass(a, false))
 			more |= association_down(a, &a->target[i]);
 	if (!more)
 		return;
@@ -188,7 +189,7 @@ static void busy_turns(struct work *w)
 						   struct association, busy);
 
 		list_remove(&a->busy);
-		turn(a);
+		association_turn(a);
 	}
 	if (!list_empty(&all->busy))
 		work_queue(loop_self(), w);
@@ -200,7 +201,7 @@ void association_wake(struct association *a, struct association_socket *s)
 	s->d.watch.ready &= ~(uint32_t)EPOLLERR;
 	loop_gather(loop_self());
 	if (!a->busy.next)
-		turn(a);
+		association_turn(a);
 }
 
 /* --- Opening and closing ------------------------------------------------ */
@@ -210,6 +211,7 @@ static void release(struct association *a)
 	struct associations *all = a->all;
 
 	list_remove(&a->busy);
+	association_pace_close(a);
 	association_forget_names(a);
 	association_close_socket(a, &a->client);
 	for (int i = 0; i < 2; i++)
@@ -288,6 +290,8 @@ static enum outcome open_association(struct association **ret,
 	set_peer(a, rq);
 	r = tcp_conn_local(rq->client, &inbound);
 	if (r == 0)
+		r = association_pace_open(a, rq);
+	if (r == 0)
 		r = association_open_client(a, &inbound);
 	if (r < 0) {
 		release(a);
@@ -308,7 +312,7 @@ static int64_t next_look(const struct association *a, int64_t expires)
 	int64_t idle = a->here->proxy->options.timeouts.udp_idle_ms;
 	int64_t at = min_i64(expires, tcp_deadline(LOOK_MS));
 
-	return idle ? min_i64(at, a->moved_ms + idle) : at;
+	return idle ? min_i64(at, association_quiet_since(a) + idle) : at;
 }
 
 static enum outcome time_is_up(struct association *a, int64_t expires)
@@ -318,7 +322,7 @@ static enum outcome time_is_up(struct association *a, int64_t expires)
 
 	if (now >= expires)
 		return OUTCOME_EXPIRED;
-	if (idle && now >= a->moved_ms + idle)
+	if (idle && now >= association_quiet_since(a) + idle)
 		return OUTCOME_IDLE;
 	if (now >= a->moved_ms + LOOK_MS)
 		association_shrink(a);

@@ -7,6 +7,7 @@
  *   associate_up.c     datagrams from the client
  *   associate_down.c   replies
  *   associate_name.c   datagrams whose target is a name
+ *   associate_pace.c   how fast they may pass
  *   associate_table.c  whom it has talked to
  */
 #pragma once
@@ -21,6 +22,9 @@ void association_moved(struct association *a, bool up, unsigned count,
 
 /* So many came that were not passed on. */
 void association_dropped(struct association *a, unsigned count);
+
+/* Handles a batch of each socket that has something. */
+void association_turn(struct association *a);
 
 /* Something may be there to read. */
 void association_wake(struct association *a, struct association_socket *s);
@@ -80,6 +84,22 @@ bool association_may_send(struct association *a, const struct tcp_addr *to,
 /* Datagrams go there: the record tells the first such target. */
 void association_note_target(struct association *a, const struct tcp_addr *to,
 			     const char *host, uint16_t rule);
+
+/* --- Bandwidth, associate_pace.c ---------------------------------------- */
+
+/* By the rule and user of the request.  -ENOMEM. */
+int association_pace_open(struct association *a, const struct request *rq)
+	MUST_CHECK;
+void association_pace_close(struct association *a);
+
+/* Tells whether a batch may be read; if not, it gets its turn in time. */
+bool association_may_pass(struct association *a, bool up);
+
+/* So many bytes did. */
+void association_passed(struct association *a, bool up, size_t bytes);
+
+/* When a datagram passed last, or will: waiting for that is not idle. */
+int64_t association_quiet_since(const struct association *a);
 
 /* --- Names, associate_name.c -------------------------------------------- */
 

@@ -52,6 +52,8 @@ struct association_sender {
 	uint8_t header[SOCKS_UDP_REPLY_MAX];
 };
 
+struct association_pace;
+
 struct association {
 	struct associations *all;
 	struct proxy_worker *here;
@@ -75,6 +77,7 @@ struct association {
 	unsigned waiting;  /* datagrams for these */
 	size_t waiting_bytes;
 	uint64_t bytes_up, bytes_down;
-	int64_t moved_ms; /* when a datagram passed last */
+	int64_t moved_ms;              /* when a datagram passed last */
+	struct association_pace *pace; /* NULL: as fast as they come */
 	struct list same_client, moved, busy;
 };

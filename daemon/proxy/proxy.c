@@ -40,6 +40,8 @@ int proxy_new(struct proxy **ret, const struct proxy_options *o)
 	if (r == 0 && o->outbound.rotate == OUTBOUND_PER_CLIENT)
 		r = outbound_secret(&p->options.outbound.secret);
 	if (r == 0)
+		r = bandwidths_new(&p->bandwidths, &o->bandwidth, &o->actions);
+	if (r == 0)
 		r = sessions_new(&p->sessions, o->workers, o->max_sessions,
 				 o->slots, o->generation);
 	if (r < 0) {
@@ -55,6 +57,7 @@ void proxy_free(struct proxy *p)
 	if (!p)
 		return;
 	sessions_free(p->sessions);
+	bandwidths_free(p->bandwidths);
 	free(p->own_counts);
 	free(p);
 }

@@ -33,6 +33,7 @@ struct proxy_worker {
 struct proxy {
 	struct proxy_options options;
 	struct sessions *sessions;
+	struct bandwidths *bandwidths;   /* NULL: nothing is bounded */
 	struct proxy_counts *counts;     /* one a worker */
 	struct proxy_counts *own_counts; /* they are ours, or NULL */
 	atomic_size_t own_count;

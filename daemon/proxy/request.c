@@ -100,6 +100,15 @@ void request_set_user(struct request *rq, struct span name)
 	session_end(s);
 }
 
+int request_bandwidth(const struct request *rq, struct bandwidth **ret)
+{
+	struct span user = { .at = (const uint8_t *)rq->user,
+			     .len = rq->user_len };
+
+	return bandwidth_open(ret, rq->here->proxy->bandwidths, rq->rule, user,
+			      tcp_deadline(0));
+}
+
 void request_set_target(struct request *rq, const struct target *t)
 {
 	size_t len = min_size(t->host.len, HOST_NAME_BYTES);

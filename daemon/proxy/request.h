@@ -86,6 +86,10 @@ bool request_needs_login(const struct request *rq);
  */
 bool request_user_is_gone(const struct request *rq, const struct policy *now);
 
+/* What bounds it, NULL if nothing does; see bandwidth_open().  -ENOMEM. */
+int request_bandwidth(const struct request *rq, struct bandwidth **ret)
+	MUST_CHECK;
+
 /* Notes in the record who the client says it is. */
 void request_set_user(struct request *rq, struct span name);
 

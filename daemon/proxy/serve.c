@@ -145,6 +145,7 @@ static const struct tcp_relay_events relay_events = {
 static int start_relay(struct request *rq)
 {
 	const struct proxy_options *o = &rq->here->proxy->options;
+	struct bandwidth *bandwidth;
 	struct tcp_relay_options ro = {
 		.mode = o->relay,
 		.idle_ms = o->timeouts.idle_ms,
@@ -159,10 +160,16 @@ static int start_relay(struct request *rq)
 
 	if (rq->killed)
 		return -ECANCELED;
+	r = request_bandwidth(rq, &bandwidth);
+	if (r < 0)
+		return r;
+	ro.pacer = bandwidth_pacer(bandwidth);
 	request_began(rq); /* the relay may be done before it returns */
 	r = tcp_relay_start(rq->client, rq->server, &ro, NULL);
 	if (r == 0)
 		rq->server = NULL;
+	else
+		bandwidth_close(bandwidth);
 	return r;
 }
 
