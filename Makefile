@@ -181,6 +181,8 @@ daemon_objs := $(call objects,$(sort $(wildcard daemon/*.c)))
 daemon_parts := $(filter-out $(B)/obj/daemon/main.o,$(daemon_objs))
 ctl_objs := $(call objects,$(sort $(wildcard daemon/ctl/*.c)))
 ctl_parts := $(filter-out $(B)/obj/daemon/ctl/main.o,$(ctl_objs))
+pam_objs := $(call objects,$(sort $(wildcard daemon/pam/*.c)))
+pam_parts := $(filter-out $(B)/obj/daemon/pam/main.o,$(pam_objs))
 # Helpers that several unit tests share.
 support_objs := $(call objects,$(filter-out t/unit/check_%,$(sort $(wildcard \
 	t/unit/*.c))))
@@ -206,13 +208,15 @@ $(call remember,$(B)/conf.list,$(conf_objs))
 $(call remember,$(B)/proxy.list,$(proxy_objs))
 $(call remember,$(B)/daemon.list,$(daemon_objs))
 $(call remember,$(B)/ctl.list,$(ctl_objs))
+$(call remember,$(B)/pam.list,$(pam_objs))
 endif
 
 # ---- Build -----------------------------------------------------------------
 
 include core/library.mk
 
-products := $(B)/spliced $(B)/splicedctl $(library) $(example_progs)
+products := $(B)/spliced $(B)/splicedctl $(B)/spliced-pam $(library) \
+	$(example_progs)
 all: $(products) ## build everything (the default)
 
 $(B)/obj/core/%.o: flags_here = $(frame) $(core_pic)
@@ -249,6 +253,9 @@ $(B)/libdaemon.a: $(daemon_parts) $(B)/daemon.list
 # splicedctl without its main().
 $(B)/libctl.a: $(ctl_parts) $(B)/ctl.list
 	$(archive)
+# spliced-pam without its main().
+$(B)/libverify.a: $(pam_parts) $(B)/pam.list
+	$(archive)
 $(B)/t/unit/libsupport.a: $(support_objs)
 	@mkdir -p $(@D)
 	$(archive)
@@ -258,6 +265,7 @@ conf_libs := $(B)/libconf.a $(core_libs)
 proxy_libs := $(B)/libproxy.a $(core_libs)
 daemon_libs := $(B)/libdaemon.a $(B)/libproxy.a $(B)/libconf.a $(core_libs)
 ctl_libs := $(B)/libctl.a $(daemon_libs)
+pam_libs := $(B)/libverify.a $(proxy_libs)
 
 $(B)/spliced: $(B)/obj/daemon/main.o $(daemon_libs) $(B)/flags
 	$(say) LD $@
@@ -266,6 +274,10 @@ $(B)/spliced: $(B)/obj/daemon/main.o $(daemon_libs) $(B)/flags
 $(B)/splicedctl: $(B)/obj/daemon/ctl/main.o $(ctl_libs) $(B)/flags
 	$(say) LD $@
 	$(Q)$(link) -o $@ $< $(ctl_libs) $(libs)
+
+$(B)/spliced-pam: $(B)/obj/daemon/pam/main.o $(pam_libs) $(B)/flags
+	$(say) LD $@
+	$(Q)$(link) -o $@ $< $(pam_libs) $(libs)
 
 # check_foo.c is linked with the layer that holds foo.c and those below it;
 # so is check_foo_bar.c where there is no foo_bar.c.
@@ -276,7 +288,8 @@ unit_layer = $(firstword $(foreach name,$1 $(call without_last,$1),\
 	$(if $(call in_layer,core,$(name)),core)\
 	$(if $(call in_layer,conf,$(name)),conf)\
 	$(if $(call in_layer,daemon/proxy,$(name)),proxy)\
-	$(if $(call in_layer,daemon/ctl,$(name)),ctl)) daemon)
+	$(if $(call in_layer,daemon/ctl,$(name)),ctl)\
+	$(if $(call in_layer,daemon/pam,$(name)),pam)) daemon)
 unit_deps = $($(call unit_layer,$1)_libs)
 
 define unit_rule
@@ -505,6 +518,7 @@ install: all install-library ## into $(DESTDIR)$(prefix); keeps a present splice
 	$(Q)$(INSTALL) -d '$(DESTDIR)$(sbindir)'
 	$(Q)$(INSTALL) -m 755 $(B)/spliced '$(DESTDIR)$(sbindir)/spliced'
 	$(Q)$(INSTALL) -m 755 $(B)/splicedctl '$(DESTDIR)$(sbindir)/splicedctl'
+	$(Q)$(INSTALL) -m 755 $(B)/spliced-pam '$(DESTDIR)$(sbindir)/spliced-pam'
 	$(foreach page,$(wildcard man/*.8),\
 		$(Q)$(call install_text,$(page),$(mandir)/man8)$(newline))
 	$(foreach page,$(wildcard man/*.5),\
@@ -524,6 +538,7 @@ install: all install-library ## into $(DESTDIR)$(prefix); keeps a present splice
 uninstall: uninstall-library ## remove what install put there, but spliced.conf
 	$(Q)rm -f '$(DESTDIR)$(sbindir)/spliced' \
 		'$(DESTDIR)$(sbindir)/splicedctl' \
+		'$(DESTDIR)$(sbindir)/spliced-pam' \
 		$(foreach page,$(wildcard man/*.8),\
 			'$(DESTDIR)$(mandir)/man8/$(notdir $(page))') \
 		$(foreach page,$(wildcard man/*.5),\

@@ -14,6 +14,7 @@
 #include "daemon/proxy/auth_cache.h"
 #include "daemon/proxy/auth_clients.h"
 #include "daemon/proxy/auth_helper.h"
+#include "daemon/proxy/password.h"
 #include "daemon/proxy/policy.h"
 #include "daemon/proxy/secret.h"
 #include "daemon/proxy/users.h"
@@ -176,40 +177,18 @@ struct login *login_new(const struct auth *a, const struct login_claim *claim)
 
 /* --- By the file of users ----------------------------------------------- */
 
-/* Looks at all of both, so that the time does not tell where they differ. */
-static bool hashes_are_equal(const char *a, const char *b)
-{
-	size_t len = strlen(a);
-	unsigned differ = len != strlen(b);
-
-	for (size_t i = 0; i < len && b[i]; i++)
-		differ |= (unsigned char)a[i] ^ (unsigned char)b[i];
-	return !differ;
-}
-
 /* On a thread of the pool. */
 static void hash_password(void *arg)
 {
 	struct login *l = arg;
-	struct crypt_data *room;
-	const char *hash;
 
 	/* While it waited others of this client have failed too often. */
 	l->result = -EUSERS;
 	if (auth_place_is_locked(&l->place, clock_ms()))
 		return;
-	l->result = -ENOMEM;
-	room = secret_new(sizeof(*room));
-	if (!room)
-		return;
-	hash = crypt_rn(l->password, l->hash, room, sizeof(*room));
-	if (hash)
-		l->result = hashes_are_equal(hash, l->hash) && l->possible
-				    ? 0
-				    : -EACCES;
-	else if (errno != ENOMEM)
+	l->result = password_check(l->password, l->hash);
+	if (l->result == 0 && !l->possible)
 		l->result = -EACCES;
-	secret_free(room, sizeof(*room));
 }
 
 /* *l is NULL afterwards where the pool has kept it. */

@@ -7,6 +7,7 @@
 
 #include "core/siphash.h"
 #include "daemon/proxy/account_file.h"
+#include "daemon/proxy/password.h"
 
 #include <crypt.h>
 #include <stdlib.h>
@@ -14,10 +15,6 @@
 
 /* The shortest hash there is, without its salt: that of "$1$". */
 #define HASH_TAIL_BYTES 22
-
-/* For a file that has none: what mkpasswd(1) writes today. */
-static const char usual_hash[] =
-	"$y$j9T$abcdefghijklmnop$xxI14acrF4kcY59GsyqJ1DqdhVdc9N0f1.omTKnq.61";
 
 struct user {
 	const char *name, *hash; /* in the text */
@@ -171,7 +168,7 @@ const char *users_hash(const struct users *u, struct span name)
 const char *users_decoy(const struct users *u, struct span name)
 {
 	if (!u->count)
-		return usual_hash;
+		return password_decoy;
 	return u->list[siphash(&u->key, name.at, name.len) % u->count].hash;
 }
 

@@ -11,6 +11,7 @@ BEGIN {
 	allowed["conf"] = "^(core/(base|addr|prefix)\\.h$|conf/)"
 	allowed["daemon/proxy"] = "^(core/|daemon/proxy/)"
 	allowed["daemon"] = "^(core/|conf/|daemon/[a-z_]+\\.h$|daemon/proxy/)"
+	allowed["daemon/pam"] = "^(core/|daemon/(pam|proxy)/)"
 	allowed["daemon/ctl"] = "^(core/|conf/|daemon/)"
 }
 FNR == 1 {
