@@ -157,7 +157,7 @@ static int accept_one(struct acceptor *a)
 		close_fd(&fd);
 		return 0;
 	}
-	arrival_begin(a->worker, a->listener, fd, &peer, (uint16_t)tag);
+	arrival_begin(a->worker, a->listener, fd, &peer, tag);
 	return 0;
 }
 

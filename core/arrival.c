@@ -162,10 +162,10 @@ static void reject(struct worker *w)
 }
 
 static void accepted(struct worker *w, struct tcp_listener *l,
-		     struct tcp_conn *c, uint16_t tag)
+		     struct tcp_conn *c, int tag)
 {
 	c->listener = l;
-	c->tag = tag;
+	c->tag = (uint32_t)tag;
 	c->accepted = c->handshaking = true;
 	count_add(&w->counts->accepted, 1);
 	count_add(&w->counts->active, 1);
@@ -174,7 +174,7 @@ static void accepted(struct worker *w, struct tcp_listener *l,
 }
 
 void arrival_begin(struct worker *w, struct tcp_listener *l, int fd,
-		   const struct tcp_addr *peer, uint16_t tag)
+		   const struct tcp_addr *peer, int tag)
 {
 	struct tcp_conn *c = NULL;
 	int64_t silence = silence_ms(l);
@@ -184,6 +184,8 @@ void arrival_begin(struct worker *w, struct tcp_listener *l, int fd,
 		r = conn_from_pool(&c, &l->slot[w->number].pool, &fd, peer);
 	/* Without its block there is one all the same, to be told of. */
 	if (!c && (fd < 0 || conn_new(&c, fd, peer) < 0)) {
+		if (l->options.forgotten)
+			l->options.forgotten(peer, tag, l->ctx);
 		reject(w);
 		return;
 	}

@@ -14,7 +14,7 @@ struct worker;
  * now or when that is due.  A place was taken for it.
  */
 void arrival_begin(struct worker *w, struct tcp_listener *l, int fd,
-		   const struct tcp_addr *peer, uint16_t tag);
+		   const struct tcp_addr *peer, int tag);
 
 /* Resets those that have not sent a byte yet. */
 void arrivals_cut(struct net *n);

@@ -64,7 +64,7 @@ struct tcp_conn {
 	};
 	int64_t started_ms;
 	struct tcp_addr peer;
-	uint16_t tag;    /* what `admit` said */
+	uint32_t tag;    /* what `admit` said */
 	bool silent : 1; /* nothing came yet */
 	bool accepted : 1, handshaking : 1, reset : 1;
 	bool pooled : 1; /* its memory is of its listener's user_pool */

@@ -156,6 +156,9 @@ struct tcp_listen_options {
 	 * is served, and tcp_conn_tag() tells the number; < 0: it is closed.
 	 */
 	int (*admit)(const struct tcp_addr *peer, void *ctx);
+	/* Told, instead of handler and `unhandled`, that there was no memory
+	 * even for the connection; the number is admit's.  May be NULL. */
+	void (*forgotten)(const struct tcp_addr *peer, int tag, void *ctx);
 	/*
 	 * Told, instead of the handler, of a connection that ends without
 	 * one, just before it is closed: -ETIMEDOUT for a silent one,
@@ -454,7 +457,7 @@ struct tcp_server *tcp_conn_server(const struct tcp_conn *c);
 /* Its block of the listener's user_bytes; NULL without. */
 void *tcp_conn_user(const struct tcp_conn *c);
 
-/* What `admit` returned for it, up to 65535. */
+/* What `admit` returned for it. */
 unsigned tcp_conn_tag(const struct tcp_conn *c);
 
 /* Which worker serves it, from 0. */

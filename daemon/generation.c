@@ -206,6 +206,8 @@ static int make(struct generation *g)
 	if (r == 0)
 		r = setup_init(&g->setup, g->conf, g->number);
 	if (r == 0)
+		r = siblings_join(&g->siblings, proxy_limits(g->setup.proxy));
+	if (r == 0)
 		r = told(report_segment(
 			g->control, segment_fd(g->setup.published.segment)));
 	return r;
@@ -315,8 +317,8 @@ static void generation_free(struct generation *g)
 		(void)tcp_server_shutdown(g->setup.server, 0);
 	log_stop();
 	listening_done(&g->listening);
-	setup_done(&g->setup);
 	siblings_done(&g->siblings);
+	setup_done(&g->setup);
 	adopt_done(&g->passed);
 	conf_free(g->conf);
 	close_fd(&g->signals);

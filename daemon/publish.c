@@ -5,6 +5,8 @@
 
 #include "daemon/publish.h"
 
+#include "daemon/proxy/limits.h"
+
 #include <stdio.h>
 #include <time.h>
 
@@ -40,7 +42,20 @@ static void *table(const struct segment *s, const struct segment_spec *spec)
 int publish_init(struct published *ret, const struct conf *c,
 		 uint32_t generation, unsigned workers, uint32_t slots)
 {
-	enum { ABOUT, WORKERS, PROXY, SESSIONS, LISTENERS, CLIENTS, RULES };
+	enum {
+		ABOUT,
+		WORKERS,
+		PROXY,
+		SESSIONS,
+		LISTENERS,
+		CLIENTS,
+		RULES,
+		LIMITS,
+		LIMIT_COUNTS,
+		LIMIT_LABELS,
+		LIMIT_RATES,
+	};
+	uint32_t entries = limits_table_entries(c->limits.table);
 	/* A table has one element at least. */
 	const struct segment_spec specs[] = {
 		[ABOUT] = { "about", sizeof(struct table_about), 1 },
@@ -54,6 +69,13 @@ int publish_init(struct published *ret, const struct conf *c,
 			      (uint32_t)c->client_count + 1 },
 		[RULES] = { "rules", sizeof(struct table_name),
 			    (uint32_t)c->rule_count + 1 },
+		[LIMITS] = { "limits", sizeof(struct limits_about), 1 },
+		[LIMIT_COUNTS] = { "limit-counts", sizeof(struct limits_count),
+				   entries },
+		[LIMIT_LABELS] = { "limit-labels", sizeof(struct limits_label),
+				   entries },
+		[LIMIT_RATES] = { "limit-rates", sizeof(struct limits_rate),
+				  entries },
 	};
 	struct segment *s = NULL;
 	struct table_name *names;
@@ -76,6 +98,14 @@ int publish_init(struct published *ret, const struct conf *c,
 		.workers = table(s, &specs[WORKERS]),
 		.proxy = table(s, &specs[PROXY]),
 		.sessions = table(s, &specs[SESSIONS]),
+		.limits = {
+			.about = table(s, &specs[LIMITS]),
+			.counts = table(s, &specs[LIMIT_COUNTS]),
+			.labels = table(s, &specs[LIMIT_LABELS]),
+			.rates = table(s, &specs[LIMIT_RATES]),
+			.count = entries,
+			.rate_count = entries,
+		},
 	};
 	return 0;
 }

@@ -13,6 +13,7 @@ struct published {
 	struct tcp_worker_counts *workers;
 	struct proxy_counts *proxy;
 	struct session *sessions;
+	struct limits_table limits;
 };
 
 /*

@@ -113,6 +113,7 @@ static int make_proxy(struct setup *s)
 		.udp = setup_udp(s),
 		.relay = relay_mode(s->conf),
 		.slots = s->published.sessions,
+		.limits_memory = s->published.limits,
 		.counts = s->published.proxy,
 		.generation = s->generation,
 	};
@@ -207,6 +208,7 @@ struct tcp_listen_options setup_listen_options(const struct conf *c,
 		.first_byte_ms = c->timeouts.handshake_ms,
 		.admit = proxy_admit,
 		.unhandled = proxy_unhandled,
+		.forgotten = proxy_forgotten,
 	};
 }
 

@@ -5,6 +5,7 @@
 #include "daemon/siblings.h"
 
 #include "daemon/log.h"
+#include "daemon/proxy/limits.h"
 #include "daemon/tables.h"
 
 #include <stdlib.h>
@@ -34,20 +35,81 @@ int siblings_init(struct siblings *ret, struct adopt *a)
 	return 0;
 }
 
+/* --- Limits ------------------------------------------------------------- */
+
+/* Makes the limits look at those that are left, and at no other. */
+static int share(const struct siblings *s)
+{
+	struct limits_table *all;
+	size_t count = 0;
+	int r;
+
+	if (!s->limits || s->count == 0)
+		return limits_set_others(s->limits, NULL, 0);
+	all = calloc(s->count, sizeof(*all));
+	if (!all)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->count; i++)
+		if (table_limits_find(&all[count], s->list[i]))
+			count++;
+	r = limits_set_others(s->limits, all, count);
+	free(all);
+	return r;
+}
+
+/* One key for all generations that live at the same time. */
+static void use_newest_key(const struct siblings *s, struct limits *l)
+{
+	uint32_t newest = 0;
+
+	for (size_t i = 0; i < s->count; i++) {
+		struct table_about about;
+		struct limits_table t;
+		struct siphash_key key;
+
+		if (!table_about_read(&about, s->list[i]) ||
+		    about.generation < newest ||
+		    !table_limits_find(&t, s->list[i]))
+			continue;
+		key = t.about->key;
+		/* All zero: it counts nothing. */
+		if (!key.k[0] && !key.k[1])
+			continue;
+		newest = about.generation;
+		limits_use_key(l, &key);
+	}
+}
+
+int siblings_join(struct siblings *s, struct limits *l)
+{
+	s->limits = l;
+	use_newest_key(s, l);
+	return share(s);
+}
+
+/* --- Coming and going --------------------------------------------------- */
+
 void siblings_gone(struct siblings *s, uint32_t number)
 {
+	struct segment *gone = NULL;
 	size_t kept = 0;
 
 	for (size_t i = 0; i < s->count; i++) {
 		struct table_about about;
 
-		if (table_about_read(&about, s->list[i]) &&
+		if (!gone && table_about_read(&about, s->list[i]) &&
 		    about.generation == number)
-			segment_free(s->list[i]);
+			gone = s->list[i];
 		else
 			s->list[kept++] = s->list[i];
 	}
 	s->count = kept;
+	if (!gone)
+		return;
+	/* Without memory to look at some only: at none. */
+	if (share(s) < 0)
+		(void)!limits_set_others(s->limits, NULL, 0);
+	segment_free(gone);
 }
 
 static uint64_t active_in(const struct segment *s)
@@ -73,6 +135,7 @@ size_t siblings_active(const struct siblings *s)
 
 void siblings_done(struct siblings *s)
 {
+	(void)!limits_set_others(s->limits, NULL, 0); /* needs no memory */
 	for (size_t i = 0; i < s->count; i++)
 		segment_free(s->list[i]);
 	free(s->list);

@@ -6,9 +6,12 @@
 #include "daemon/adopt.h"
 #include "daemon/segment.h"
 
+struct limits;
+
 struct siblings {
 	struct segment **list;
 	size_t count;
+	struct limits *limits; /* that count them, too; or NULL */
 };
 
 /*
@@ -16,6 +19,13 @@ struct siblings {
  * left out with a line in the log.  -ENOMEM.
  */
 int siblings_init(struct siblings *ret, struct adopt *a) MUST_CHECK;
+
+/*
+ * Has their counts added to those of `l` (may be NULL), under the key of the
+ * newest of them.  Before the first session; they must be done, or gone, before
+ * it is freed.  -ENOMEM.
+ */
+int siblings_join(struct siblings *s, struct limits *l) MUST_CHECK;
 
 /* Forgets a generation that is gone. */
 void siblings_gone(struct siblings *s, uint32_t number);

@@ -108,6 +108,25 @@ void table_name_read(struct table_name *ret, const struct segment *s,
 	ret->text[sizeof(ret->text) - 1] = '\0';
 }
 
+bool table_limits_find(struct limits_table *ret, const struct segment *s)
+{
+	struct limits_table t = { 0 };
+	uint32_t about = 0, labels = 0;
+
+	t.about = segment_table(s, "limits", sizeof(*t.about), &about);
+	t.counts = segment_table(s, "limit-counts", sizeof(*t.counts),
+				 &t.count);
+	t.labels = segment_table(s, "limit-labels", sizeof(*t.labels), &labels);
+	t.rates = segment_table(s, "limit-rates", sizeof(*t.rates),
+				&t.rate_count);
+	if (!t.about || about < 1 || !t.counts || !t.labels || !t.rates ||
+	    t.count < LIMITS_TABLE_STEP || t.count > LIMITS_TABLE_MAX ||
+	    labels != t.count || t.rate_count > LIMITS_TABLE_MAX)
+		return false;
+	*ret = t;
+	return true;
+}
+
 void table_sessions_walk(struct session_walk *w, const struct segment *s,
 			 bool lives, struct table_slots *ret_slots)
 {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "core/tcpserver.h"
+#include "daemon/proxy/limits_table.h"
 #include "daemon/proxy/sessions.h"
 #include "daemon/segment.h"
 
@@ -22,6 +23,9 @@ struct table_about {
 /* "workers": struct tcp_worker_counts, one a worker (core/tcpserver.h). */
 /* "proxy": struct proxy_counts, one a worker (daemon/proxy/session.h). */
 /* "sessions": struct session, slots (daemon/proxy/session.h). */
+
+/* "limits": struct limits_about, one; "limit-counts", "limit-labels",
+ * "limit-rates": the other tables of daemon/proxy/limits_table.h. */
 
 /* "listeners", "clients", "rules": what the numbers - 1 in a session mean. */
 struct table_name {
@@ -53,6 +57,12 @@ bool table_about_read(struct table_about *ret, const struct segment *s);
  */
 void table_name_read(struct table_name *ret, const struct segment *s,
 		     const char *table, unsigned number);
+
+/*
+ * Finds the tables of the limits; false: there are none, or none that we know.
+ * Their counts are bounded, so that reading all of them is too.
+ */
+bool table_limits_find(struct limits_table *ret, const struct segment *s);
 
 /*
  * Begins a way through the session records, for session_walk_next(); one of a

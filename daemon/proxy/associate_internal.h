@@ -81,6 +81,9 @@ bool association_down(struct association *a, struct association_socket *s);
 bool association_may_send(struct association *a, const struct tcp_addr *to,
 			  const char *host, uint16_t *ret_rule);
 
+/* Tells whether its rule takes one more session, if it is not counted yet. */
+bool association_has_room(const struct association *a, uint16_t rule);
+
 /* Datagrams go there: the record tells the first such target. */
 void association_note_target(struct association *a, const struct tcp_addr *to,
 			     const char *host, uint16_t rule);

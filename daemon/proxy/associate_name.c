@@ -62,7 +62,8 @@ static int choose_family(struct association *a, const char *host,
 		*to = found->addr[i];
 		to->port = port;
 		if ((family != AF_UNSPEC && to->family != family) ||
-		    !association_may_send(a, to, host, &rule))
+		    !association_may_send(a, to, host, &rule) ||
+		    !association_has_room(a, rule))
 			continue;
 		/* No answer tells a datagram that goes nowhere from one that
 		 * is lost: so the way is tried before. */

@@ -78,6 +78,13 @@ bool association_may_send(struct association *a, const struct tcp_addr *to,
 	return v.allow && !proxy_is_own(a->here, to);
 }
 
+/* An association counts for the rule of its first target. */
+bool association_has_room(const struct association *a, uint16_t rule)
+{
+	return a->noted || session_count_rule(a->here->proxy, a->session,
+					      rule) == OUTCOME_NONE;
+}
+
 static bool is_allowed(struct association *a, const struct tcp_addr *to)
 {
 	int known = contacts_verdict(&a->contacts, to);
@@ -85,6 +92,9 @@ static bool is_allowed(struct association *a, const struct tcp_addr *to)
 
 	if (known < 0) {
 		known = association_may_send(a, to, "", &rule);
+		/* Not noted: there may be room for it next time. */
+		if (known && !association_has_room(a, rule))
+			return false;
 		contacts_note(&a->contacts, to, known);
 		if (known)
 			association_note_target(a, to, "", rule);

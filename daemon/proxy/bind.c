@@ -434,5 +434,7 @@ enum outcome request_bind(struct request *rq)
 	if (o == OUTCOME_NONE)
 		o = wait_for_peer(&b);
 	passive_close(&b.passive);
+	if (o == OUTCOME_NONE)
+		o = request_count_rule(rq, rq->rule);
 	return o == OUTCOME_NONE ? note_peer(rq) : o;
 }

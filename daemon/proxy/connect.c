@@ -339,6 +339,28 @@ static int connected(struct request *rq, const struct candidates *c)
 	return 0;
 }
 
+/* Keeps those of rules that take one more; the first of these counts it. */
+static enum outcome count_rule(struct request *rq, struct candidates *c)
+{
+	enum outcome o;
+
+	while ((o = request_count_rule(rq, c->rule[0])) != OUTCOME_NONE) {
+		uint16_t full = c->rule[0];
+		unsigned kept = 0;
+
+		for (unsigned i = 0; i < c->count; i++) {
+			if (c->rule[i] == full)
+				continue;
+			c->addr[kept] = c->addr[i];
+			c->rule[kept++] = c->rule[i];
+		}
+		c->count = kept;
+		if (kept == 0)
+			return o;
+	}
+	return OUTCOME_NONE;
+}
+
 static enum outcome dial(struct request *rq, struct candidates *c, bool partial)
 {
 	struct session *s = rq->session;
@@ -359,8 +381,9 @@ static enum outcome dial(struct request *rq, struct candidates *c, bool partial)
 		if (r < 0)
 			tcp_conn_close(TAKE_PTR(rq->server));
 	}
+	/* Another rule than that which counts it may have won the race. */
 	if (r == 0)
-		return OUTCOME_NONE;
+		return request_count_rule(rq, rq->rule);
 	rq->rule = c->rule[0];
 	return dial_failure(rq, r);
 }
@@ -381,5 +404,7 @@ enum outcome request_connect(struct request *rq)
 		if (o == OUTCOME_NONE)
 			o = choose(rq, &c, &found);
 	}
+	if (o == OUTCOME_NONE)
+		o = count_rule(rq, &c);
 	return o == OUTCOME_NONE ? dial(rq, &c, found.partial) : o;
 }

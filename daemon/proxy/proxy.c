@@ -26,6 +26,21 @@ static int make_counts(struct proxy *p)
 	return 0;
 }
 
+static int make_limits(struct proxy *p)
+{
+	const struct proxy_options *o = &p->options;
+	const struct limits_setup setup = {
+		.options = o->limits,
+		.client_rules = o->client_actions,
+		.rules = o->actions,
+		.memory = o->limits_memory,
+		.workers = o->workers,
+		.slots = sessions_slots(o->workers, o->max_sessions),
+	};
+
+	return limits_new(&p->limits, &setup);
+}
+
 int proxy_new(struct proxy **ret, const struct proxy_options *o)
 {
 	struct proxy *p = calloc(1, sizeof(*p) +
@@ -44,6 +59,8 @@ int proxy_new(struct proxy **ret, const struct proxy_options *o)
 	if (r == 0)
 		r = sessions_new(&p->sessions, o->workers, o->max_sessions,
 				 o->slots, o->generation);
+	if (r == 0)
+		r = make_limits(p);
 	if (r < 0) {
 		proxy_free(p);
 		return r;
@@ -56,6 +73,7 @@ void proxy_free(struct proxy *p)
 {
 	if (!p)
 		return;
+	limits_free(p->limits);
 	sessions_free(p->sessions);
 	bandwidths_free(p->bandwidths);
 	free(p->own_counts);
@@ -71,6 +89,11 @@ void proxy_add_own(struct proxy *p, const struct tcp_addr *a)
 	p->own[i] = *a;
 	addr_unmap(&p->own[i]); /* as targets are */
 	atomic_store_explicit(&p->own_count, i + 1, memory_order_release);
+}
+
+struct limits *proxy_limits(const struct proxy *p)
+{
+	return p->limits;
 }
 
 struct proxy_worker *proxy_here(void)

@@ -45,6 +45,7 @@ struct proxy_options {
 	unsigned workers;
 	size_t max_sessions;   /* at once, in all workers */
 	struct session *slots; /* sessions_slots(), zeroed; NULL: its own */
+	struct limits_table limits_memory; /* likewise; count 0: its own */
 	struct proxy_counts *counts; /* one a worker, zeroed; NULL: its own */
 	uint32_t generation; /* that these numbers of rules, ... belong to */
 	const struct policy *policy; /* the first; each worker takes its own */
@@ -83,6 +84,9 @@ void proxy_free(struct proxy *p);
 size_t proxy_set_policy(struct proxy *p, const struct policy *policy,
 			bool enforce);
 
+/* Its counts; NULL: nothing has a bound. */
+struct limits *proxy_limits(const struct proxy *p);
+
 /* What a worker needs of its own; for tcp_server_options, with p as ctx. */
 int proxy_worker_start(void *p, unsigned worker) MUST_CHECK;
 void proxy_worker_stop(void *p, unsigned worker);
@@ -108,8 +112,11 @@ struct proxy_listener {
 /* The tcp_handler: from first byte to relay. */
 void proxy_serve(struct tcp_conn *c, void *listener);
 
-/* The `admit` of a listener: the client rules.  Logs whom it denies. */
+/* The `admit` of a listener: client rules and limits.  Logs whom it denies. */
 int proxy_admit(const struct tcp_addr *peer, void *listener);
+
+/* The `forgotten` of a listener. */
+void proxy_forgotten(const struct tcp_addr *peer, int tag, void *listener);
 
 /* The `unhandled` of a listener: a client that never said a word. */
 void proxy_unhandled(struct tcp_conn *c, int r, void *listener);

@@ -20,23 +20,54 @@ static int64_t clock_realtime_us(void)
 
 /* --- The record --------------------------------------------------------- */
 
+/* A connection's tag: the client rule's number, and above it what the limits
+ * have counted at its admission. */
+#define RULE_BITS 16
+
+static uint16_t rule_in(unsigned tag)
+{
+	return (uint16_t)(tag & ((1u << RULE_BITS) - 1));
+}
+
+static unsigned worker_number(const struct proxy_listener *l)
+{
+	return (unsigned)(proxy_here() - l->proxy->worker);
+}
+
 /* Opens the record of a client that came at `since` (CLOCK_MONOTONIC, ms). */
 static struct session *open_record(const struct proxy_listener *l,
-				   const struct tcp_addr *client, unsigned rule,
+				   const struct tcp_addr *client, uint16_t rule,
 				   int64_t since)
 {
-	unsigned worker = (unsigned)(proxy_here() - l->proxy->worker);
-	struct session *s = sessions_open(l->proxy->sessions, worker);
+	struct session *s = sessions_open(l->proxy->sessions, worker_number(l));
 
 	if (!s)
 		return NULL;
 	session_begin(s);
 	s->client = *client;
 	s->listener = l->number;
-	s->client_rule = (uint16_t)rule;
+	s->client_rule = rule;
 	s->started_us = clock_realtime_us() - (tcp_deadline(0) - since) * 1000;
 	s->started_ms = s->changed_ms = since;
 	session_end(s);
+	return s;
+}
+
+/* Opens that of one who was let in; it holds what was counted for him. */
+static struct session *open_admitted(struct tcp_conn *c,
+				     const struct proxy_listener *l)
+{
+	struct proxy *p = l->proxy;
+	unsigned tag = tcp_conn_tag(c), ticket = tag >> RULE_BITS;
+	struct limits_who who = { tcp_conn_peer(c), l->number, rule_in(tag) };
+	struct session *s = open_record(l, who.client, who.rule,
+					tcp_conn_started(c));
+
+	if (s)
+		limits_begin(p->limits, sessions_slot(p->sessions, s), &who,
+			     ticket);
+	else
+		limits_leave(p->limits, &who, ticket);
 	return s;
 }
 
@@ -72,6 +103,7 @@ static void close_record(struct proxy *p, struct session *s, enum outcome o,
 	s->ended_ms = tcp_deadline(0);
 	session_end(s);
 	count_session(&p->counts[s->worker], s);
+	limits_end(p->limits, sessions_slot(p->sessions, s));
 	if (p->options.ended)
 		p->options.ended(p->options.ctx, s,
 				 sessions_host_tail(p->sessions, s), began);
@@ -262,9 +294,12 @@ static enum outcome serve(struct request *rq)
 	o = rq->protocol->read_request(rq);
 	if (o == OUTCOME_NONE) {
 		note_request(rq);
-		o = request_user_is_gone(rq, rq->here->policy) ? OUTCOME_KILLED
-							       : carry_out(rq);
+		o = request_user_is_gone(rq, rq->here->policy)
+			    ? OUTCOME_KILLED
+			    : request_count_user(rq);
 	}
+	if (o == OUTCOME_NONE)
+		o = carry_out(rq);
 	if (o != OUTCOME_NONE) {
 		refuse(rq, o);
 		return o;
@@ -302,8 +337,7 @@ void proxy_serve(struct tcp_conn *c, void *ctx)
 	rq.policy = policy_number(rq.here->policy);
 	rq.deadline = tcp_conn_started(c) +
 		      l->proxy->options.timeouts.handshake_ms;
-	rq.session = open_record(l, tcp_conn_peer(c), tcp_conn_tag(c),
-				 tcp_conn_started(c));
+	rq.session = open_admitted(c, l);
 	if (!rq.session) {
 		tcp_conn_set_reset(c);
 		return;
@@ -321,26 +355,47 @@ void proxy_serve(struct tcp_conn *c, void *ctx)
 		close_record(l->proxy, rq.session, o, -rq.error);
 }
 
+/* Says and logs why a client does not come in at all. */
+static int send_away(const struct proxy_listener *l,
+		     const struct tcp_addr *peer, uint16_t rule, enum outcome o)
+{
+	struct session *s = open_record(l, peer, rule, tcp_deadline(0));
+
+	if (s)
+		close_record(l->proxy, s, o, 0);
+	return -EACCES;
+}
+
 int proxy_admit(const struct tcp_addr *peer, void *ctx)
 {
 	const struct proxy_listener *l = ctx;
 	struct verdict v = rules_client(policy_rules(proxy_here()->policy),
 					peer, l->number);
-	struct session *s;
+	struct limits_who who = { peer, l->number, v.rule };
+	unsigned ticket;
+	enum outcome o;
 
-	if (v.allow)
-		return v.rule;
-	s = open_record(l, peer, v.rule, tcp_deadline(0));
-	if (s)
-		close_record(l->proxy, s, OUTCOME_DENIED, 0);
-	return -EACCES;
+	if (!v.allow)
+		return send_away(l, peer, v.rule, OUTCOME_DENIED);
+	o = limits_admit(l->proxy->limits, worker_number(l), &who,
+			 tcp_deadline(0), &ticket);
+	if (o != OUTCOME_NONE)
+		return send_away(l, peer, v.rule, o);
+	return (int)(ticket << RULE_BITS | v.rule);
+}
+
+void proxy_forgotten(const struct tcp_addr *peer, int tag, void *ctx)
+{
+	const struct proxy_listener *l = ctx;
+	struct limits_who who = { peer, l->number, rule_in((unsigned)tag) };
+
+	limits_leave(l->proxy->limits, &who, (unsigned)tag >> RULE_BITS);
 }
 
 void proxy_unhandled(struct tcp_conn *c, int r, void *ctx)
 {
 	const struct proxy_listener *l = ctx;
-	struct session *s = open_record(l, tcp_conn_peer(c), tcp_conn_tag(c),
-					tcp_conn_started(c));
+	struct session *s = open_admitted(c, l);
 
 	if (!s)
 		return;

@@ -210,6 +210,11 @@ void sessions_close(struct sessions *a, struct session *s)
 	r->count--;
 }
 
+uint32_t sessions_slot(const struct sessions *a, const struct session *s)
+{
+	return (uint32_t)(s - a->slot);
+}
+
 size_t sessions_count(const struct sessions *a, unsigned worker)
 {
 	return a->range[worker].count;

@@ -33,6 +33,9 @@ struct session *sessions_open(struct sessions *a, unsigned worker);
 /* Gives it back, with its second slot if it has one. */
 void sessions_close(struct sessions *a, struct session *s);
 
+/* Which slot that is, below sessions_slots(). */
+uint32_t sessions_slot(const struct sessions *a, const struct session *s);
+
 /* How many slots of a worker are taken; by that worker only. */
 size_t sessions_count(const struct sessions *a, unsigned worker);
 

@@ -318,6 +318,10 @@ def adapt(conf, port, workers, log):
                   + (m[2] if ")" in m[2] else "," + m[2]), conf)
     # Not beside the one of a daemon that runs here anyway.
     conf = re.sub(r"(?m)^(\s*admin\s*[=:]\s*\{)", r'\1 socket = "";', conf)
+    # All clients come from one address.
+    conf = re.sub(r"\bper_client\s*[=:][^;]*;", "", conf)
+    conf = re.sub(r"(?m)^(\s*limits\s*[=:]\s*\{)", r"\1 per_client = 1000000;",
+                  conf)
     return f"workers = {workers};\n{conf}"
 
 

@@ -71,6 +71,8 @@ def base():
         'clients': [{'action': 'allow', 'from': 'any'}],
         'rules': [allow()],
         'timeouts': {'shutdown': '5s'},
+        # All clients of a test have one address.
+        'limits': {'per_client': 0},
     }
     if os.geteuid() == 0:
         conf['user'] = 'nobody'

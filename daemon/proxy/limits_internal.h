@@ -1,0 +1,66 @@
+/*
+ * Inside the limits.
+ */
+#pragma once
+
+#include "daemon/proxy/limits.h"
+
+#include <stdatomic.h>
+
+#define KIND_BIT(k) (1u << (k))
+
+/* Asked at admission, when the user is known, when a rule has decided. */
+#define KINDS_ADMIT                                                            \
+	(KIND_BIT(LIMITS_CLIENT) | KIND_BIT(LIMITS_CLIENT_RULE_CLIENT) |       \
+	 KIND_BIT(LIMITS_LISTENER) | KIND_BIT(LIMITS_CLIENT_RULE))
+#define KINDS_RULE                                                             \
+	(KIND_BIT(LIMITS_RULE_CLIENT) | KIND_BIT(LIMITS_RULE_USER) |           \
+	 KIND_BIT(LIMITS_RULE))
+#define KINDS_OF_CLIENTS                                                       \
+	(KIND_BIT(LIMITS_CLIENT) | KIND_BIT(LIMITS_CLIENT_RULE_CLIENT) |       \
+	 KIND_BIT(LIMITS_RULE_CLIENT))
+
+_Static_assert(KINDS_ADMIT < 1u << LIMITS_TICKET_BITS,
+	       "a ticket says which kinds were counted");
+
+/* Whom a session counts for, and in which kinds it does. */
+struct limits_held {
+	uint64_t client, user; /* keys; 0: not needed, or nobody */
+	uint16_t listener, client_rule, rule;
+	uint8_t kinds; /* KIND_BIT()s that were counted */
+};
+
+/* The tables of other generations; replaced as a whole. */
+struct limits_others {
+	size_t count;
+	struct limits_table at[];
+};
+
+/* Odd while this worker looks at tables of others. */
+struct limits_reader {
+	atomic_uint turn;
+} __attribute__((aligned(64)));
+
+struct limits {
+	struct limits_options o;
+	struct rule_actions client_rules, rules;
+	struct limits_table table;
+	unsigned bounded, rated; /* KIND_BIT()s that have a bound somewhere */
+	uint64_t *listener_keys; /* by number - 1 */
+	uint64_t *client_rule_keys, *rule_keys; /* likewise */
+	struct limits_others *_Atomic others;   /* NULL: there are none */
+	struct limits_held *held;               /* by slot */
+	uint32_t slots;
+	size_t own_bytes; /* of the tables, at own; 0: not ours */
+	void *own;
+	unsigned workers;
+	struct limits_reader reader[];
+};
+
+/* Who is one client: a hash of its prefix, and these 16 bytes. */
+uint64_t limits_client_key(const struct limits *l, const struct tcp_addr *a,
+			   uint8_t prefix[16], uint8_t *ret_bits);
+uint64_t limits_user_key(const struct limits *l, struct span user);
+
+/* Of kind and rule, for one of these. */
+uint64_t limits_join_keys(uint64_t rule, uint64_t whose);
