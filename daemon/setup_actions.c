@@ -85,9 +85,9 @@ int setup_limits(struct setup *s, struct limits_options *ret)
 		.listeners = s->listener_sessions,
 		.listener_count = count,
 		.table = l->table,
-		.listener_names = s->access.listeners,
-		.client_rule_names = s->access.client_rules,
-		.rule_names = s->access.rules,
+		.listener_names = s->access.names.listeners,
+		.client_rule_names = s->access.names.client_rules,
+		.rule_names = s->access.names.rules,
 	};
 	return 0;
 }
