@@ -175,9 +175,11 @@ static bool people_cover(const struct conf_rule *a, const struct conf_rule *b)
 {
 	if (!a->users.count && !a->groups.count)
 		return true;
-	return (b->users.count || b->groups.count) &&
-	       conf_texts_cover(&a->users, &b->users) &&
-	       conf_texts_cover(&a->groups, &b->groups);
+	if (!b->users.count && !b->groups.count)
+		return false;
+	return conf_texts_hold(&a->users, CONF_USER_ANY) ||
+	       (conf_texts_cover(&a->users, &b->users) &&
+		conf_texts_cover(&a->groups, &b->groups));
 }
 
 static bool rule_covers(const struct conf_rule *a, const struct conf_rule *b)

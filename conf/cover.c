@@ -139,18 +139,20 @@ bool conf_listeners_cover(const struct conf_listener_set *outer,
 	return inner->count > 0;
 }
 
+bool conf_texts_hold(const struct conf_texts *list, const char *text)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (!strcmp(list->at[i], text))
+			return true;
+	return false;
+}
+
 bool conf_texts_cover(const struct conf_texts *outer,
 		      const struct conf_texts *inner)
 {
-	for (size_t i = 0; i < inner->count; i++) {
-		size_t k = 0;
-
-		while (k < outer->count &&
-		       strcmp(outer->at[k], inner->at[i]) != 0)
-			k++;
-		if (k == outer->count)
+	for (size_t i = 0; i < inner->count; i++)
+		if (!conf_texts_hold(outer, inner->at[i]))
 			return false;
-	}
 	return true;
 }
 

@@ -20,6 +20,8 @@ bool conf_ports_cover(const struct conf_ports *outer,
 bool conf_listeners_cover(const struct conf_listener_set *outer,
 			  const struct conf_listener_set *inner);
 
+bool conf_texts_hold(const struct conf_texts *list, const char *text);
+
 /* Tells whether each text of `inner` is in `outer`. */
 bool conf_texts_cover(const struct conf_texts *outer,
 		      const struct conf_texts *inner);

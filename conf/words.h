@@ -71,5 +71,8 @@ struct conf_ranking {
 /* In the place of a number: as resolv.conf(5) says. */
 #define CONF_NDOTS_AUTO UINT32_MAX
 
+/* In the place of a user: whoever has logged in. */
+#define CONF_USER_ANY "*"
+
 /* In the place of a rule's duration: as `timeouts` says. */
 #define CONF_DURATION_DEFAULT (-1)

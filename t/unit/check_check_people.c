@@ -126,19 +126,18 @@ END_TEST
 
 static void never_matches(const char *first, const char *second, bool warned)
 {
-	static const char *const log_in = "[ \"password\", \"none\" ]";
-
 	(void)snprintf(text, sizeof(text),
 		       FILES CONF_TEXT_LISTENERS
 		       "clients: ( { action = \"allow\"; from = \"loopback\"; "
-		       "auth = %s; } );\n"
-		       "rules: ( { action = \"allow\"; %s },\n"
-		       "{ action = \"deny\"; %s }, { action = \"allow\"; "
-		       "users = \"last\"; groups = \"last\"; } );",
-		       log_in, first, second);
+		       "auth = [ \"password\", \"none\" ]; } );\n"
+		       "rules: ( { action = \"allow\"; from = \"10.9.9.9\"; "
+		       "groups = \"first\"; },\n"
+		       "{ action = \"allow\"; %s },\n"
+		       "{ action = \"deny\"; %s } );",
+		       first, second);
 	if (warned)
-		conf_text_warned(text, "text:5: 'rule-2' never matches: "
-				       "'rule-1' of line 4 takes all");
+		conf_text_warned(text, "text:6: 'rule-3' never matches: "
+				       "'rule-2' of line 5 takes all");
 	else
 		conf_free(conf_text_load(text));
 }
@@ -156,6 +155,9 @@ START_TEST(a_rule_of_others_is_not_behind)
 	never_matches("groups = \"g\";", "users = \"a\";", false);
 	never_matches("users = \"a\";", "users = \"a\"; groups = \"g\";",
 		      false);
+	never_matches("users = \"*\";", "users = \"a\"; groups = \"g\";", true);
+	never_matches("users = [ \"b\", \"*\" ];", "users = \"*\";", true);
+	never_matches("users = \"a\";", "users = \"*\";", false);
 	never_matches("protocols = \"socks5\";",
 		      "users = \"a\"; protocols = \"socks5\";", true);
 	never_matches("protocols = [ \"socks4\", \"http\" ];",

@@ -74,7 +74,7 @@ static void load_conf_of(const char *auth, const char *kinds)
 		       "clients: ( { action = \"allow\"; from = [ "
 		       "\"loopback\", \"@nets\" ]; auth = %s; } );\nrules: (\n"
 		       "{ action = \"deny\"; from = \"@nets\"; users = [ "
-		       "\"joe\", \"eve\" ]; },\n"
+		       "\"joe\", \"eve\", \"*\" ]; },\n"
 		       "{ action = \"allow\"; to = [ \"@names\", \"any\" ]; "
 		       "groups = [ \"staff\", \"none\" ]; } );",
 		       auth, kinds);
@@ -219,7 +219,7 @@ START_TEST(who_does_not_exist_is_warned_of)
 {
 	put_all();
 	put("users", "joe:" HASH "\n");
-	ck_assert_int_eq(load(), 0);
+	ck_assert_int_eq(load(), 0); /* "*" is nobody's name */
 	said("main.conf:5: warning: 'rule-1' names the user 'eve', whom '", 1);
 	put_all();
 	put("groups", "staff:x:1:joe\nnone:x:2:\n");
