@@ -332,6 +332,13 @@ $(B)/bench/http-server: $(call objects,t/bench/http-server.c $(http_parts)) \
 		$(core_libs) $(B)/flags
 	$(link_core)
 
+# Rules alone, and the plain walk that the unit tests hold them against.
+$(B)/bench/rules: $(call objects,t/bench/rules.c t/unit/rules_walk.c) \
+		$(proxy_libs) $(B)/flags
+	$(say) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(link) -o $@ $(filter %.o %.a,$^) $(libs)
+
 $(B)/bench/httpfloor: $(http_parts) $(wildcard t/bench/*.h)
 $(B)/bench/httpfloor: bench_libs := $(OPENSSL_LIBS)
 $(B)/bench/%: t/bench/%.c $(B)/flags | build/config.h

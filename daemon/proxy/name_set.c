@@ -38,6 +38,21 @@ static int make_room(struct name_set *s)
 	return 0;
 }
 
+static void fold(struct folded_name *ret, const char *name)
+{
+	name += *name == '.';
+	folded_name_set(ret,
+			(struct span){ (const uint8_t *)name, strlen(name) });
+}
+
+uint32_t name_set_find(const struct name_set *s, const char *name)
+{
+	struct folded_name f;
+
+	fold(&f, name);
+	return text_table_find(&s->table, folded_name_all(&f));
+}
+
 int name_set_add(struct name_set *s, const char *name, unsigned kind,
 		 uint32_t *ret)
 {

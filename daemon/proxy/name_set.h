@@ -28,6 +28,9 @@ void name_set_done(struct name_set *s);
 int name_set_add(struct name_set *s, const char *name, unsigned kind,
 		 uint32_t *ret) MUST_CHECK;
 
+/* The number of a name as it was added, or TEXT_NONE. */
+uint32_t name_set_find(const struct name_set *s, const char *name);
+
 static inline unsigned name_set_kinds(const struct name_set *s, uint32_t number)
 {
 	return s->kinds[number];

@@ -8,9 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Until there is one. */
-#pragma weak groups_members
-
 struct membership {
 	uint32_t user, group;
 };
@@ -68,7 +65,7 @@ static int take_group(struct rule_users *u, const char *name,
 	size_t count = 0;
 	int r = add(&u->groups, name, &group);
 
-	if (r < 0 || group < known || !groups || !groups_members)
+	if (r < 0 || group < known || !groups)
 		return r;
 	members = groups_members(groups, name, &count);
 	for (size_t i = 0; r == 0 && i < count; i++) {

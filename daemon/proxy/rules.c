@@ -1,21 +1,31 @@
 /*
- * Lists of rules, walked from the top.  How one is matched is told in
- * rules_match.c, how they are made in rules_new.c.
+ * What is asked of rules.  How one is matched is told in rules_match.c, which
+ * of them are looked at in rule_index.c, how they are made in rules_new.c.
  */
 #include "daemon/proxy/rules.h"
 
+#include "daemon/proxy/rule_index.h"
 #include "daemon/proxy/rules_match.h"
 
 #include <string.h>
 
 static const struct verdict default_deny = { false, SESSION_NONE };
 
+/* None, of a place behind the last one. */
 static struct verdict decide(const struct rule_list *list, size_t i)
 {
+	if (i >= list->count)
+		return default_deny;
 	return (struct verdict){ list->at[i].allow, (uint16_t)(i + 1) };
 }
 
 /* --- Requests ----------------------------------------------------------- */
+
+static bool has_last_word(const struct rule *rule, const struct rules *rules,
+			  const struct sight *s)
+{
+	return rule_match_request(rule, rules, s) == YES;
+}
 
 struct verdict rules_request(const struct rules *rules,
 			     const struct rule_query *q)
@@ -26,37 +36,52 @@ struct verdict rules_request(const struct rules *rules,
 	if (q->target.family == AF_UNSPEC || q->client.family == AF_UNSPEC)
 		return default_deny;
 	rules_look(&s, rules, q, true);
-	for (size_t i = 0; i < list->count; i++)
-		if (rule_match_request(&list->at[i], rules, &s) == YES)
-			return decide(list, i);
-	return default_deny;
+	return decide(list, rule_index_find(&rules->of_request, rules, list, &s,
+					    has_last_word));
 }
 
-/* The first rule that could have the last word. */
-static struct verdict before(const struct rules *rules, const struct sight *s)
+/* Where not all is known: an allow rule that may match has it for now. */
+static bool may_have_last_word(const struct rule *rule,
+			       const struct rules *rules, const struct sight *s)
+{
+	enum answer a = rule_match_request(rule, rules, s);
+
+	return rule->allow ? a != NO : a == YES;
+}
+
+static struct verdict decide_for_now(const struct rule_list *list, size_t i)
+{
+	struct verdict v = decide(list, i);
+
+	return v.allow ? (struct verdict){ true, SESSION_NONE } : v;
+}
+
+/* Rare enough not to have an index: a BIND, an association. */
+static struct verdict walk(const struct rules *rules, const struct sight *s,
+			   rule_decides *decides)
 {
 	const struct rule_list *list = &rules->requests;
+	size_t i = 0;
 
-	if (s->q->client.family == AF_UNSPEC)
-		return default_deny;
-	for (size_t i = 0; i < list->count; i++) {
-		enum answer a = rule_match_request(&list->at[i], rules, s);
-
-		if (a == YES && !list->at[i].allow)
-			return decide(list, i);
-		if (a != NO && list->at[i].allow)
-			return (struct verdict){ true, SESSION_NONE };
-	}
-	return default_deny;
+	while (i < list->count && !decides(&list->at[i], rules, s))
+		i++;
+	return decide_for_now(list, i);
 }
 
 struct verdict rules_before_dns(const struct rules *rules,
 				const struct rule_query *q)
 {
+	const struct rule_list *list = &rules->requests;
 	struct sight s;
 
+	if (q->client.family == AF_UNSPEC)
+		return default_deny;
 	rules_look(&s, rules, q, false);
-	return before(rules, &s);
+	if (q->port == 0)
+		return walk(rules, &s, may_have_last_word);
+	return decide_for_now(list,
+			      rule_index_find(&rules->of_name, rules, list, &s,
+					      may_have_last_word));
 }
 
 struct verdict rules_before_peer(const struct rules *rules,
@@ -64,67 +89,62 @@ struct verdict rules_before_peer(const struct rules *rules,
 {
 	struct sight s;
 
+	if (q->client.family == AF_UNSPEC)
+		return default_deny;
 	rules_look(&s, rules, q, true);
-	return before(rules, &s);
+	return walk(rules, &s, may_have_last_word);
 }
 
-/* Tells whether a rule takes every target. */
-static bool takes_all_targets(const struct rule *rule)
+static bool says_of_command(const struct rule *rule, const struct rules *rules,
+			    const struct sight *s)
 {
-	bool any = rule->to_count == 0;
-
-	for (size_t i = 0; i < rule->to_count; i++)
-		any |= match_is_any(&rule->to[i]);
-	return any && rule->port_count == 0;
+	return (rule->allow || rule_takes_all_targets(rule)) &&
+	       rule_has_client(rule, rules, s);
 }
 
 struct verdict rules_command(const struct rules *rules,
 			     const struct rule_query *q)
 {
-	const struct rule_list *list = &rules->requests;
 	struct sight s;
 
 	rules_look(&s, rules, q, false);
-	for (size_t i = 0; i < list->count; i++) {
-		const struct rule *rule = &list->at[i];
-
-		if (!rule_has_client(rule, rules, &s))
-			continue;
-		if (rule->allow)
-			return (struct verdict){ true, SESSION_NONE };
-		if (takes_all_targets(rule))
-			return decide(list, i);
-	}
-	return default_deny;
+	return walk(rules, &s, says_of_command);
 }
 
-/* Tells whether nobody of the client's kind gets past this one. */
-static bool ends_all(const struct rule *rule, enum session_protocol protocol)
+static bool is_met(const struct rule *rule, const struct sight *s)
 {
-	return !rule->allow && !rule->named && !rule->commands &&
-	       (!rule->protocols || protocol != PROTOCOL_NONE) &&
-	       takes_all_targets(rule);
+	/* Whoever's protocol is not known may speak another one. */
+	if (!rule->allow && rule->protocols && s->q->protocol == PROTOCOL_NONE)
+		return false;
+	return rule_has_protocol(rule, s->q->protocol) &&
+	       rule_has_listener(rule, s->q->listener) &&
+	       rule_has_from(rule, &s->q->client, &s->client_key);
+}
+
+static bool says_of_somebody(const struct rule *rule, const struct rules *rules,
+			     const struct sight *s)
+{
+	(void)rules;
+	return (rule->allow || rule_ends_all(rule)) && is_met(rule, s);
+}
+
+static bool says_of_nobody(const struct rule *rule, const struct rules *rules,
+			   const struct sight *s)
+{
+	return !rule->named && says_of_somebody(rule, rules, s);
 }
 
 bool rules_may_allow(const struct rules *rules, const struct rule_query *q,
 		     bool login)
 {
 	const struct rule_list *list = &rules->requests;
-	struct prefix_key key = prefix_key(&q->client);
+	struct sight s;
 
-	for (size_t i = 0; i < list->count; i++) {
-		const struct rule *rule = &list->at[i];
-
-		if (!rule_has_protocol(rule, q->protocol) ||
-		    !rule_has_listener(rule, q->listener) ||
-		    !rule_has_from(rule, &q->client, &key))
-			continue;
-		if (rule->allow && (login || !rule->named))
-			return true;
-		if (ends_all(rule, q->protocol))
-			return false;
-	}
-	return false;
+	rules_look(&s, rules, q, false);
+	return decide(list, rule_index_find(&rules->of_anybody, rules, list, &s,
+					    login ? says_of_somebody
+						  : says_of_nobody))
+		.allow;
 }
 
 static const char *find_name(const struct rule_list *list, uint16_t rule)
@@ -139,19 +159,26 @@ const char *rules_request_name(const struct rules *rules, uint16_t rule)
 
 /* --- Clients ------------------------------------------------------------ */
 
+static bool takes_client(const struct rule *rule, const struct rules *rules,
+			 const struct sight *s)
+{
+	(void)rules;
+	return rule_has_listener(rule, s->q->listener) &&
+	       rule_has_from(rule, &s->q->client, &s->client_key);
+}
+
 struct verdict rules_client(const struct rules *rules,
 			    const struct tcp_addr *client, uint16_t listener)
 {
+	const struct rule_query q = { .client = *client, .listener = listener };
 	const struct rule_list *list = &rules->clients;
-	struct prefix_key key = prefix_key(client);
+	struct sight s;
 
 	if (client->family == AF_UNSPEC)
 		return default_deny;
-	for (size_t i = 0; i < list->count; i++)
-		if (rule_has_listener(&list->at[i], listener) &&
-		    rule_has_from(&list->at[i], client, &key))
-			return decide(list, i);
-	return default_deny;
+	rules_look(&s, rules, &q, false);
+	return decide(list, rule_index_find(&rules->of_client, rules, list, &s,
+					    takes_client));
 }
 
 /* NULL: none did. */

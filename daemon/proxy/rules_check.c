@@ -88,7 +88,7 @@ static bool froms_are_valid(const struct rule_spec *spec)
 	return true;
 }
 
-bool rule_spec_is_valid(const struct rule_spec *spec, bool client)
+static bool spec_is_valid(const struct rule_spec *spec, bool client)
 {
 	if (!kind_is_valid(spec, client) || !froms_are_valid(spec))
 		return false;
@@ -102,4 +102,21 @@ bool rule_spec_is_valid(const struct rule_spec *spec, bool client)
 		if (!spec->listeners[i])
 			return false;
 	return true;
+}
+
+bool rule_specs_are_valid(const struct rule_spec *specs, size_t count,
+			  bool client)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!spec_is_valid(&specs[i], client))
+			return false;
+	return true;
+}
+
+bool rule_spec_names_anybody(const struct rule_spec *spec)
+{
+	for (size_t i = 0; i < spec->user_count; i++)
+		if (!strcmp(spec->users[i], "*"))
+			return true;
+	return false;
 }

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "daemon/proxy/match_list.h"
-#include "daemon/proxy/rule_users.h"
+#include "daemon/proxy/rule_keys.h"
 #include "daemon/proxy/rules.h"
 
 struct rule {
@@ -35,10 +35,27 @@ struct rule_list {
 	size_t count;
 };
 
+/* Rules by key: their places in the list, ascending. */
+struct rule_notes {
+	uint32_t *start; /* of each key's, and of the next one's; NULL: none */
+	uint16_t *rule;
+};
+
+struct rule_index {
+	struct rule_notes by[KEY_KINDS];
+	uint16_t *others; /* that no key leads to */
+	uint32_t other_count;
+};
+
 struct rules {
 	struct rule_list clients, requests;
 	struct client_part *client; /* by number - 1 */
 	struct rule_users users;
+	struct rule_keys keys;
+	struct rule_index of_client;
+	struct rule_index of_request; /* of which all is known, */
+	struct rule_index of_name;    /* all but the address, */
+	struct rule_index of_anybody; /* nothing but who asks */
 	const struct rule_match
 		*matches; /* of all rules: some refer to lists */
 	size_t match_count;

@@ -159,6 +159,21 @@ enum answer rule_has_to(const struct rule *rule, const struct sight *s)
 	return best;
 }
 
+bool rule_takes_all_targets(const struct rule *rule)
+{
+	bool any = rule->to_count == 0;
+
+	for (size_t i = 0; i < rule->to_count; i++)
+		any |= match_is_any(&rule->to[i]);
+	return any && rule->port_count == 0;
+}
+
+bool rule_ends_all(const struct rule *rule)
+{
+	return !rule->allow && !rule->named && !rule->commands &&
+	       rule_takes_all_targets(rule);
+}
+
 /* --- All else ----------------------------------------------------------- */
 
 bool rule_has_from(const struct rule *rule, const struct tcp_addr *client,

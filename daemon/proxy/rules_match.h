@@ -48,6 +48,12 @@ static inline bool rule_has_command(const struct rule *rule,
 /* Of a protocol that is not known yet: each. */
 bool rule_has_protocol(const struct rule *rule, enum session_protocol protocol);
 
+/* Tells whether a rule takes every target. */
+bool rule_takes_all_targets(const struct rule *rule);
+
+/* Tells whether whoever meets this rule is denied, whatever he asks for. */
+bool rule_ends_all(const struct rule *rule);
+
 /* All that is not a matter of the target. */
 bool rule_has_client(const struct rule *rule, const struct rules *rules,
 		     const struct sight *s);
