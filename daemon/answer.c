@@ -252,11 +252,11 @@ static int put_texts(FILE *out, const char *text)
 	return r;
 }
 
-char *answer_explained(const char *lines, bool allow)
+char *answer_explained(const char *lines, const char *verdict)
 {
 	char *text = NULL,
-	     *last = last_line(json_pack("{s:i, s:b}", "protocol",
-					 ANSWER_PROTOCOL, "allowed", allow),
+	     *last = last_line(json_pack("{s:i, s:s}", "protocol",
+					 ANSWER_PROTOCOL, "verdict", verdict),
 			       true);
 	size_t size;
 	FILE *out = last ? open_memstream(&text, &size) : NULL;

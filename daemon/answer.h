@@ -39,7 +39,7 @@ struct answer_refreshed {
 char *answer_refreshed(const struct answer_refreshed *d);
 
 /* Lines of text, each as an object, and the verdict. */
-char *answer_explained(const char *text, bool allow);
+char *answer_explained(const char *text, const char *verdict);
 
 /* A reload of this number has begun. */
 char *answer_reload(uint64_t number);

@@ -83,6 +83,21 @@ static int parse_to(struct explain_query *q, const char *to, char *why)
 	return 0;
 }
 
+static int parse_address(struct explain_query *q, const char *address,
+			 char *why)
+{
+	if (!address)
+		return 0;
+	if (!q->query.host.len)
+		return wrong(why, "an address is said of a target that is one");
+	if (addr_parse_ip(&q->query.target, address) < 0)
+		return wrong(why, "'%.100s' is no address", address);
+	addr_unmap(&q->query.target);
+	q->query.target.port = q->query.port;
+	q->address = address;
+	return 0;
+}
+
 static bool speaks(const struct conf_listener *l, enum session_protocol p)
 {
 	static const uint32_t bits[] = {
@@ -161,6 +176,8 @@ int explain_parse(struct explain_query *ret, const struct explain_words *w,
 	if (r == 0)
 		r = parse_to(&q, w->to, why);
 	if (r == 0)
+		r = parse_address(&q, w->address, why);
+	if (r == 0)
 		r = parse_listener(&q, w->listener, c, why);
 	if (r < 0)
 		return r;
@@ -183,19 +200,12 @@ static void put_question(const struct explain_query *q, FILE *out)
 		      protocols[q->query.protocol], commands[q->query.command],
 		      addr_format_ip(&q->query.client, client, sizeof(client)),
 		      q->listener, q->to);
+	if (q->address)
+		(void)fprintf(out, " (%s)", q->address);
 	if (q->query.user.len)
 		(void)fprintf(out, " as '%.*s'", (int)q->query.user.len,
 			      (const char *)q->query.user.at);
 	(void)fputc('\n', out);
-}
-
-static void put_methods(const struct rules *rules, uint16_t rule, FILE *out)
-{
-	enum auth_method order[AUTH_METHODS];
-	unsigned count = rules_client_order(rules, rule, order);
-
-	for (unsigned i = 0; i < count; i++)
-		(void)fprintf(out, "%s%s", i ? ", " : "", methods[order[i]]);
 }
 
 /* Whether the file of users, where nothing else is asked, knows him. */
@@ -205,6 +215,17 @@ static bool may_exist(const struct policy *p, uint32_t auth, struct span user)
 	       (policy_users(p) && users_has(policy_users(p), user, false));
 }
 
+static void put_methods(const struct rules *rules, uint16_t rule, FILE *out)
+{
+	enum auth_method order[AUTH_METHODS];
+	unsigned count = rules_client_order(rules, rule, order);
+
+	(void)fputs("auth:", out);
+	for (unsigned i = 0; i < count; i++)
+		(void)fprintf(out, " %s", methods[order[i]]);
+	(void)fputc('\n', out);
+}
+
 /* Takes the user out of the query where nobody can log in. */
 static bool explain_login(const struct policy *p, uint32_t auth,
 			  struct rule_query *q, FILE *out)
@@ -212,66 +233,74 @@ static bool explain_login(const struct policy *p, uint32_t auth,
 	if (!q->user.len) {
 		if (auth & AUTH_BIT(AUTH_NONE))
 			return true;
-		(void)fputs("clients: nobody passes without a login, and no "
-			    "user was named\n",
+		(void)fputs("auth: only who logs in passes, and no user was "
+			    "named\n",
 			    out);
 		return false;
 	}
 	if (auth == AUTH_BIT(AUTH_NONE) || q->protocol != PROTOCOL_SOCKS5) {
-		(void)fputs("clients: nobody can log in there, so that the "
-			    "user does not count\n",
+		(void)fputs("auth: nobody can log in here, so that the user "
+			    "does not count\n",
 			    out);
 		q->user.len = 0;
 		return auth & AUTH_BIT(AUTH_NONE);
 	}
 	if (may_exist(p, auth, q->user))
 		return true;
-	(void)fputs("clients: there is no such user\n", out);
+	(void)fputs("auth: there is no such user\n", out);
 	return false;
 }
 
-/* Whether this client may ask at all, and may be who it says. */
-static bool explain_client(const struct policy *p, struct rule_query *q,
-			   FILE *out)
+/* Whether this client may ask at all, and may be who it says; or -errno. */
+static int explain_client(const struct policy *p, struct rule_query *q,
+			  FILE *out)
 {
 	const struct rules *rules = policy_rules(p);
 	struct verdict v = rules_client(rules, &q->client, q->listener);
-	const char *name = rules_client_name(rules, v.rule);
+	int r;
 
-	if (!v.rule)
-		(void)fputs("clients: no entry matches\n", out);
-	else
-		(void)fprintf(out, "clients: '%s' %s", name,
-			      v.allow ? "allows, by " : "denies\n");
-	if (!v.allow)
-		return false;
+	(void)fputs("clients:\n", out);
+	r = rules_explain_client(rules, &q->client, q->listener, out);
+	if (r < 0 || !v.allow)
+		return r;
 	put_methods(rules, v.rule, out);
-	(void)fputc('\n', out);
 	return explain_login(p, rules_client_auth(rules, v.rule), q, out);
 }
 
-int explain(const struct policy *p, const struct explain_query *asked,
-	    FILE *out, bool *ret_allow)
+static enum explain_verdict decide(const struct rules *rules,
+				   const struct rule_query *q)
 {
+	if (q->target.family != AF_UNSPEC)
+		return rules_request(rules, q).allow ? EXPLAIN_ALLOWED
+						     : EXPLAIN_DENIED;
+	return rules_before_dns(rules, q).allow ? EXPLAIN_UNDECIDED
+						: EXPLAIN_DENIED;
+}
+
+int explain(const struct policy *p, const struct explain_query *asked,
+	    FILE *out, enum explain_verdict *ret)
+{
+	static const char *const words[] = {
+		[EXPLAIN_DENIED] = "denied",
+		[EXPLAIN_ALLOWED] = "allowed",
+		[EXPLAIN_UNDECIDED] =
+			"undecided: it depends on the address of the name, "
+			"which --address would tell",
+	};
 	const struct rules *rules = policy_rules(p);
 	struct rule_query q = asked->query;
-	bool named = q.target.family == AF_UNSPEC;
 	int r;
 
-	*ret_allow = false;
+	*ret = EXPLAIN_DENIED;
 	put_question(asked, out);
-	if (explain_client(p, &q, out)) {
+	r = explain_client(p, &q, out);
+	if (r > 0) {
+		(void)fputs("rules:\n", out);
 		r = rules_explain(rules, &q, out);
-		if (r < 0)
-			return r;
-		*ret_allow = named ? rules_before_dns(rules, &q).allow
-				   : rules_request(rules, &q).allow;
+		*ret = decide(rules, &q);
 	}
-	if (*ret_allow && named)
-		(void)fputs("allowed, for such addresses of the name as the "
-			    "rules allow\n",
-			    out);
-	else
-		(void)fputs(*ret_allow ? "allowed\n" : "denied\n", out);
+	if (r < 0)
+		return r;
+	(void)fprintf(out, "%s\n", words[*ret]);
 	return ferror(out) ? -EIO : 0;
 }

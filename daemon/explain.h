@@ -13,6 +13,7 @@
 struct explain_words {
 	const char *from;     /* an address */
 	const char *to;       /* "HOST:PORT", "[ADDRESS]:PORT" */
+	const char *address;  /* where a host's name leads */
 	const char *user;     /* as whom the client has logged in */
 	const char *command;  /* "connect" */
 	const char *listener; /* the first that speaks the protocol */
@@ -21,8 +22,14 @@ struct explain_words {
 
 struct explain_query {
 	struct rule_query query;
-	const char *listener; /* its name */
-	const char *to;       /* as written */
+	const char *listener;     /* its name */
+	const char *to, *address; /* as written; address: or NULL */
+};
+
+enum explain_verdict {
+	EXPLAIN_DENIED,
+	EXPLAIN_ALLOWED,
+	EXPLAIN_UNDECIDED, /* without the address of a name */
 };
 
 #define EXPLAIN_WHY_BYTES 256
@@ -35,13 +42,11 @@ int explain_parse(struct explain_query *ret, const struct explain_words *w,
 		  const struct conf *c, char *why) MUST_CHECK;
 
 /*
- * Writes lines: what is asked, the client rule that decides, the rules up to
- * the one that decides, the verdict.  A name is not resolved: where the
- * verdict depends on its addresses that is said, and counts as allowed.
- * -errno of the stream.
+ * Writes lines: what is asked, the entries of clients and the rules up to those
+ * that decide, the verdict.  No name is resolved.  -errno of the stream.
  */
 int explain(const struct policy *p, const struct explain_query *q, FILE *out,
-	    bool *ret_allow) MUST_CHECK;
+	    enum explain_verdict *ret) MUST_CHECK;
 
 /*
  * The same as words of the control socket's line, of the characters that may

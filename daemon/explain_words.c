@@ -12,6 +12,7 @@ static const struct {
 	const char *key;
 	size_t offset;
 } keys[] = {
+	{ "address", offsetof(struct explain_words, address) },
 	{ "user", offsetof(struct explain_words, user) },
 	{ "command", offsetof(struct explain_words, command) },
 	{ "listener", offsetof(struct explain_words, listener) },
@@ -104,7 +105,9 @@ static int take_pair(struct explain_words *w, char *word, char *why)
 		*field(w, i) = equals + 1;
 		return 0;
 	}
-	return wrong(why, "explain knows user, command, listener and protocol");
+	return wrong(
+		why,
+		"explain knows user, address, command, listener and protocol");
 }
 
 int explain_read(struct explain_words *ret, char *line, char *why)

@@ -63,7 +63,7 @@ static int explain_one(const struct options *o, const struct conf *c)
 	CLEANUP(unref_policy) struct policy *p = NULL;
 	char why[LOAD_WHY_BYTES];
 	struct explain_query q;
-	bool allow = false;
+	enum explain_verdict verdict;
 	int r = explain_parse(&q, &o->explain, c, why);
 
 	if (r < 0) {
@@ -75,10 +75,10 @@ static int explain_one(const struct options *o, const struct conf *c)
 		(void)fprintf(stderr, "%s\n", why);
 		return EXIT_FAILED;
 	}
-	r = explain(p, &q, stdout, &allow);
+	r = explain(p, &q, stdout, &verdict);
 	if (r < 0)
 		return EXIT_FAILED;
-	return allow ? EXIT_OK : EXIT_DENIED;
+	return verdict == EXPLAIN_ALLOWED ? EXIT_OK : EXIT_DENIED;
 }
 
 static int check(const struct options *o)

@@ -29,7 +29,8 @@ static const char help[] =
 	"--protocol\n"
 	"                       if it is not a CONNECT of SOCKS5 to the "
 	"first\n"
-	"                       listener\n"
+	"                       listener, and --address for where a name "
+	"leads\n"
 	"      --single         serve in this one process, which cannot "
 	"reload: "
 	"for\n"
@@ -44,7 +45,8 @@ static const char help[] =
 	"once.\n"
 	"\n"
 	"Exit status: 0 all is well, 1 the configuration or the start failed,\n"
-	"2 the command line is wrong, 4 what --explain was asked is denied.\n"
+	"2 the command line is wrong, 4 what --explain was asked is not\n"
+	"allowed.\n"
 	"\n"
 	"See spliced(8) and spliced.conf(5).\n";
 
@@ -52,6 +54,7 @@ enum {
 	OPT_CHECK = 256,
 	OPT_DUMP,
 	OPT_EXPLAIN,
+	OPT_ADDRESS,
 	OPT_COMMAND,
 	OPT_LISTENER,
 	OPT_PROTOCOL,
@@ -65,6 +68,7 @@ static const struct option longs[] = {
 	{ "check", no_argument, NULL, OPT_CHECK },
 	{ "dump", no_argument, NULL, OPT_DUMP },
 	{ "explain", no_argument, NULL, OPT_EXPLAIN },
+	{ "address", required_argument, NULL, OPT_ADDRESS },
 	{ "command", required_argument, NULL, OPT_COMMAND },
 	{ "listener", required_argument, NULL, OPT_LISTENER },
 	{ "protocol", required_argument, NULL, OPT_PROTOCOL },
@@ -97,6 +101,9 @@ static int take(struct options *o, int option)
 	case OPT_EXPLAIN:
 		o->verb = VERB_EXPLAIN;
 		return 0;
+	case OPT_ADDRESS:
+		o->explain.address = optarg;
+		return 0;
 	case OPT_COMMAND:
 		o->explain.command = optarg;
 		return 0;
@@ -126,10 +133,10 @@ static int take_question(struct options *o, char **words, int count)
 	struct explain_words *w = &o->explain;
 
 	if (o->verb != VERB_EXPLAIN) {
-		if (!w->command && !w->listener && !w->protocol)
+		if (!w->address && !w->command && !w->listener && !w->protocol)
 			return 0;
-		(void)fputs("spliced: --command, --listener and --protocol "
-			    "belong to --explain\n",
+		(void)fputs("spliced: --address, --command, --listener and "
+			    "--protocol belong to --explain\n",
 			    stderr);
 		return -EINVAL;
 	}

@@ -31,7 +31,7 @@ enum {
 	EXIT_OK = 0,
 	EXIT_FAILED = 1, /* configuration or start */
 	EXIT_USAGE = 2,
-	EXIT_DENIED = 4,  /* what --explain was asked is denied */
+	EXIT_DENIED = 4,  /* what --explain was asked is not allowed */
 	EXIT_KILLED = 75, /* the first generation, by a signal or the clock */
 };
 

@@ -28,17 +28,22 @@ static char *do_refresh(struct refresh *r, char *words)
 
 static char *explained(struct refresh *r, const struct explain_query *q)
 {
+	static const char *const words[] = {
+		[EXPLAIN_DENIED] = "denied",
+		[EXPLAIN_ALLOWED] = "allowed",
+		[EXPLAIN_UNDECIDED] = "undecided",
+	};
 	char *text = NULL, *answer = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
-	bool allow = false;
-	int bad = out ? explain(refresh_setup(r)->policy, q, out, &allow)
+	enum explain_verdict verdict = EXPLAIN_DENIED;
+	int bad = out ? explain(refresh_setup(r)->policy, q, out, &verdict)
 		      : -ENOMEM;
 
 	if (out && fclose(out) == EOF)
 		bad = -ENOMEM;
 	if (bad == 0)
-		answer = answer_explained(text, allow);
+		answer = answer_explained(text, words[verdict]);
 	free(text);
 	return answer;
 }

@@ -37,6 +37,7 @@ static const char usage[] =
 	"  -j, --json           lines of JSON instead of tables\n"
 	"  -w, --wait           with reload: until the new generation accepts\n"
 	"      --enforce        with refresh, see there\n"
+	"      --address ADDR   with explain: where the name in TO leads\n"
 	"      --command WORD   with explain: connect (the default), bind or "
 	"udp\n"
 	"      --listener NAME  with explain: where the client comes in\n"
@@ -50,13 +51,15 @@ static const char usage[] =
 static const char exits[] =
 	"\n"
 	"Exit status: 0 done, 1 the daemon said no, 2 the command line is\n"
-	"wrong, 3 no daemon answers, 4 what was to be explained is denied.\n"
+	"wrong, 3 no daemon answers, 4 what was to be\n"
+	"explained is not allowed.\n"
 	"\n"
 	"See splicedctl(8).\n";
 
 enum {
 	OPT_VERSION = 256,
 	OPT_ENFORCE,
+	OPT_ADDRESS,
 	OPT_COMMAND,
 	OPT_LISTENER,
 	OPT_PROTOCOL,
@@ -67,6 +70,7 @@ static const struct option longs[] = {
 	{ "json", no_argument, NULL, 'j' },
 	{ "wait", no_argument, NULL, 'w' },
 	{ "enforce", no_argument, NULL, OPT_ENFORCE },
+	{ "address", required_argument, NULL, OPT_ADDRESS },
 	{ "command", required_argument, NULL, OPT_COMMAND },
 	{ "listener", required_argument, NULL, OPT_LISTENER },
 	{ "protocol", required_argument, NULL, OPT_PROTOCOL },
@@ -147,9 +151,9 @@ static int check_options(const struct args *a)
 	else if (a->enforce && a->verb != CTL_REFRESH)
 		only = "only refresh knows --enforce";
 	else if (a->verb != CTL_EXPLAIN &&
-		 (w->command || w->listener || w->protocol))
-		only = "only explain knows --command, --listener and "
-		       "--protocol";
+		 (w->address || w->command || w->listener || w->protocol))
+		only = "only explain knows --address, --command, --listener "
+		       "and --protocol";
 	if (!only)
 		return 0;
 	(void)fprintf(stderr, "splicedctl: %s\n", only);
@@ -190,6 +194,9 @@ static int take_option(struct args *a, int option)
 		return 0;
 	case OPT_ENFORCE:
 		a->enforce = true;
+		return 0;
+	case OPT_ADDRESS:
+		a->explain.address = optarg;
 		return 0;
 	case OPT_COMMAND:
 		a->explain.command = optarg;

@@ -38,7 +38,7 @@ enum {
 	CTL_REFUSED = 1, /* the daemon said no, or the output failed */
 	CTL_USAGE = 2,
 	CTL_NO_DAEMON = 3, /* or it went away, or we may not connect */
-	CTL_DENIED = 4,    /* what was to be explained is denied */
+	CTL_DENIED = 4,    /* what was to be explained is not allowed */
 };
 
 /*

@@ -218,7 +218,10 @@ void show_explain(FILE *out, const struct reply *r)
 
 bool show_allows(const struct reply *r)
 {
-	return json_is_true(json_object_get(r->last, "allowed"));
+	const char *verdict = json_string_value(
+		json_object_get(r->last, "verdict"));
+
+	return verdict && strcmp(verdict, "allowed") == 0;
 }
 
 void show_version(FILE *out, const struct reply *r)
