@@ -79,14 +79,19 @@ static bool unescape(char *word)
 {
 	char *to = word;
 
-	for (; *word; word++) {
-		int high = *word == '%' ? hex(word[1]) : 0;
-		int low = *word == '%' && high >= 0 ? hex(word[2]) : 0;
+	while (*word) {
+		int high, low;
 
-		if (high < 0 || low < 0 || (*word == '%' && !(high | low)))
+		if (*word != '%') {
+			*to++ = *word++;
+			continue;
+		}
+		high = hex(word[1]);
+		low = high < 0 ? -1 : hex(word[2]);
+		if (low < 0 || !(high | low))
 			return false;
-		*to++ = *word == '%' ? (char)(high << 4 | low) : *word;
-		word += *word == '%' ? 2 : 0;
+		*to++ = (char)(high << 4 | low);
+		word += 3;
 	}
 	*to = '\0';
 	return true;

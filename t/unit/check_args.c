@@ -72,6 +72,30 @@ START_TEST(options_stand_anywhere)
 }
 END_TEST
 
+START_TEST(a_question_has_two_or_three_words)
+{
+	ck_assert_int_eq(PARSE("refresh"), 0);
+	ck_assert_int_eq(a.verb, CTL_REFRESH);
+	ck_assert(!a.enforce);
+	ck_assert_int_eq(PARSE("refresh", "--enforce"), 0);
+	ck_assert(a.enforce);
+	ck_assert_int_eq(PARSE("explain", "::1", "a:1"), 0);
+	ck_assert_int_eq(a.verb, CTL_EXPLAIN);
+	ck_assert_str_eq(a.explain.from, "::1");
+	ck_assert_str_eq(a.explain.to, "a:1");
+	ck_assert_ptr_null(a.explain.user);
+	ck_assert_int_eq(PARSE("explain", "::1", "a:1", "bob", "--address",
+			       "::2", "--command=udp", "--listener=lan",
+			       "--protocol=socks5"),
+			 0);
+	ck_assert_str_eq(a.explain.user, "bob");
+	ck_assert_str_eq(a.explain.address, "::2");
+	ck_assert_str_eq(a.explain.command, "udp");
+	ck_assert_str_eq(a.explain.listener, "lan");
+	ck_assert_str_eq(a.explain.protocol, "socks5");
+}
+END_TEST
+
 START_TEST(the_environment_names_the_socket)
 {
 	ck_assert_int_eq(setenv(ARGS_SOCKET_ENV, "/z", 1), 0);
@@ -104,6 +128,13 @@ START_TEST(what_is_wrong_is_refused)
 	ck_assert_int_eq(PARSE("status", "--wait"), -EINVAL);
 	ck_assert_int_eq(PARSE("sessions", "open"), -EINVAL);
 	ck_assert_int_eq(PARSE("sessions", "bytes>x"), -EINVAL);
+	ck_assert_int_eq(PARSE("status", "--enforce"), -EINVAL);
+	ck_assert_int_eq(PARSE("refresh", "--wait"), -EINVAL);
+	ck_assert_int_eq(PARSE("refresh", "now"), -EINVAL);
+	ck_assert_int_eq(PARSE("refresh", "--address", "::1"), -EINVAL);
+	ck_assert_int_eq(PARSE("explain"), -EINVAL);
+	ck_assert_int_eq(PARSE("explain", "::1"), -EINVAL);
+	ck_assert_int_eq(PARSE("explain", "::1", "a:1", "b", "c"), -EINVAL);
 	ck_assert_int_eq(PARSE("--nonsense", "status"), -EINVAL);
 	ck_assert_int_eq(PARSE("status", "--socket"), -EINVAL);
 }
@@ -117,6 +148,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, each_command_is_known);
 	tcase_add_test(t, options_stand_anywhere);
+	tcase_add_test(t, a_question_has_two_or_three_words);
 	tcase_add_test(t, the_environment_names_the_socket);
 	tcase_add_test(t, help_and_version_need_no_command);
 	tcase_add_test(t, what_is_wrong_is_refused);

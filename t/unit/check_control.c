@@ -122,6 +122,54 @@ START_TEST(the_status_adds_up_what_lived_and_lives)
 }
 END_TEST
 
+static void passed_on_body(void)
+{
+	json_t *j;
+
+	stand_in_begin();
+	j = only_line(heard(asking("refresh enforce\n")));
+	json_decref(j);
+	ck_assert_str_eq(stand_in.passed, "all: refresh enforce");
+	j = only_line(heard(asking(" explain a  b:1 user=x\n")));
+	json_decref(j);
+	ck_assert_str_eq(stand_in.passed, " explain a  b:1 user=x");
+	ck_assert_int_eq(stand_in.passes, 2);
+	j = only_line(heard(asking("refreshed\n")));
+	ck_assert_str_eq(field_text(j, "error"), "no such verb");
+	json_decref(j);
+	ck_assert_int_eq(stand_in.passes, 2);
+	stand_in_end();
+}
+
+START_TEST(generations_answer_for_themselves)
+{
+	on_loop(passed_on_body, NULL);
+}
+END_TEST
+
+static void not_passed_on_body(void)
+{
+	json_t *j;
+
+	stand_in_begin();
+	stand_in.passes = -ESRCH;
+	j = only_line(heard(asking("refresh\n")));
+	ck_assert(!field_is_true(j, "ok"));
+	ck_assert_str_eq(field_text(j, "error"), "no generation serves");
+	json_decref(j);
+	stand_in.passes = -EPIPE;
+	j = only_line(heard(asking("explain\n")));
+	ck_assert_str_eq(field_text(j, "error"), strerror(EPIPE));
+	json_decref(j);
+	stand_in_end();
+}
+
+START_TEST(who_cannot_be_passed_on_is_told)
+{
+	on_loop(not_passed_on_body, NULL);
+}
+END_TEST
+
 static void last_reload_body(void)
 {
 	json_t *j, *last;
@@ -448,6 +496,8 @@ int main(void)
 
 	tcase_add_test(t, the_version_is_told);
 	tcase_add_test(t, the_status_adds_up_what_lived_and_lives);
+	tcase_add_test(t, generations_answer_for_themselves);
+	tcase_add_test(t, who_cannot_be_passed_on_is_told);
 	tcase_add_test(t, the_status_tells_of_the_last_reload);
 	tcase_add_test(t, each_generation_has_a_line);
 	tcase_add_test(t, segments_come_in_the_order_of_their_numbers);

@@ -57,6 +57,31 @@ START_TEST(a_file_is_named_in_three_ways)
 }
 END_TEST
 
+START_TEST(a_question_has_two_or_three_words)
+{
+	ck_assert_int_eq(PARSE("--explain", "::1", "a:1"), 0);
+	ck_assert_int_eq(o.verb, VERB_EXPLAIN);
+	ck_assert_str_eq(o.explain.from, "::1");
+	ck_assert_str_eq(o.explain.to, "a:1");
+	ck_assert_ptr_null(o.explain.user);
+	ck_assert_int_eq(PARSE("--explain", "::1", "a:1", "bob", "-c", "/a",
+			       "--address=::2", "--command=udp",
+			       "--listener=lan", "--protocol=socks5"),
+			 0);
+	ck_assert_str_eq(o.config, "/a");
+	ck_assert_str_eq(o.explain.user, "bob");
+	ck_assert_str_eq(o.explain.address, "::2");
+	ck_assert_str_eq(o.explain.command, "udp");
+	ck_assert_str_eq(o.explain.listener, "lan");
+	ck_assert_str_eq(o.explain.protocol, "socks5");
+	ck_assert_int_eq(PARSE("--explain"), -EINVAL);
+	ck_assert_int_eq(PARSE("--explain", "::1"), -EINVAL);
+	ck_assert_int_eq(PARSE("--explain", "::1", "a:1", "b", "c"), -EINVAL);
+	ck_assert_int_eq(PARSE("--check", "--listener=lan"), -EINVAL);
+	ck_assert_int_eq(PARSE("--address=::1"), -EINVAL);
+}
+END_TEST
+
 START_TEST(addresses_are_kept_in_their_order)
 {
 	ck_assert_int_eq(PARSE("-l", "127.0.0.1:1", "--listen", "[::1]:2",
@@ -152,6 +177,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, without_arguments_it_runs_with_the_embedded_default);
+	tcase_add_test(t, a_question_has_two_or_three_words);
 	tcase_add_test(t, a_file_is_named_in_three_ways);
 	tcase_add_test(t, addresses_are_kept_in_their_order);
 	tcase_add_test(t, as_many_addresses_as_there_is_room_for);

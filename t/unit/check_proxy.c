@@ -301,6 +301,53 @@ START_TEST(sessions_that_are_cut_count)
 }
 END_TEST
 
+/* 0, or the reply code of a SOCKS5 request. */
+static int asked_again(void)
+{
+	uint8_t reply[10], ask_for[10] = { 5, 1, 0, 1, 127, 0, 0, 1 };
+	int fd = connect_client();
+
+	put_be16(ask_for + 8, target_port);
+	say(fd, "\5\1", 3);
+	hear(fd, 2);
+	say(fd, ask_for, sizeof(ask_for));
+	ck_assert_int_eq(recv(fd, reply, 10, MSG_WAITALL), 10);
+	close_fd(&fd);
+	return reply[1];
+}
+
+START_TEST(a_policy_can_be_replaced)
+{
+	const struct rule_spec client = { .allow = true };
+	struct policy *old, *next;
+	uint64_t number;
+	int fd, far;
+
+	start(true, false);
+	fd = connect_client();
+	far = tunnel(fd);
+	old = policy;
+	number = policy_number(old);
+	ck_assert(policy_is_shared(old));
+	ck_assert_int_eq(rules_new(&rules, &client, 1, NULL, 0, NULL), 0);
+	ck_assert_int_eq(policy_new(&next, rules, NULL), 0);
+	ck_assert_uint_ne(policy_number(next), number);
+	/* Nobody has logged in: nobody is gone. */
+	ck_assert_uint_eq(proxy_set_policy(proxy, next, true), 0);
+	ck_assert(!policy_is_shared(old));
+	ck_assert(policy_is_shared(next));
+	policy_unref(old);
+	policy = next;
+	ck_assert_int_eq(asked_again(), SOCKS5_REP_NOT_ALLOWED);
+	say(fd, "abc", 3);
+	hear(far, 3);
+	close_fd(&fd);
+	close_fd(&far);
+	wait_for_ends(2);
+	ck_assert_uint_eq(sum(&counts->outcomes[OUTCOME_CLOSED]), 1);
+}
+END_TEST
+
 START_TEST(memory_of_its_own_will_do)
 {
 	struct session s;
@@ -345,6 +392,7 @@ int main(void)
 	tcase_add_test(t, a_request_that_is_refused_counts);
 	tcase_add_test(t, a_client_that_is_not_let_in_counts);
 	tcase_add_test(t, sessions_that_are_cut_count);
+	tcase_add_test(t, a_policy_can_be_replaced);
 	tcase_add_test(t, memory_of_its_own_will_do);
 	suite_add_tcase(s, t);
 	tcase_add_test(alone, too_many_sessions_are_refused);

@@ -315,6 +315,42 @@ START_TEST(all_tunnels_of_a_thread_can_be_killed)
 }
 END_TEST
 
+static unsigned asked;
+
+static bool is_wanted(void *ctx, void *arg)
+{
+	const struct tunnel *t = ctx;
+
+	asked++;
+	return t == arg;
+}
+
+static void killed_some(void)
+{
+	struct tunnel t[5];
+
+	for (int i = 0; i < 5; i++)
+		tunnel_open(&t[i], &options, 0);
+	nap(2);
+	asked = 0;
+	ck_assert_uint_eq(relays_kill_if(net_self(), is_wanted, &t[3]), 1);
+	ck_assert_uint_eq(asked, 5);
+	ck_assert_int_eq(t[3].end, TCPSERVER_END_KILLED);
+	conn_expect_reset(t[3].client);
+	conn_send(t[4].client, 0, 10);
+	conn_expect(t[4].target, 0, 10);
+	ck_assert_uint_eq(relays_kill_if(net_self(), is_wanted, NULL), 0);
+	ck_assert_uint_eq(relays_kill(net_self()), 4);
+	for (int i = 0; i < 5; i++)
+		tunnel_close(&t[i]);
+}
+
+START_TEST(some_tunnels_of_a_thread_can_be_killed)
+{
+	run(_i, killed_some);
+}
+END_TEST
+
 /* Many ends at once, as they come within one batch of events. */
 static void crowd(void)
 {
@@ -362,6 +398,7 @@ int main(void)
 		      a_client_that_leaves_its_answer_unread_resets_the_target);
 	add_for_modes(t, a_killed_tunnel_resets_both_sides);
 	add_for_modes(t, a_tunnel_can_be_killed_before_its_first_turn);
+	add_for_modes(t, some_tunnels_of_a_thread_can_be_killed);
 	add_for_modes(t, all_tunnels_of_a_thread_can_be_killed);
 	add_for_modes(t, a_crowd_that_leaves_at_once_leaves_nothing_behind);
 	suite_add_tcase(s, t);

@@ -90,6 +90,18 @@ START_TEST(users_are_found)
 }
 END_TEST
 
+START_TEST(a_name_may_be_known_in_part)
+{
+	ck_assert_int_eq(load("alice:" MD5 "\nalison:" MD5 "\n"), 0);
+	ck_assert(users_has(users, of("alice"), false));
+	ck_assert(users_has(users, of("alice"), true));
+	ck_assert(users_has(users, of("ali"), true));
+	ck_assert(!users_has(users, of("ali"), false));
+	ck_assert(!users_has(users, of("alicee"), true));
+	ck_assert(!users_has(users, of("bob"), true));
+}
+END_TEST
+
 START_TEST(a_file_may_be_empty)
 {
 	ck_assert_int_eq(load(""), 0);
@@ -230,6 +242,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, users_are_found);
+	tcase_add_test(t, a_name_may_be_known_in_part);
 	tcase_add_test(t, a_file_may_be_empty);
 	tcase_add_test(t, names_have_a_longest);
 	tcase_add_test(t, lines_that_are_wrong_are_told);

@@ -1,0 +1,491 @@
+"""Users, groups and lists that change while a generation serves."""
+import json
+import os
+import random
+import re
+import socket
+import threading
+
+from lib import client
+from lib.case import (SANITIZED, Skip, alone, each, eventually, fewer,
+                      measured, patient, same, timeout)
+from lib.churn import Churn, assert_whole
+from lib.client import (BIND, UDP, dial, echoes, read_all, read_exact,
+                        read_to_end, socks5_ask, socks5_greet, socks5_login)
+from lib.daemon import Daemon
+from lib.origin import Origin, echo
+from lib.users import crypt, demand, users
+
+ALICE, BOB = ('alice', 'secret'), ('bob', 'hidden')
+BAD, GOOD = b'\1\1', b'\1\0'
+
+
+def put(t, path, text, mode=0o644):
+    """Another file of that name, by rename."""
+    os.rename(t.file('new', text, mode), path)
+
+
+def put_users(t, path, *logins):
+    put(t, path, ''.join(f'{name}:{crypt(password)}\n'
+                         for name, password in logins))
+
+
+def readable(path):
+    """For the user that a daemon becomes when root starts it."""
+    os.chmod(path, 0o644)
+    return path
+
+
+def daemon_of(t, *logins, **changes):
+    """A daemon that knows them, and the path of its file."""
+    path = readable(users(t, dict(logins)))
+    return Daemon(t, {**demand(path), **changes}), path
+
+
+def answer_to(d, login):
+    """What a login is answered."""
+    with dial(d.address) as s:
+        same(socks5_greet(s, b'\2'), b'\5\2')
+        s.sendall(socks5_login(*login))
+        return read_exact(s, 2)
+
+
+def tunnel_of(d, o, login, **options):
+    s, reply = socks5_ask(d.address, o.target, login=login, **options)
+    same(reply.code, client.SUCCEEDED)
+    return s
+
+
+def refresh(d, *words):
+    done = d.control.run('refresh', *words)
+    same((done.returncode, done.err), (0, ''))
+    return done.out
+
+
+def fails(done, status, pattern):
+    assert done.returncode == status, \
+        f'exit status {done.returncode}: {done.out}{done.err}'
+    assert re.search(pattern, done.err), f'{pattern!r}: {done.err!r}'
+
+
+# --- What a refresh changes -------------------------------------------------
+
+def test_a_new_user_may_log_in(t):
+    d, path = daemon_of(t, ALICE)
+    o = Origin(t, echo)
+    same(answer_to(d, BOB), BAD)
+    with tunnel_of(d, o, ALICE) as s:
+        assert echoes(s)
+        put_users(t, path, ALICE, BOB)
+        assert re.search(r'^read anew in \d+ ms; users: 2$', refresh(d)), d
+        same(answer_to(d, BOB), GOOD)
+        assert echoes(s)
+    same(d.control.status()['generations'], 1)
+    d.wait_log(r'notice refreshed, as splicedctl asks, in \d+ ms; users: 2\n')
+
+
+def test_who_is_gone_cannot_log_in_though_he_is_remembered(t):
+    d, path = daemon_of(t, ALICE, BOB)
+    for _ in range(2):
+        same(answer_to(d, BOB), GOOD)
+    put_users(t, path, ALICE)
+    refresh(d)
+    same(answer_to(d, BOB), BAD)
+    same(answer_to(d, ALICE), GOOD)
+
+
+def test_another_password_counts_at_once(t):
+    d, path = daemon_of(t, ALICE)
+    same(answer_to(d, ALICE), GOOD)
+    put_users(t, path, ('alice', 'another'))
+    refresh(d)
+    same(answer_to(d, ALICE), BAD)
+    same(answer_to(d, ('alice', 'another')), GOOD)
+
+
+@timeout(60)
+def test_a_changed_file_is_seen(t):
+    d, path = daemon_of(t, ALICE)
+    put_users(t, path, ALICE, BOB)
+    d.wait_log(r'refreshed, \S+users has changed, .*; users: 2\n', 20)
+    same(answer_to(d, BOB), GOOD)
+    same(len(re.findall(r'\brefreshed\b', d.log())), 1)
+
+
+@each('alice', 'x:y', 'bob:$5$salt$')
+def test_a_bad_file_changes_nothing(t, line):
+    d, path = daemon_of(t, ALICE)
+    put(t, path, f'# one\nbob:{crypt("hidden")}\n{line}\n')
+    fails(d.control.run('refresh'), 1,
+          rf'^splicedctl: {re.escape(path)}:3: .')
+    same(answer_to(d, ALICE), GOOD)
+    same(answer_to(d, BOB), BAD)
+    d.wait_log(r'error refresh failed, what was read before holds: '
+               rf'{re.escape(path)}:3: .')
+    put_users(t, path, BOB)
+    refresh(d)
+    same(answer_to(d, BOB), GOOD)
+
+
+def test_a_missing_file_changes_nothing(t):
+    d, path = daemon_of(t, ALICE)
+    os.unlink(path)
+    fails(d.control.run('refresh'), 1, 'cannot be read: No such file')
+    same(answer_to(d, ALICE), GOOD)
+
+
+def test_a_file_may_be_a_link(t):
+    """As configuration management makes them."""
+    t.folder('real')
+    for name, login in (('one', ALICE), ('two', BOB)):
+        put_users(t, t.path(f'real/{name}'), login)
+    os.symlink('real/one', t.path('users'))
+    d = Daemon(t, demand(t.path('users')))
+    os.symlink('real/two', t.path('other'))
+    os.rename(t.path('other'), t.path('users'))
+    refresh(d)
+    same(answer_to(d, BOB), GOOD)
+    same(answer_to(d, ALICE), BAD)
+
+
+def test_groups_count_at_once(t):
+    d, path = daemon_of(t, ALICE, BOB)
+    o = Origin(t, echo)
+    groups = t.file('groups', 'staff:x:1:alice\n')
+    d.write({'auth': {'users_file': path, 'groups_file': groups},
+             'rules': [{'action': 'allow', 'to': ['loopback'],
+                        'groups': ['staff']}]})
+    d.reload()
+    for member, other in ((ALICE, BOB), (BOB, ALICE)):
+        put(t, groups, f'staff:x:1:{member[0]}\n')
+        refresh(d)
+        tunnel_of(d, o, member).close()
+        s, reply = socks5_ask(d.address, o.target, login=other)
+        with s:
+            same(reply.code, client.DENIED)
+
+
+def test_lists_count_at_once(t):
+    path = t.file('list', '127.0.0.2\n')
+    d = Daemon(t, {'rules': [{'action': 'allow', 'to': ['@' + path]}]})
+    o = Origin(t, echo)
+    s, reply = socks5_ask(d.address, o.target)
+    with s:
+        same(reply.code, client.DENIED)
+    put(t, path, '# more\n127.0.0.0/8\n')
+    refresh(d)
+    s, reply = socks5_ask(d.address, o.target)
+    with s:
+        same(reply.code, client.SUCCEEDED)
+        put(t, path, '10.0.0.0/8\n10.0.0.0/33\n')
+        fails(d.control.run('refresh'), 1, rf'{re.escape(path)}:2: .')
+        assert echoes(s)
+    s, reply = socks5_ask(d.address, o.target)
+    with s:
+        same(reply.code, client.SUCCEEDED)
+
+
+def test_old_generations_refresh_too(t):
+    """A file of theirs is read by each of them, by its own configuration."""
+    d, path = daemon_of(t, ALICE)
+    o = Origin(t, echo)
+    with tunnel_of(d, o, ALICE) as s:
+        d.reload()
+        put_users(t, path, BOB)
+        refresh(d)
+        eventually(lambda: len(re.findall(r'notice refreshed, as splicedctl '
+                                          'asks', d.log())) == 2)
+        assert echoes(s)
+
+
+# --- Who may read -----------------------------------------------------------
+
+def test_a_file_for_root_alone_is_warned_of(t):
+    if os.geteuid() != 0:
+        raise Skip('only root can give up being root')
+    path = users(t, dict([ALICE]))
+    d = Daemon(t, demand(path))
+    d.wait_log(rf'warning {re.escape(path)}: cannot be read any more')
+    fails(d.control.run('refresh'), 1, 'cannot be read: Permission denied')
+    same(answer_to(d, ALICE), GOOD)
+
+
+# --- Who is gone ------------------------------------------------------------
+
+def test_enforce_ends_the_sessions_of_who_is_gone(t):
+    d, path = daemon_of(t, ALICE, BOB)
+    o = Origin(t, echo)
+    with tunnel_of(d, o, ALICE) as a, tunnel_of(d, o, BOB) as b:
+        assert echoes(a) and echoes(b)
+        put_users(t, path, ALICE)
+        refresh(d)
+        assert echoes(a) and echoes(b)
+        out = refresh(d, '--enforce')
+        assert out.endswith('; sessions of others ended: 1\n'), out
+        same(read_to_end(b), (b'', 'reset'))
+        line = d.wait_access(outcome='killed')
+        same((line['user'], line['protocol']), ('bob', 'socks5'))
+        assert echoes(a)
+        assert 'ended' not in refresh(d, '--enforce')
+        assert echoes(a)
+    d.wait_log(r'refreshed, .*; sessions of others ended: 1\n')
+
+
+@each(BIND, UDP)
+def test_enforce_ends_what_waits(t, command):
+    d, path = daemon_of(t, ALICE, BOB)
+    found = {}
+    for login in (ALICE, BOB):
+        found[login], reply = socks5_ask(d.address, ('127.0.0.1', 9),
+                                         command, login=login)
+        same(reply.code, client.SUCCEEDED)
+    put_users(t, path, ALICE)
+    refresh(d, '--enforce')
+    read_all(found[BOB])
+    line = d.wait_access(outcome='killed')
+    same(line['user'], 'bob')
+    same(len(d.access()), 1)
+    for s in found.values():
+        s.close()
+
+
+def test_enforce_asks_all_who_logged_in_meanwhile(t):
+    """A login that was verified by the users of before counts no more."""
+    d, path = daemon_of(t, ALICE, BOB)
+    o = Origin(t, echo)
+    with dial(d.address) as s:
+        same(socks5_greet(s, b'\2'), b'\5\2')
+        s.sendall(socks5_login(*BOB))
+        same(read_exact(s, 2), GOOD)
+        put_users(t, path, ALICE)
+        refresh(d)
+        s.sendall(client.socks5_request(*o.target))
+        read_all(s)
+    line = d.wait_access(outcome='killed')
+    same(line['user'], 'bob')
+
+
+def test_enforce_reaches_old_generations(t):
+    d, path = daemon_of(t, ALICE, BOB)
+    o = Origin(t, echo)
+    with tunnel_of(d, o, ALICE) as a, tunnel_of(d, o, BOB) as b:
+        d.reload()
+        put_users(t, path, ALICE)
+        refresh(d, '--enforce')
+        d.wait_access(outcome='killed', user='bob')
+        same(read_to_end(b), (b'', 'reset'))
+        assert echoes(a)
+
+
+def test_who_did_not_log_in_stays(t):
+    """A user id of SOCKS4 is no login, and neither is no name at all."""
+    path = readable(users(t, dict([ALICE])))
+    d = Daemon(t, demand(path, 'none', 'password'))
+    o = Origin(t, echo)
+    with client.tunnel(d.address, o.target) as s, \
+            client.socks4_ask(d.address, o.target, userid=b'bob')[0] as s4:
+        refresh(d, '--enforce')
+        assert echoes(s) and echoes(s4)
+
+
+# --- Explanations -----------------------------------------------------------
+
+RULES = {'rules': [
+    {'name': 'mail', 'action': 'deny', 'ports': ['25']},
+    {'name': 'web', 'action': 'allow', 'to': ['.example.com', '127.0.0.1'],
+     'ports': ['80']},
+    {'name': 'bobs', 'action': 'allow', 'to': ['127.0.0.0/8'],
+     'users': ['bob']}]}
+
+
+@each((['127.0.0.1:25'], 4, r'rule 1 mail'),
+      (['127.0.0.1:80'], 0, r'rule 2 web'),
+      (['[2001:db8::1]:80'], 4, r'no rule'),
+      (['www.example.com:25', 'alice'], 4, r'rule 1 mail'),
+      (['www.example.com:80'], 4, r'undecided'),
+      (['www.example.com:80', '--address', '192.0.2.1'], 0, r'rule 2 web'),
+      (['www.example.com:80', '--address', '127.0.0.2'], 4, r'no rule'),
+      (['127.0.0.9:99', 'bob'], 0, r"as 'bob'\n(.*\n)*.*rule 3 bobs"),
+      (['127.0.0.9:99', 'alice'], 4, r'no rule'),
+      (['127.0.0.9:99', 'eve'], 4, r'there is no such user'),
+      (['127.0.0.9:99', 'b%o b'], 4, r"as 'b%o b'\n(.*\n)*.*no such user"),
+      (['127.0.0.1:80', '--command', 'udp'], 0, r'^socks5 udp from'),
+      (['127.0.0.1:80', '--protocol', 'http'], 0, r'^http connect from'),
+      (['127.0.0.9:99', 'bob', '--protocol', 'socks4'], 4,
+       r'nobody can log in here'))
+def test_what_decides_is_told(t, question):
+    words, status, pattern = question
+    path = users(t, dict([ALICE, BOB]))
+    d = Daemon(t, {**demand(path, 'none', 'password'), **RULES})
+    done = d.control.run('explain', '192.0.2.7', *words)
+    same((done.returncode, done.err), (status, ''))
+    assert re.search(pattern, done.out), done.out
+    said = done.out.splitlines()
+    assert said[-1].startswith(('allowed', 'denied', 'undecided')), said
+    # The program says the same of the files, without a daemon.
+    alone_ = t.run(os.path.join(t.build, 'spliced'), '--config', d.conf_path,
+                   '--explain', '192.0.2.7', *words)
+    same((alone_.returncode, alone_.stdout.decode()), (status, done.out))
+
+
+@each((['10.0.0.1'], 2, 'wants FROM and TO'),
+      (['10.0.0.1', 'x:1', 'bob', 'y'], 2, "unexpected argument 'y'"),
+      (['10.0.0', '127.0.0.1:1'], 1, "'10.0.0' is no client's address"),
+      (['10.0.0.1', '127.0.0.1'], 1, 'is no target'),
+      (['10.0.0.1', '::1:80'], 1, 'is no target'),
+      (['10.0.0.1', '127.0.0.1:0'], 1, 'has no port'),
+      (['10.0.0.1', '127.0.0.1:65536'], 1, 'has no port'),
+      (['10.0.0.1', '127.1:80'], 1, 'neither a name nor an address'),
+      (['10.0.0.1', '127.0.0.1:80', '--address', '::1'], 1, 'that is one'),
+      (['10.0.0.1', 'a:80', '--address', 'b'], 1, "'b' is no address"),
+      (['10.0.0.1', 'a:80', '--listener', 'wan'], 1, "no listener 'wan'"),
+      (['10.0.0.1', 'a:80', '--protocol', 'ftp'], 1, "no protocol 'ftp'"),
+      (['10.0.0.1', 'a:80', '--command', 'put'], 1, "no command 'put'"),
+      (['10.0.0.1', 'a:80', '--protocol', 'http', '--command', 'bind'], 1,
+       'http has no such command'),
+      (['10.0.0.1', 'a:80', 'u' * 256], 1, 'at most 255 bytes'),
+      (['10.0.0.1', 'a:80', 'ü' * 100], 2, 'more than fits'))
+def test_a_question_that_makes_no_sense_is_refused(t, question):
+    words, status, pattern = question
+    d = Daemon(t)
+    fails(d.control.run('explain', *words), status, pattern)
+
+
+def test_an_explanation_is_for_programs_too(t):
+    d = Daemon(t, RULES)
+    done = d.control.run('--json', 'explain', '10.0.0.1', '127.0.0.1:25')
+    same(done.returncode, 4)
+    lines = [json.loads(line) for line in done.out.splitlines()]
+    assert lines[0]['text'].startswith('socks5 connect from 10.0.0.1'), lines
+    same((lines[-1]['verdict'], lines[-1]['ok'], lines[-1]['done']),
+         ('denied', True, True))
+
+
+def test_what_was_read_last_is_explained(t):
+    d, path = daemon_of(t, ALICE)
+    ask = ['explain', '127.0.0.1', '127.0.0.1:80', 'bob']
+    same(d.control.run(*ask).returncode, 4)
+    put_users(t, path, BOB)
+    same(d.control.run(*ask).returncode, 4)
+    refresh(d)
+    same(d.control.run(*ask).returncode, 0)
+
+
+# --- The control socket -----------------------------------------------------
+
+def test_words_that_nobody_knows_are_refused(t):
+    d = Daemon(t)
+    for line, why in (('refresh enforced', 'no other word'),
+                      ('refresh enforce now', 'no other word'),
+                      ('explain', 'wants FROM and TO'),
+                      ('explain 10.0.0.1 a:1 b', 'KEY=VALUE'),
+                      ('explain 10.0.0.1 a:1 x=1', 'explain knows'),
+                      ('explain 10.0.0.1 a:1 user=%zz', '%XX'),
+                      ('explain 10.0.0.1 a:1 user=%00', '%XX'),
+                      ('refreshing', 'no such verb')):
+        answer = d.control.ask(line)[-1]
+        same(answer['ok'], False)
+        assert why in answer['error'], answer
+    same(d.control.ask('  refresh  ')[-1]['ok'], True)
+
+
+def test_many_ask_at_once(t):
+    d, _ = daemon_of(t, ALICE)
+    answers = []
+
+    def ask():
+        answers.append(d.control.ask('refresh')[-1]['ok'])
+    threads = [threading.Thread(target=ask) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    same(answers, [True] * 16)
+
+
+def test_who_asks_need_not_wait(t):
+    d, _ = daemon_of(t, ALICE)
+    for _ in range(20):
+        with d.control.connect() as s:
+            s.sendall(b'refresh\n')
+    same(d.control.ask('refresh')[-1]['users'], 1)
+
+
+def test_who_does_not_read_is_left_behind(t):
+    """An answer of megabytes that nobody takes holds up nobody else."""
+    d = Daemon(t, {'rules': [
+        {'action': 'deny', 'ports': ['25'], 'name': f'{"n" * 50}-{i}'}
+        for i in range(5000)]})
+    with d.control.connect() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.sendall(b'explain 10.0.0.1 127.0.0.1:80\n')
+        eventually(lambda: s.recv(1, socket.MSG_PEEK))
+        same(d.control.run('status').returncode, 0)
+        s.shutdown(socket.SHUT_RDWR)
+    same(d.control.run('refresh').returncode, 0)
+
+
+def test_who_drains_still_refreshes(t):
+    d, _ = daemon_of(t, ALICE)
+    o = Origin(t, echo)
+    with tunnel_of(d, o, ALICE) as s:
+        same(d.control.run('drain').returncode, 0)
+        # Its tunnels still are of users that may change.
+        same(d.control.run('refresh').returncode, 0)
+        assert echoes(s)
+
+
+def test_alone_it_watches_as_well(t):
+    path = readable(users(t, dict([ALICE])))
+    d = Daemon(t, demand(path), single=True)
+    put_users(t, path, BOB)
+    d.wait_log(r'refreshed, \S+users has changed', 20)
+    same(answer_to(d, BOB), GOOD)
+
+
+# --- Under load -------------------------------------------------------------
+
+def many_users(count):
+    tail = crypt('x')
+    return ''.join(f'user-{i}:{tail}\n' for i in range(count))
+
+
+def many_entries(count):
+    numbers = random.Random(1)
+    for i in range(count):
+        yield (f'10.{numbers.randrange(256)}.{numbers.randrange(256)}.0/24'
+               if i % 2 else f'.d{i}.example.com')
+
+
+@alone
+@timeout(120)
+def test_nothing_is_lost_and_nobody_waits(t):
+    """A hundred thousand users and entries, read again and again."""
+    count = fewer(100000)
+    path = t.file('users', many_users(count))
+    blocked = t.file('list', '\n'.join(many_entries(count)) + '\n')
+    d = Daemon(t, {
+        'auth': {'users_file': path}, 'log': {'access': 'off'},
+        'timeouts': {'half_closed': '10m'},
+        'rules': [{'action': 'deny', 'to': ['@' + blocked]},
+                  {'action': 'allow', 'to': ['any', 'loopback']}]})
+    churn = Churn(t, d.address, rate=fewer(500), idle=50, up=2, down=2)
+    quiet = busy = None
+    took = []
+    threading.Event().wait(patient(2))
+    quiet = churn.count()
+    for i in range(fewer(8)):
+        put(t, path, many_users(count + i))
+        took.append(d.control.ask('refresh', 60)[-1])
+        assert took[-1]['ok'], took
+    busy = churn.count()
+    report = churn.finish()
+    assert_whole(report)
+    print('refreshes, ms:', [x['ms'] for x in took], 'p99 at rest',
+          quiet['p99_ms'], 'and meanwhile', busy['p99_ms'])
+    same(took[-1]['users'], count + len(took) - 1)
+    assert max(x['ms'] for x in took) < measured(3000), took
+    assert busy['p99_ms'] < measured(max(2 * quiet['p99_ms'], 20)), \
+        (quiet, busy)
+    same(d.control.status()['generations'], 1)
+    assert not SANITIZED or d
