@@ -11,6 +11,7 @@
 #include "daemon/access.h"
 
 #include "daemon/access_line.h"
+#include "daemon/proxy/rule_spec.h"
 
 /* A host name of odd bytes is cut here. */
 #define HOST_MAX 768
@@ -71,6 +72,19 @@ static void put_user(struct access_line *l, const struct session *s)
 	put_text(l, user, (size_t)SESSION_USER_BYTES * 4);
 }
 
+/* danted's word for how somebody has logged in; "" for who has not. */
+static const char *method_of(const struct session *s)
+{
+	static const char *const methods[] = {
+		[AUTH_NONE] = "",
+		[AUTH_PASSWORD] = "username%",
+		[AUTH_PAM] = "pam.username%",
+		[AUTH_SYSTEM] = "username%",
+	};
+
+	return methods[s->method < ARRAY_SIZE(methods) ? s->method : 0];
+}
+
 /* "[username%alice@]CLIENT LISTENER" */
 static void put_client(struct access_line *l, const struct access_entry *e)
 {
@@ -83,8 +97,8 @@ static void put_client(struct access_line *l, const struct access_entry *e)
 	    s->listener <= n->listener_count)
 		own = &n->addresses[s->listener - 1]
 				   [s->client.family == AF_INET6];
-	if (s->user_len && s->command != COMMAND_NONE) {
-		access_put(l, "username%");
+	if (*method_of(s)) {
+		access_put(l, method_of(s));
 		put_user(l, s);
 		access_put(l, "@");
 	}

@@ -1,5 +1,6 @@
 /*
- * The access line: a whole one, what is left out, hostile names, tight sizes.
+ * The access line in logfmt and JSON: a whole one, what is left out, hostile
+ * names, tight sizes.
  */
 #include "daemon/access.h"
 
@@ -13,7 +14,12 @@
 
 static const char *const listeners[] = { "lan", "public side" };
 static const char *const client_rules[] = { "office" };
-static const char *const rules[] = { "mail", "web", "" };
+static const char *const rules[] = {
+	"mail",
+	"web",
+	"",
+	"\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1",
+};
 
 static const struct access_names names = {
 	.listeners = listeners,
@@ -62,20 +68,28 @@ static struct session example(void)
 	return s;
 }
 
-static const char *line_of(const struct session *s, const char *tail)
+static char out[LOG_LINE_BYTES + 1];
+
+static const char *
+told(size_t (*as)(const struct access_entry *e, char *out, size_t size),
+     enum access_event event, const struct session *s, const char *tail)
 {
-	static char out[LOG_LINE_BYTES + 1];
 	struct access_entry e = {
-		.event = ACCESS_DISCONNECT,
+		.event = event,
 		.session = s,
 		.host_tail = { (const uint8_t *)tail, strlen(tail) },
 		.names = &names,
 	};
-	size_t len = access_logfmt(&e, out, LOG_LINE_BYTES);
+	size_t len = as(&e, out, LOG_LINE_BYTES);
 
 	ck_assert_uint_le(len, LOG_LINE_BYTES);
 	out[len] = '\0';
 	return out;
+}
+
+static const char *line_of(const struct session *s, const char *tail)
+{
+	return told(access_logfmt, ACCESS_DISCONNECT, s, tail);
 }
 
 START_TEST(a_session_is_told_in_one_line)
@@ -89,6 +103,53 @@ START_TEST(a_session_is_told_in_one_line)
 		"command=connect target=example.org:80 address=192.0.2.1:80 "
 		"bound=192.0.2.9:4444 user=alice client_rule=office rule=web "
 		"up=123 down=456 duration=1.234 outcome=closed");
+}
+END_TEST
+
+START_TEST(a_beginning_has_no_end)
+{
+	struct session s = example();
+
+	ck_assert_str_eq(
+		told(access_logfmt, ACCESS_CONNECT, &s, ""),
+		"access event=connect client=127.0.0.1:5555 listener=lan "
+		"protocol=socks5 command=connect target=example.org:80 "
+		"address=192.0.2.1:80 bound=192.0.2.9:4444 user=alice "
+		"client_rule=office rule=web");
+}
+END_TEST
+
+START_TEST(json_has_the_same_pairs)
+{
+	struct session s = example();
+
+	ck_assert_str_eq(
+		told(access_json, ACCESS_DISCONNECT, &s, ""),
+		"{\"event\":\"disconnect\",\"client\":\"127.0.0.1:5555\","
+		"\"listener\":\"lan\",\"protocol\":\"socks5\","
+		"\"command\":\"connect\",\"target\":\"example.org:80\","
+		"\"address\":\"192.0.2.1:80\",\"bound\":\"192.0.2.9:4444\","
+		"\"user\":\"alice\",\"client_rule\":\"office\","
+		"\"rule\":\"web\",\"up\":123,\"down\":456,"
+		"\"duration\":1.234,\"outcome\":\"closed\"}");
+	ck_assert_ptr_null(
+		strstr(told(access_json, ACCESS_CONNECT, &s, ""), "outcome"));
+	s = (struct session){ .outcome = OUTCOME_CLIENT_LEFT, .error = 4095 };
+	ck_assert_str_eq(told(access_json, ACCESS_ERROR, &s, ""),
+			 "{\"event\":\"error\",\"up\":0,\"down\":0,"
+			 "\"duration\":0.000,\"outcome\":\"client-left\","
+			 "\"error\":\"4095\"}");
+}
+END_TEST
+
+START_TEST(json_escapes_in_its_own_way)
+{
+	struct session s = example();
+
+	set_host(&s, "a\"}\n\xc3\xab\xff");
+	ck_assert_ptr_nonnull(
+		strstr(told(access_json, ACCESS_ERROR, &s, ""),
+		       ",\"target\":\"a\\\"}\\u000a\\u00eb\\ufffd:80\","));
 }
 END_TEST
 
@@ -212,14 +273,11 @@ START_TEST(numbers_have_all_their_digits)
 }
 END_TEST
 
-START_TEST(the_worst_session_keeps_its_outcome)
+/* Every text at its longest, and of bytes that need the longest form. */
+static struct session worst(void)
 {
 	struct session s = example();
-	char tail[255 - SESSION_HOST_BYTES + 1];
-	const char *line;
 
-	memset(tail, '\xff', sizeof(tail) - 1);
-	tail[sizeof(tail) - 1] = '\0';
 	s.host_len = SESSION_HOST_BYTES;
 	memset(s.host, '\xff', SESSION_HOST_BYTES);
 	s.user_len = SESSION_USER_BYTES;
@@ -230,11 +288,32 @@ START_TEST(the_worst_session_keeps_its_outcome)
 	s.ended_ms = INT64_MAX;
 	s.outcome = OUTCOME_HANDSHAKE;
 	s.error = EPROTONOSUPPORT;
+	s.rule = 4;
+	return s;
+}
+
+START_TEST(the_worst_session_keeps_its_outcome)
+{
+	struct session s = worst();
+	char tail[255 - SESSION_HOST_BYTES + 1];
+	const char *line;
+
+	memset(tail, '\xff', sizeof(tail) - 1);
+	tail[sizeof(tail) - 1] = '\0';
 	line = line_of(&s, tail);
 	ck_assert_uint_lt(strlen(line), LOG_LINE_BYTES);
 	ck_assert_ptr_nonnull(strstr(line, "...:65535\" address="));
 	ck_assert_ptr_nonnull(strstr(line, " outcome=handshake-timeout "
 					   "error=EPROTONOSUPPORT"));
+	line = told(access_json, ACCESS_DISCONNECT, &s, tail);
+	ck_assert_uint_lt(strlen(line), LOG_LINE_BYTES);
+	ck_assert_ptr_nonnull(strstr(line, "...:65535\",\"address\""));
+	ck_assert_ptr_nonnull(strstr(line, ",\"rule\":\"\\u0001\\u0001"));
+	ck_assert_ptr_nonnull(strstr(line, "\"error\":\"EPROTONOSUPPORT\"}"));
+	for (int event = ACCESS_CONNECT; event <= ACCESS_ERROR; event++) {
+		line = told(access_danted, (enum access_event)event, &s, tail);
+		ck_assert_uint_lt(strlen(line), LOG_LINE_BYTES);
+	}
 }
 END_TEST
 
@@ -244,13 +323,15 @@ START_TEST(every_size_is_respected)
 	struct access_entry e = { .event = ACCESS_ERROR,
 				  .session = &s,
 				  .names = &names };
-	char out[512];
+	char small[512];
 
 	s.user[0] = '\n';
-	for (size_t size = 0; size < sizeof(out); size++) {
-		memset(out, '#', sizeof(out));
-		ck_assert_uint_le(access_logfmt(&e, out, size), size);
-		ck_assert_int_eq(out[size], '#');
+	for (size_t size = 0; size < sizeof(small); size++) {
+		memset(small, '#', sizeof(small));
+		ck_assert_uint_le(access_logfmt(&e, small, size), size);
+		ck_assert_uint_le(access_json(&e, small, size), size);
+		ck_assert_uint_le(access_danted(&e, small, size), size);
+		ck_assert_int_eq(small[size], '#');
 	}
 }
 END_TEST
@@ -261,6 +342,9 @@ int main(void)
 	TCase *t = tcase_create("all");
 
 	tcase_add_test(t, a_session_is_told_in_one_line);
+	tcase_add_test(t, a_beginning_has_no_end);
+	tcase_add_test(t, json_has_the_same_pairs);
+	tcase_add_test(t, json_escapes_in_its_own_way);
 	tcase_add_test(t, a_target_by_address_is_told_once);
 	tcase_add_test(t, what_is_not_known_is_left_out);
 	tcase_add_test(t, every_protocol_and_command_has_its_word);
