@@ -97,6 +97,70 @@ START_TEST(clients_have_their_logins_and_user_ids)
 }
 END_TEST
 
+START_TEST(clients_have_their_methods_in_order)
+{
+	enum auth_method order[AUTH_METHODS];
+	struct rules *rules;
+
+	c = conf_text_load(CONF_TEXT_LISTENERS CONF_TEXT_RULES
+			   "auth: { users_file = \"/users\"; };"
+			   "clients: ( { action = \"allow\"; from = "
+			   "\"loopback\"; auth = [ "
+			   "\"system\", \"password\", \"none\", \"pam\" ]; }, "
+			   "{ action = \"deny\"; } );");
+	ck_assert_int_eq(setup_rules(&rules, c, NULL), 0);
+	ck_assert_uint_eq(rules_client_order(rules, 1, order), 4);
+	ck_assert_int_eq(order[0], AUTH_SYSTEM);
+	ck_assert_int_eq(order[1], AUTH_PASSWORD);
+	ck_assert_int_eq(order[2], AUTH_NONE);
+	ck_assert_int_eq(order[3], AUTH_PAM);
+	ck_assert_uint_eq(rules_client_order(rules, 2, order), 1);
+	ck_assert_int_eq(order[0], AUTH_NONE);
+	rules_free(rules);
+	conf_free(c);
+}
+END_TEST
+
+static bool by(const struct rules *rules, enum session_protocol protocol,
+	       const char *user, const char *target)
+{
+	struct rule_query q = {
+		.client = address("127.0.0.1"),
+		.target = address(target),
+		.user = { (const uint8_t *)user, strlen(user) },
+		.protocol = protocol,
+		.command = COMMAND_CONNECT,
+		.port = 80,
+		.listener = 1,
+	};
+
+	return rules_request(rules, &q).allow;
+}
+
+START_TEST(rules_are_about_protocols_and_users)
+{
+	struct rules *rules;
+
+	c = conf_text_load(
+		CONF_TEXT_LISTENERS
+		"clients: ( { action = \"allow\"; from = \"loopback\"; auth = "
+		"[ "
+		"\"pam\", \"none\" ]; } );"
+		"rules: ( { action = \"deny\"; protocols = [ \"socks4\", "
+		"\"http\" ]; }, { action = \"allow\"; users = [ \"joe\", "
+		"\"ann\" ]; } );");
+	ck_assert_int_eq(setup_rules(&rules, c, NULL), 0);
+	ck_assert(by(rules, PROTOCOL_SOCKS5, "joe", "192.0.2.1"));
+	ck_assert(by(rules, PROTOCOL_SOCKS5, "ann", "192.0.2.1"));
+	ck_assert(!by(rules, PROTOCOL_SOCKS5, "eve", "192.0.2.1"));
+	ck_assert(!by(rules, PROTOCOL_SOCKS5, "", "192.0.2.1"));
+	ck_assert(!by(rules, PROTOCOL_SOCKS4, "joe", "192.0.2.1"));
+	ck_assert(!by(rules, PROTOCOL_HTTP, "joe", "192.0.2.1"));
+	rules_free(rules);
+	conf_free(c);
+}
+END_TEST
+
 /* --- Users -------------------------------------------------------------- */
 
 static const char hash[] = "$6$saltsalt$"
@@ -153,6 +217,53 @@ START_TEST(users_are_read)
 }
 END_TEST
 
+static void put(char *name, const char *text)
+{
+	int fd = mkstemp(name);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, text, strlen(text)), strlen(text));
+	close_fd(&fd);
+}
+
+START_TEST(groups_and_lists_are_compiled_and_let_go)
+{
+	char groups[] = "/tmp/check_setup_rules.XXXXXX";
+	char nets[] = "/tmp/check_setup_rules.XXXXXX";
+	const struct rules *rules;
+	char text[1024];
+
+	put(groups, "staff:x:1:joe,ann\n");
+	put(nets, "192.0.2.0/24\nexample.com\n");
+	(void)snprintf(text, sizeof(text),
+		       CONF_TEXT_LISTENERS
+		       "auth: { groups_file = \"%s\"; helper = \"/dev/null\"; "
+		       "};\n"
+		       "clients: ( { action = \"allow\"; from = \"loopback\"; "
+		       "auth = [ \"pam\", \"none\" ]; } );"
+		       "rules: ( { action = \"allow\"; to = \"@%s\"; groups = "
+		       "\"staff\"; } );",
+		       groups, nets);
+	c = conf_text_load(text);
+	ck_assert_int_eq(setup_policy(&policy, c, why, sizeof(why)), 0);
+	(void)unlink(groups);
+	rules = policy_rules(policy);
+	ck_assert(by(rules, PROTOCOL_SOCKS5, "joe", "192.0.2.9"));
+	ck_assert(!by(rules, PROTOCOL_SOCKS5, "joe", "192.0.3.9"));
+	ck_assert(!by(rules, PROTOCOL_SOCKS5, "eve", "192.0.2.9"));
+	ck_assert(!by(rules, PROTOCOL_SOCKS5, "", "192.0.2.9"));
+	policy_unref(policy);
+	policy = NULL;
+	/* Both faults are counted, the first is told. */
+	(void)unlink(nets);
+	ck_assert_int_eq(setup_policy(&policy, c, why, sizeof(why)), -ENOENT);
+	ck_assert_ptr_null(policy);
+	ck_assert_ptr_nonnull(strstr(why, ": cannot be read: No such file or "
+					  "directory (and 1 more)"));
+	conf_free(c);
+}
+END_TEST
+
 START_TEST(users_that_are_wrong_are_told_with_their_line)
 {
 	char want[128];
@@ -188,6 +299,9 @@ int main(void)
 
 	tcase_add_test(t, rules_are_about_their_commands);
 	tcase_add_test(t, clients_have_their_logins_and_user_ids);
+	tcase_add_test(t, clients_have_their_methods_in_order);
+	tcase_add_test(t, rules_are_about_protocols_and_users);
+	tcase_add_test(t, groups_and_lists_are_compiled_and_let_go);
 	tcase_add_test(t, without_a_file_there_are_no_users);
 	tcase_add_test(t, users_are_read);
 	tcase_add_test(t, users_that_are_wrong_are_told_with_their_line);
