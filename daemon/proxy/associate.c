@@ -290,7 +290,7 @@ static enum outcome open_association(struct association **ret,
 	set_peer(a, rq);
 	r = tcp_conn_local(rq->client, &inbound);
 	if (r == 0)
-		r = association_pace_open(a, rq);
+		r = association_pace_set(a, SESSION_NONE);
 	if (r == 0)
 		r = association_open_client(a, &inbound);
 	if (r < 0) {

@@ -90,9 +90,11 @@ void association_note_target(struct association *a, const struct tcp_addr *to,
 
 /* --- Bandwidth, associate_pace.c ---------------------------------------- */
 
-/* By the rule and user of the request.  -ENOMEM. */
-int association_pace_open(struct association *a, const struct request *rq)
-	MUST_CHECK;
+/*
+ * By the user, and by the rule that decides; SESSION_NONE: no target is known
+ * yet.  -ENOMEM: it stays as it is.
+ */
+int association_pace_set(struct association *a, uint16_t rule) MUST_CHECK;
 void association_pace_close(struct association *a);
 
 /* Tells whether a batch may be read; if not, it gets its turn in time. */

@@ -57,27 +57,54 @@ static void time_has_come(struct timer *t)
 		association_turn(p->of);
 }
 
-int association_pace_open(struct association *a, const struct request *rq)
+/* What has been granted and not used is of no use for another rate. */
+static void give_back(struct association_pace *p)
 {
-	struct association_pace *p;
-	struct bandwidth *b;
-	int r = request_bandwidth(rq, &b);
+	for (int i = 0; i < 2; i++) {
+		struct paced *w = &p->way[i];
 
-	if (r < 0 || !b)
-		return r;
-	p = calloc(1, sizeof(*p));
-	if (p) {
-		p->of = a;
-		p->bandwidth = b;
-		p->timer.fire = time_has_come;
-		r = timer_set(loop_self(), &p->timer, next_time(p));
+		if (w->left > 0)
+			bandwidth_give(p->bandwidth, i, (uint32_t)w->left);
+		*w = (struct paced){ 0 };
 	}
-	if (!p || r < 0) {
-		bandwidth_close(b);
+}
+
+static struct association_pace *pace_new(struct association *a)
+{
+	struct association_pace *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->of = a;
+	p->timer.fire = time_has_come;
+	if (timer_set(loop_self(), &p->timer, next_time(p)) < 0) {
 		free(p);
+		return NULL;
+	}
+	return p;
+}
+
+int association_pace_set(struct association *a, uint16_t rule)
+{
+	struct bandwidth *b;
+	int r = bandwidth_open(&b, a->here->proxy->bandwidths, rule,
+			       a->query.user, loop_now(loop_self()));
+
+	if (r < 0)
+		return r;
+	if (!b) {
+		association_pace_close(a);
+		return 0;
+	}
+	if (!a->pace)
+		a->pace = pace_new(a);
+	if (!a->pace) {
+		bandwidth_close(b);
 		return -ENOMEM;
 	}
-	a->pace = p;
+	give_back(a->pace);
+	bandwidth_close(a->pace->bandwidth);
+	a->pace->bandwidth = b;
 	return 0;
 }
 
@@ -88,10 +115,7 @@ void association_pace_close(struct association *a)
 	if (!p)
 		return;
 	timer_stop(loop_self(), &p->timer);
-	for (int i = 0; i < 2; i++)
-		if (p->way[i].left > 0)
-			bandwidth_give(p->bandwidth, i,
-				       (uint32_t)p->way[i].left);
+	give_back(p);
 	bandwidth_close(p->bandwidth);
 	free(p);
 }

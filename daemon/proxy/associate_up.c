@@ -55,6 +55,8 @@ void association_note_target(struct association *a, const struct tcp_addr *to,
 
 	if (a->noted)
 		return;
+	/* Without memory it stays bounded as its user and session are. */
+	(void)!association_pace_set(a, rule);
 	a->noted = true;
 	session_begin(s);
 	s->target = *to;

@@ -2,7 +2,7 @@
 import re
 import signal
 
-from lib import client, proc
+from lib import client, conf, proc
 from lib.case import (SANITIZED, VALGRIND, Skip, alone, eventually, same,
                       timeout, tool)
 from lib.client import dial, echoes, read_exact, tunnel
@@ -130,3 +130,24 @@ def test_bulk_is_spliced(t):
     assert calls.calls.get('splice', 0) > calls.calls.get('read', 0) + \
         calls.calls.get('recvfrom', 0) + calls.calls.get('recvmsg', 0), \
         calls.table(mib)
+
+
+@alone
+@timeout(60)
+def test_bulk_with_a_rate_is_spliced_in_few_turns(t):
+    mib = 20
+    d = Daemon(t, log_to_file(t) | {
+        'rules': [conf.allow(bandwidth_session='10M')]})
+
+    def serve(s):
+        send_bulk(s, mib, 1)
+
+    o = Origin(t, serve)
+    with Count(t, d.worker) as calls:
+        with tunnel(d.address, o.target) as s:
+            same(take_bulk(s, mib), checksum(mib, 1))
+    print(calls.table(mib))
+    n = calls.calls
+    assert n.get('splice', 0) > 4 * n.get('recvfrom', 0), calls.table(mib)
+    # It takes two seconds: a portion each 5 ms, and an event for each.
+    assert n['epoll_wait'] < 1200, calls.table(mib)

@@ -1,0 +1,236 @@
+"""How fast sessions are: as fast as they may be, and all alike."""
+import socket
+import struct
+import threading
+import time
+
+from lib import conf
+from lib.case import (SLOWNESS, alone, each, eventually, measured, patient,
+                      same, timeout)
+from lib.client import CONNECT, read_exact, reset, tunnel
+from lib.daemon import Daemon
+from lib.origin import Listener
+from lib.udp import Association
+from lib.users import demand, users
+
+MB = 1000000
+BLOCK = bytes(1 << 20)
+LOGINS = {'alice': 'a', 'bob': 'b'}
+
+
+def start(t, rules, limits=None, **changes):
+    return Daemon(t, {'rules': rules, 'limits': limits or {}, **changes})
+
+
+class Flow:
+    """One direction of a tunnel, as full as it can be."""
+
+    def __init__(self, t, d, listener, upward=False, login=None, slow=0):
+        near = tunnel(d.address, listener.target, login=login)
+        far = listener.accept()
+        self.source, self.drain = (near, far) if upward else (far, near)
+        self.ends = (near, far)
+        self.slow = slow     # bytes a second that are sent, 0: all
+        self.seen = []       # what had come, and when
+        for s in self.ends:
+            t.defer(s.close)
+            s.settimeout(patient(10))
+        for run in (self.send, self.take):
+            threading.Thread(target=run, daemon=True).start()
+
+    def send(self):
+        try:
+            while True:
+                self.source.sendall(BLOCK[:self.slow // 50] or BLOCK)
+                if self.slow:
+                    time.sleep(0.02)
+        except OSError:
+            pass
+
+    def take(self):
+        room = bytearray(len(BLOCK))
+        count = 0
+        try:
+            # Nothing is copied: what takes it must be no bound.
+            while n := self.drain.recv_into(room, 0, socket.MSG_TRUNC):
+                count += n
+                self.seen.append((time.monotonic(), count))
+        except OSError:
+            pass
+
+    def stop(self):
+        for s in self.ends:
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def rate(self, begin, end):
+        """Bytes a second between two times, from arrival to arrival."""
+        seen = [x for x in self.seen if begin <= x[0] <= end]
+        assert len(seen) > 1, f'{len(self.seen)} arrivals in all'
+        (t0, n0), (t1, n1) = seen[0], seen[-1]
+        return (n1 - n0) / (t1 - t0)
+
+
+def rates(flows, seconds=1.5):
+    """How fast they are, once they have been for a while."""
+    eventually(lambda: all(len(f.seen) > 3 for f in flows), said='arrivals')
+    begin = time.monotonic() + 0.2
+    end = begin + seconds
+    while time.monotonic() < end:
+        time.sleep(0.02)
+    for f in flows:
+        f.stop()
+    return [f.rate(begin, end) for f in flows]
+
+
+def about(got, wanted, percent):
+    off = (got / wanted - 1) * 100
+    print(f'{got / MB:.3f} MB/s, {off:+.1f} %')
+    if SLOWNESS == 1:
+        assert abs(off) <= percent, f'{got:.0f} instead of {wanted:.0f}'
+    else:
+        assert off <= percent, f'{got:.0f} instead of {wanted:.0f}'
+
+
+@alone
+@each(1, 10, 200)
+def test_a_session_is_as_fast_as_its_rule_says(t, rate):
+    d = start(t, [conf.allow(bandwidth_session=str(rate * MB))])
+    o = Listener(t)
+    for upward in (False, True):
+        about(rates([Flow(t, d, o, upward)])[0], rate * MB, 5)
+
+
+def test_both_directions_have_a_rate_each(t):
+    d = start(t, [conf.allow()], {'bandwidth_session': str(4 * MB)})
+    o = Listener(t)
+    flow = Flow(t, d, o)
+    back = Flow.__new__(Flow)
+    back.__dict__.update(source=flow.drain, drain=flow.source, ends=flow.ends,
+                         slow=0, seen=[])
+    for run in (back.send, back.take):
+        threading.Thread(target=run, daemon=True).start()
+    for got in rates([flow, back]):
+        about(got, 4 * MB, 10)
+
+
+@alone
+@each(5, 100)
+def test_ten_sessions_of_a_user_are_equally_fast(t, rate):
+    d = start(t, [conf.allow()], {'bandwidth_user': str(rate * MB)},
+              **demand(users(t, LOGINS)))
+    o = Listener(t)
+    got = rates([Flow(t, d, o, login=('alice', 'a')) for _ in range(10)], 2)
+    about(sum(got), rate * MB, 5)
+    for one in got:
+        about(one, rate * MB / 10, 10)
+
+
+def test_each_user_has_a_rate_and_a_rule_has_one_for_all(t):
+    d = start(t, [conf.allow(bandwidth=str(6 * MB),
+                             bandwidth_user=str(2 * MB))],
+              **demand(users(t, LOGINS), 'password', 'none'))
+    o = Listener(t)
+    flows = [Flow(t, d, o, login=login) for login in
+             [('alice', 'a')] + [('bob', 'b')] * 2]
+    flows += [Flow(t, d, o) for _ in range(2)]
+    got = rates(flows, 2)
+    about(sum(got), 6 * MB, 10)
+    # Bob's have half of his rate each, less than a fifth of the rule's.
+    for i, one in enumerate(got):
+        about(one, MB if i in (1, 2) else 4 * MB / 3, 15)
+
+
+def test_what_one_does_not_want_the_other_gets(t):
+    d = start(t, [conf.allow(bandwidth=str(5 * MB))])
+    o = Listener(t)
+    slow, fast = Flow(t, d, o, slow=MB // 2), Flow(t, d, o)
+    got = rates([slow, fast], 2)
+    about(sum(got), 5 * MB, 10)
+    if SLOWNESS == 1:
+        assert got[1] > 4.2 * MB, got
+
+
+def test_a_rule_without_a_rate_bounds_nobody(t):
+    d = start(t, [conf.allow(ports=['1'], bandwidth_session='1k'),
+                  conf.allow()])
+    o = Listener(t)
+    with tunnel(d.address, o.target) as near, o.accept() as far:
+        thread = threading.Thread(target=far.sendall, args=(BLOCK,))
+        thread.start()
+        same(len(read_exact(near, len(BLOCK))), len(BLOCK))
+        thread.join()
+
+
+def test_waiting_for_ones_time_is_not_idle(t):
+    # Eight share 1024 bytes a second, 256 at a time.
+    d = start(t, [conf.allow(bandwidth='1k')], timeouts={'idle': '1s'})
+    o = Listener(t)
+    pairs = []
+    for _ in range(8):
+        near = tunnel(d.address, o.target)
+        pairs.append((near, o.accept()))
+    for near, _ in pairs:
+        near.sendall(bytes(300))
+    for near, far in pairs:
+        same(read_exact(far, 300), bytes(300))
+        near.close()
+        far.close()
+
+
+@each(False, True)
+def test_a_reset_is_no_matter_of_time(t, upward):
+    d = start(t, [conf.allow(bandwidth='1k')])
+    o = Listener(t)
+    near, far = tunnel(d.address, o.target), o.accept()
+    other, end = tunnel(d.address, o.target), o.accept()
+    with near, far, other, end:
+        for s in (near, far, other, end):
+            s.sendall(bytes(20000))  # minutes
+        same(len(near.recv(1)) + len(far.recv(1)), 2)
+        # Who is to get it has gone, and so has the other, one by one.
+        reset(far if upward else near)
+        reset(near if upward else far)
+        d.wait_access(outcome='target-reset' if upward else 'client-reset')
+        reset(other)
+        reset(end)
+
+
+@alone
+def test_it_costs_little_and_is_spliced(t):
+    d = start(t, [conf.allow(bandwidth_session=str(50 * MB))], workers=1)
+    o = Listener(t)
+    used = d.cpu()
+    about(rates([Flow(t, d, o)], 2)[0], 50 * MB, 5)
+    used = d.cpu() - used
+    print(f'{used:.3f} s of CPU')
+    assert used < measured(0.5), f'{used} s of CPU for 100 MB'
+
+
+def test_datagrams_have_the_same_rate(t):
+    rate = MB
+    d = start(t, [conf.allow(bandwidth_session=str(rate))])
+    far = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    t.defer(far.close)
+    far.bind(('127.0.0.1', 0))
+    far.settimeout(patient(5))
+    u = Association(t, d.address)
+    ended = threading.Event()
+    t.defer(ended.set)
+
+    def flood():
+        while not ended.is_set():
+            u.send(far.getsockname(), bytes(1000))
+            time.sleep(0.0002)  # some four times as much as may pass
+
+    threading.Thread(target=flood, daemon=True).start()
+    far.recv(2000)
+    begin = now = time.monotonic()
+    count = 0
+    while now < begin + 2:
+        count += len(far.recv(2000))
+        now = time.monotonic()
+    ended.set()
+    about(count / (now - begin), rate, 10)
