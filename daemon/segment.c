@@ -256,6 +256,16 @@ int segment_fd(const struct segment *s)
 	return s->fd;
 }
 
+int segment_peek(const struct segment *s, const void *at, void *out,
+		 size_t bytes)
+{
+	ssize_t n = pread(s->fd, out, bytes, (const char *)at - s->base);
+
+	if (n < 0)
+		return -errno;
+	return (size_t)n == bytes ? 0 : -EBADMSG;
+}
+
 void *segment_table(const struct segment *s, const char *name, uint32_t size,
 		    uint32_t *ret_count)
 {

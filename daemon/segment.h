@@ -42,6 +42,13 @@ void segment_free(struct segment *s);
 int segment_fd(const struct segment *s);
 
 /*
+ * Copies bytes of a table, at `at` in it, without making the pages be used
+ * that nobody has touched yet.  -errno of pread(2); -EBADMSG.
+ */
+int segment_peek(const struct segment *s, const void *at, void *out,
+		 size_t bytes) MUST_CHECK;
+
+/*
  * A table of elements of exactly `size` bytes and how many it has, or NULL.
  * Only whoever made the segment may write to it; all others get SIGSEGV, and
  * trust nothing that it holds.

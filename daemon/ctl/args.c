@@ -18,6 +18,7 @@ static const char usage[] =
 	"  status               what it is doing, and how much of it\n"
 	"  generations          its processes that serve or drain\n"
 	"  sessions [FILTER]... what passes through it now\n"
+	"  limits               what counts against the bounds of sessions\n"
 	"  reload [--wait]      read the configuration anew; with --wait, "
 	"tell\n"
 	"                       how it went\n"
@@ -83,10 +84,11 @@ static const struct {
 	const char *word;
 	enum command_verb verb;
 } verbs[] = {
-	{ "status", CTL_STATUS },     { "generations", CTL_GENERATIONS },
-	{ "sessions", CTL_SESSIONS }, { "reload", CTL_RELOAD },
-	{ "refresh", CTL_REFRESH },   { "explain", CTL_EXPLAIN },
-	{ "drain", CTL_DRAIN },       { "version", CTL_ASK_VERSION },
+	{ "status", CTL_STATUS },       { "generations", CTL_GENERATIONS },
+	{ "sessions", CTL_SESSIONS },   { "limits", CTL_LIMITS },
+	{ "reload", CTL_RELOAD },       { "refresh", CTL_REFRESH },
+	{ "explain", CTL_EXPLAIN },     { "drain", CTL_DRAIN },
+	{ "version", CTL_ASK_VERSION },
 };
 
 static int take_verb(struct args *a, const char *word)

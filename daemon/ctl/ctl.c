@@ -8,6 +8,7 @@
 
 #include "daemon/ctl/args.h"
 #include "daemon/ctl/show.h"
+#include "daemon/ctl/show_limits.h"
 #include "daemon/ctl/show_sessions.h"
 
 #include <string.h>
@@ -37,6 +38,7 @@ static const char *request_of(const struct args *a, char *room)
 	case CTL_GENERATIONS:
 		return "generations";
 	case CTL_SESSIONS:
+	case CTL_LIMITS: /* the same descriptors */
 		return "sessions";
 	case CTL_RELOAD:
 		return a->wait ? "reload wait" : "reload";
@@ -79,6 +81,7 @@ static int show(const struct args *a, struct reply *r)
 		show_version(stdout, r);
 		break;
 	case CTL_SESSIONS:
+	case CTL_LIMITS:
 	case CTL_SHOW_HELP:
 	case CTL_SHOW_VERSION:
 		break;
@@ -93,6 +96,8 @@ static int show_reply(const struct args *a, struct reply *r)
 
 	if (a->verb == CTL_SESSIONS && r->ok)
 		bad = show_sessions(stdout, r, &a->filters, a->json);
+	else if (a->verb == CTL_LIMITS && r->ok)
+		bad = show_limits(stdout, r, a->json);
 	else if (a->json)
 		bad = show_json(stdout, r);
 	else
@@ -162,6 +167,7 @@ int ctl_run(int argc, char **argv)
 	case CTL_STATUS:
 	case CTL_GENERATIONS:
 	case CTL_SESSIONS:
+	case CTL_LIMITS:
 	case CTL_RELOAD:
 	case CTL_DRAIN:
 	case CTL_REFRESH:

@@ -45,6 +45,8 @@ START_TEST(each_command_is_known)
 	ck_assert_int_eq(a.verb, CTL_GENERATIONS);
 	ck_assert_int_eq(PARSE("sessions"), 0);
 	ck_assert_int_eq(a.verb, CTL_SESSIONS);
+	ck_assert_int_eq(PARSE("limits"), 0);
+	ck_assert_int_eq(a.verb, CTL_LIMITS);
 	ck_assert_int_eq(PARSE("reload"), 0);
 	ck_assert_int_eq(a.verb, CTL_RELOAD);
 	ck_assert_int_eq(PARSE("drain"), 0);
