@@ -1,6 +1,7 @@
 """Bounds for clients, users, rules and listeners: who is refused, and how."""
 import concurrent.futures
 import contextlib
+import json
 import os
 import select
 import signal
@@ -291,6 +292,7 @@ def test_all_is_given_back_however_sessions_end(t):
     unused.close()
     with enter():
         pass
+    eventually(lambda: not rows(d)[0])
 
 
 def test_a_crowd_never_exceeds_a_bound(t):
@@ -368,3 +370,39 @@ def test_a_generation_that_is_killed_holds_nothing(t):
         assert sent_away(d)
         os.kill(first, signal.SIGKILL)
         eventually(lambda: not sent_away(d))
+
+
+# --- splicedctl -------------------------------------------------------------
+
+def rows(d):
+    """What counts: all but the last line."""
+    done = d.control.run('limits', '--json')
+    same(done.returncode, 0)
+    *found, last = map(json.loads, done.out.splitlines())
+    assert 'refused' in last and last['uncounted'] == 0, last
+    return found, last['refused']
+
+
+def test_splicedctl_shows_what_counts(t):
+    d = limited(t, {'per_client': 4}, {'name': 'lan', 'sessions': 100},
+                {'sessions': 8})
+    o = Origin(t, echo)
+    same(d.control.run('limits').out.split(),
+         'COUNT BOUND FULL LIMIT OF WHO'.split())
+    with tunnels(d, o.target, 2):
+        d.reload()
+        with tunnels(d, o.target, 2):
+            assert sent_away(d)
+            found, refused = rows(d)
+            same(found, [
+                {'limit': 'limits.per_client', 'count': 4, 'bound': 4,
+                 'who': '127.0.0.1/32'},
+                {'limit': 'rules.sessions', 'count': 4, 'bound': 8,
+                 'of': 'only'},
+                {'limit': 'clients.sessions', 'count': 4, 'bound': 100,
+                 'of': 'lan'}])
+            same(refused['limits.per_client'], 1)
+            shown = d.control.run('limits').out
+            assert '4  100%  limits.per_client' in shown, shown
+            assert 'refused by limits.per_client: 1\n' in shown, shown
+    eventually(lambda: not rows(d)[0])
