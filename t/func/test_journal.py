@@ -4,13 +4,14 @@ The daemon runs in a mount namespace of its own, where /run/systemd/journal is
 a folder of the test.
 """
 import os
+import re
 import signal
 import socket
 import subprocess
 import time
 
 from lib import client, conf
-from lib.case import Skip, eventually, patient
+from lib.case import Skip, each, eventually, patient
 from lib.client import echoes, noise, tunnel
 from lib.daemon import Daemon
 from lib.dns import DnsServer
@@ -20,6 +21,7 @@ ENTER = ('mount -t tmpfs none /run && mkdir /run/systemd && '
          'ln -s "$1" /run/systemd/journal && shift && exec "$@"')
 READY = b'dc24467c78824ae587414876553a9b52'
 ENDED = b'542afb8c25a240ce91c8b2b36247d90d'
+BEGUN = b'c55a62a105024fa7bc99b80188281f36'
 SESSION = b'818b62850d1d4768927ca85437b30946'
 CONFIG = {'log': {'target': 'journal'}}
 
@@ -130,6 +132,32 @@ def test_values_of_a_session_are_fields(t):
     assert e['SPLICED_UP'] == e['SPLICED_DOWN'] == b'12345', e
     assert e['SPLICED_OUTCOME'] == b'closed', e
     assert 'rule=the-rest' in text(e), e
+
+
+@each(('logfmt', r'access event=connect client='),
+      ('json', r'\{"event":"connect","client":"'),
+      ('danted', r'info: pass\(1\): tcp/connect \[: 127'))
+def test_fields_do_not_depend_on_the_format(t, case):
+    access, begins = case
+    j, d = start(t, {'log': {**CONFIG['log'], 'access': access},
+                     'rules': [conf.allow(name='the-rest', log=[
+                         'connect', 'disconnect', 'error'])]})
+    o = Origin(t, echo)
+    with tunnel(d.address, o.target) as s:
+        assert echoes(s, b'x' * 77)
+        e = j.wait({'SPLICED_EVENT': b'connect'})
+        assert re.match(begins, text(e)), e
+        assert e['MESSAGE_ID'] == BEGUN, e
+        assert e['SPLICED_RULE'] == b'the-rest', e
+        assert 'SPLICED_OUTCOME' not in e, e
+    e = j.wait({'SPLICED_EVENT': b'disconnect'})
+    assert e['MESSAGE_ID'] == SESSION, e
+    assert e['SPLICED_UP'] == e['SPLICED_DOWN'] == b'77', e
+    assert e['SPLICED_OUTCOME'] == b'closed', e
+    client.socks5_ask(d.address, ('127.0.0.1', 1))[0].close()
+    e = j.wait({'SPLICED_EVENT': b'error', 'SPLICED_OUTCOME': b'refused'})
+    assert e['MESSAGE_ID'] == SESSION, e
+    j.wait({'SPLICED_EVENT': b'ready'})
 
 
 NAMES = (b'a b', b'a=b', b'a"b', b'a\\b', b'a\nb', b'a\x1b[31mb',

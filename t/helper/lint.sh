@@ -39,6 +39,11 @@ exports() {
 	diff -u $out/tcpserver.h $out/tcpserver.map
 }
 
+# The manual's list of events, outcomes and keys is the code's.
+events() {
+	sh t/helper/events.sh
+}
+
 habits() {
 	awk -f t/helper/lint.awk $c_files
 }
@@ -126,7 +131,7 @@ tidy() {
 			2>/dev/null' sh "$checks" "$defines"
 }
 
-checks="layers exports layout habits self_contained manuals syntax lengths defects"
+checks="layers exports events layout habits self_contained manuals syntax lengths defects"
 [ "${1:-}" != tidy ] || checks=tidy
 
 for check in $checks; do
