@@ -2,6 +2,8 @@
  * The command line, by getopt_long(3); options may stand behind the verb, as
  * in "reload --wait".
  */
+#include "config.h"
+
 #include "daemon/ctl/args.h"
 
 #include "conf/nearest.h"
@@ -30,6 +32,7 @@ static const char usage[] =
 	"and\n"
 	"                       why: FROM its address, TO its target, "
 	"HOST:PORT\n"
+	"  passwd USER          set a user's password in the file of users\n"
 	"  drain                stop accepting, end when the last session has\n"
 	"  version              its version\n"
 	"\n"
@@ -44,6 +47,9 @@ static const char usage[] =
 	"      --listener NAME  with explain: where the client comes in\n"
 	"      --protocol WORD  with explain: socks5 (the default), socks4 or "
 	"http\n"
+	"      --file PATH      with passwd: the file, if it is not\n"
+	"                       " SYSCONFDIR "/spliced/users\n"
+	"      --remove         with passwd: remove the user\n"
 	"      --version        print the version of splicedctl and exit\n"
 	"  -h, --help           print this and exit\n"
 	"\n"
@@ -64,6 +70,8 @@ enum {
 	OPT_COMMAND,
 	OPT_LISTENER,
 	OPT_PROTOCOL,
+	OPT_FILE,
+	OPT_REMOVE,
 };
 
 static const struct option longs[] = {
@@ -75,6 +83,8 @@ static const struct option longs[] = {
 	{ "command", required_argument, NULL, OPT_COMMAND },
 	{ "listener", required_argument, NULL, OPT_LISTENER },
 	{ "protocol", required_argument, NULL, OPT_PROTOCOL },
+	{ "file", required_argument, NULL, OPT_FILE },
+	{ "remove", no_argument, NULL, OPT_REMOVE },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
@@ -88,7 +98,7 @@ static const struct {
 	{ "sessions", CTL_SESSIONS },   { "limits", CTL_LIMITS },
 	{ "reload", CTL_RELOAD },       { "refresh", CTL_REFRESH },
 	{ "explain", CTL_EXPLAIN },     { "drain", CTL_DRAIN },
-	{ "version", CTL_ASK_VERSION },
+	{ "version", CTL_ASK_VERSION }, { "passwd", CTL_PASSWD },
 };
 
 static int take_verb(struct args *a, const char *word)
@@ -142,6 +152,17 @@ static char **take_question(struct args *a, char **words)
 	return words + (words[2] ? 3 : 2);
 }
 
+/* USER; returns what is left, or NULL after a sentence. */
+static char **take_user(struct args *a, char **words)
+{
+	if (!words[0]) {
+		(void)fputs("splicedctl: passwd wants a user's name\n", stderr);
+		return NULL;
+	}
+	a->passwd.user = words[0];
+	return words + 1;
+}
+
 /* An option that belongs to another command. */
 static int check_options(const struct args *a)
 {
@@ -156,6 +177,8 @@ static int check_options(const struct args *a)
 		 (w->address || w->command || w->listener || w->protocol))
 		only = "only explain knows --address, --command, --listener "
 		       "and --protocol";
+	else if (a->verb != CTL_PASSWD && (a->passwd.file || a->passwd.remove))
+		only = "only passwd knows --file and --remove";
 	if (!only)
 		return 0;
 	(void)fprintf(stderr, "splicedctl: %s\n", only);
@@ -175,6 +198,8 @@ static int take_words(struct args *a, char **words)
 	r = take_verb(a, *words++);
 	if (r == 0 && a->verb == CTL_EXPLAIN)
 		words = take_question(a, words);
+	if (r == 0 && a->verb == CTL_PASSWD)
+		words = take_user(a, words);
 	if (!words)
 		return -EINVAL;
 	if (r == 0)
@@ -208,6 +233,12 @@ static int take_option(struct args *a, int option)
 		return 0;
 	case OPT_PROTOCOL:
 		a->explain.protocol = optarg;
+		return 0;
+	case OPT_FILE:
+		a->passwd.file = optarg;
+		return 0;
+	case OPT_REMOVE:
+		a->passwd.remove = true;
 		return 0;
 	case OPT_VERSION:
 		a->verb = CTL_SHOW_VERSION;

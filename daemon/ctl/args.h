@@ -18,6 +18,7 @@ enum command_verb {
 	CTL_DRAIN,
 	CTL_REFRESH,
 	CTL_EXPLAIN,
+	CTL_PASSWD,
 	CTL_ASK_VERSION,
 	CTL_SHOW_HELP,
 	CTL_SHOW_VERSION, /* of this program */
@@ -30,6 +31,10 @@ struct args {
 	bool wait;
 	bool enforce;
 	struct explain_words explain;
+	struct {
+		const char *user, *file; /* NULL: the usual one */
+		bool remove;
+	} passwd;
 	struct filters filters; /* so not to be copied */
 };
 

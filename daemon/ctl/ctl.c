@@ -7,6 +7,7 @@
 #include "daemon/ctl/ctl.h"
 
 #include "daemon/ctl/args.h"
+#include "daemon/ctl/passwd.h"
 #include "daemon/ctl/show.h"
 #include "daemon/ctl/show_limits.h"
 #include "daemon/ctl/show_sessions.h"
@@ -50,6 +51,7 @@ static const char *request_of(const struct args *a, char *room)
 		return explain_request(a, room);
 	case CTL_ASK_VERSION:
 		return "version";
+	case CTL_PASSWD:
 	case CTL_SHOW_HELP:
 	case CTL_SHOW_VERSION:
 		break;
@@ -80,6 +82,7 @@ static int show(const struct args *a, struct reply *r)
 	case CTL_ASK_VERSION:
 		show_version(stdout, r);
 		break;
+	case CTL_PASSWD:
 	case CTL_SESSIONS:
 	case CTL_LIMITS:
 	case CTL_SHOW_HELP:
@@ -164,6 +167,8 @@ int ctl_run(int argc, char **argv)
 	case CTL_SHOW_VERSION:
 		(void)puts("splicedctl " PACKAGE_VERSION);
 		return close_output(CTL_OK);
+	case CTL_PASSWD:
+		return close_output(passwd_run(&a));
 	case CTL_STATUS:
 	case CTL_GENERATIONS:
 	case CTL_SESSIONS:
