@@ -80,9 +80,10 @@ static ssize_t read_unseen(const char *prompt, char *to)
 		(void)sigaction(signals[i], &ours, &old[i]);
 	unseen = seen;
 	unseen.c_lflag &= ~(tcflag_t)ECHO;
-	(void)fputs(prompt, stderr);
-	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &unseen) == 0)
+	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &unseen) == 0) {
+		(void)fputs(prompt, stderr);
 		len = read_line(to);
+	}
 	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &seen);
 	(void)fputc('\n', stderr);
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)

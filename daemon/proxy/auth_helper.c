@@ -9,9 +9,9 @@
 #include "core/task.h"
 #include "core/unix_addr.h"
 
-#define WAIT_FIRST 1 /* ms between attempts while its queue is full, doubling  \
-		      */
-#define WAIT_LAST 50 /* to this */
+/* In ms, between attempts while its queue is full: doubling from the first. */
+#define WAIT_FIRST 1
+#define WAIT_LAST  50
 
 static int connect_in_time(int fd, const struct sockaddr_un *to, socklen_t len,
 			   int64_t deadline)
