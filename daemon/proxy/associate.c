@@ -306,10 +306,18 @@ static enum outcome open_association(struct association **ret,
 
 /* --- The control connection --------------------------------------------- */
 
+static int64_t idle_ms(const struct association *a)
+{
+	const struct proxy *p = a->here->proxy;
+
+	return proxy_idle_ms(p, a->session->rule,
+			     p->options.timeouts.udp_idle_ms);
+}
+
 /* When something is to be done though the client says nothing. */
 static int64_t next_look(const struct association *a, int64_t expires)
 {
-	int64_t idle = a->here->proxy->options.timeouts.udp_idle_ms;
+	int64_t idle = idle_ms(a);
 	int64_t at = min_i64(expires, tcp_deadline(LOOK_MS));
 
 	return idle ? min_i64(at, association_quiet_since(a) + idle) : at;
@@ -317,7 +325,7 @@ static int64_t next_look(const struct association *a, int64_t expires)
 
 static enum outcome time_is_up(struct association *a, int64_t expires)
 {
-	int64_t idle = a->here->proxy->options.timeouts.udp_idle_ms;
+	int64_t idle = idle_ms(a);
 	int64_t now = loop_now(loop_self());
 
 	if (now >= expires)

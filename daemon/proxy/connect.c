@@ -366,7 +366,9 @@ static enum outcome dial(struct request *rq, struct candidates *c, bool partial)
 	struct session *s = rq->session;
 	struct rest rest = { .rq = rq, .all = c };
 	struct tcp_dial_more more = { .fn = take_rest, .ctx = &rest };
-	int64_t wait = rq->here->proxy->options.timeouts.connect_ms;
+	const struct proxy *p = rq->here->proxy;
+	int64_t wait = proxy_connect_ms(p, c->rule[0],
+					p->options.timeouts.connect_ms);
 	int r;
 
 	rq->rule = c->rule[0];

@@ -1,7 +1,7 @@
 """Time that a handshake may take, and no more."""
 import time
 
-from lib import client
+from lib import client, conf
 from lib.case import each, patient, same, valgrind
 from lib.client import dial, read_exact, read_to_end
 from lib.daemon import Daemon
@@ -74,6 +74,25 @@ def test_connecting_is_no_part_of_the_handshake(t):
         same(reply.code, client.TIMEOUT)
         assert 1.8 < time.monotonic() - start < patient(5)
     d.wait_access(outcome='connect-timeout')
+
+
+def test_a_rule_may_have_times_of_its_own(t):
+    silent, o = Silent(t), Origin(t, echo)
+    d = Daemon(t, {'rules': [conf.allow(ports=[silent.port], connect='1s'),
+                             conf.allow(ports=[o.port], idle='1s'),
+                             conf.allow()],
+                   'timeouts': {'connect': '1m', 'idle': '1h'}})
+    start = time.monotonic()
+    with client.tunnel(d.address, o.target) as quiet, \
+            client.tunnel(d.address, Origin(t, echo).target) as other:
+        s, reply = client.socks5_ask(d.address, silent.target)
+        with s:
+            same(reply.code, client.TIMEOUT)
+        read_to_end(quiet)
+        assert 0.8 < time.monotonic() - start < patient(5)
+        assert client.echoes(other)
+    d.wait_access(outcome='connect-timeout', rule='rule-1')
+    d.wait_access(outcome='idle', rule='rule-2')
 
 
 def test_a_client_that_does_not_take_its_refusal_is_let_go(t):
