@@ -4,9 +4,11 @@
 #include "conf/check_internal.h"
 #include "conf/cover.h"
 
+/* Whoever has not logged in can always be. */
 static bool names_people(const struct conf_rule *r)
 {
-	return r->users.count || r->groups.count;
+	return (r->users.count || r->groups.count) &&
+	       !conf_texts_hold(&r->users, CONF_USER_NONE);
 }
 
 static bool share_listener(const struct conf *c, const struct conf_client *e,

@@ -177,7 +177,8 @@ static bool people_cover(const struct conf_rule *a, const struct conf_rule *b)
 		return true;
 	if (!b->users.count && !b->groups.count)
 		return false;
-	return conf_texts_hold(&a->users, CONF_USER_ANY) ||
+	return (conf_texts_hold(&a->users, CONF_USER_ANY) &&
+		!conf_texts_hold(&b->users, CONF_USER_NONE)) ||
 	       (conf_texts_cover(&a->users, &b->users) &&
 		conf_texts_cover(&a->groups, &b->groups));
 }

@@ -71,8 +71,9 @@ struct conf_ranking {
 /* In the place of a number: as resolv.conf(5) says. */
 #define CONF_NDOTS_AUTO UINT32_MAX
 
-/* In the place of a user: whoever has logged in. */
-#define CONF_USER_ANY "*"
+/* In the place of a user: whoever has logged in, or has not. */
+#define CONF_USER_ANY  "*"
+#define CONF_USER_NONE "-"
 
 /* In the place of a rule's duration: as `timeouts` says. */
 #define CONF_DURATION_DEFAULT (-1)

@@ -125,6 +125,7 @@ static void doubt_users(struct loading *l, const struct conf_rule *r)
 		struct span s = { (const uint8_t *)name, strlen(name) };
 
 		if (strcmp(name, CONF_USER_ANY) != 0 &&
+		    strcmp(name, CONF_USER_NONE) != 0 &&
 		    !users_hash(l->data->users, s))
 			conf_errors_add(l->errors, CONF_WARNING, r->where, 0,
 					"'%s' names the user '%s', whom '%s' "

@@ -71,7 +71,8 @@ static bool is_found_by(const struct making *m, const struct rule_spec *spec,
 	switch (part) {
 	case PART_USERS:
 		return spec->user_count + spec->group_count > 0 &&
-		       !rule_spec_names_anybody(spec);
+		       !rule_spec_names_anybody(spec) &&
+		       !rule_spec_names_nobody(spec);
 	case PART_TO:
 		return is_found_by_to(m, spec);
 	case PART_FROM:

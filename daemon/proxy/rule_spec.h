@@ -54,8 +54,8 @@ struct rule_spec {
 	const char *const *userids;     /* of SOCKS4; a client rule's */
 	size_t from_count, to_count, port_count, listener_count, userid_count;
 	/*
-	 * Only who has logged in as one of these, or as a user "*": as
-	 * whomever; not for a client rule.
+	 * Only who has logged in as one of these, or as whomever: "*"; or who
+	 * has not: "-".  Not for a client rule.
 	 */
 	const char *const *users, *const *groups;
 	size_t user_count, group_count;

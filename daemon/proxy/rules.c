@@ -131,7 +131,8 @@ static bool says_of_somebody(const struct rule *rule, const struct rules *rules,
 static bool says_of_nobody(const struct rule *rule, const struct rules *rules,
 			   const struct sight *s)
 {
-	return !rule->named && says_of_somebody(rule, rules, s);
+	return (!rule->named || rule->nobody) &&
+	       says_of_somebody(rule, rules, s);
 }
 
 bool rules_may_allow(const struct rules *rules, const struct rule_query *q,

@@ -113,10 +113,20 @@ bool rule_specs_are_valid(const struct rule_spec *specs, size_t count,
 	return true;
 }
 
-bool rule_spec_names_anybody(const struct rule_spec *spec)
+static bool names(const struct rule_spec *spec, const char *user)
 {
 	for (size_t i = 0; i < spec->user_count; i++)
-		if (!strcmp(spec->users[i], "*"))
+		if (!strcmp(spec->users[i], user))
 			return true;
 	return false;
+}
+
+bool rule_spec_names_anybody(const struct rule_spec *spec)
+{
+	return names(spec, "*");
+}
+
+bool rule_spec_names_nobody(const struct rule_spec *spec)
+{
+	return names(spec, "-");
 }

@@ -220,6 +220,7 @@ static int copy_rule(struct rule *rule, struct pools *to,
 		.protocols = narrow(spec->protocols, ALL_PROTOCOLS),
 		.named = spec->user_count + spec->group_count > 0,
 		.anybody = rule_spec_names_anybody(spec),
+		.nobody = rule_spec_names_nobody(spec),
 		.allow = spec->allow,
 	};
 	r = copy_matches(to, spec->from, spec->from_count, &rule->from,

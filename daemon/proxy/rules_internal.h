@@ -18,6 +18,7 @@ struct rule {
 	bool allow;
 	bool named;   /* only users who are, by themselves or by a group */
 	bool anybody; /* "*" is among them: whoever has logged in */
+	bool nobody;  /* "-" is: whoever has not */
 	const char *name;
 };
 

@@ -18,5 +18,8 @@ int rules_copy(struct rules *rules, const struct rule_spec *clients,
 /* Tells whether users are named by "*", which is whoever has logged in. */
 bool rule_spec_names_anybody(const struct rule_spec *spec);
 
+/* The same for "-", which is whoever has not. */
+bool rule_spec_names_nobody(const struct rule_spec *spec);
+
 /* The name of a match without the dots at its ends. */
 struct span match_bare_name(const struct rule_match *m);

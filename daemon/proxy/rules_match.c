@@ -238,7 +238,7 @@ bool rule_has_user(const struct rule *rule, const struct rules *rules,
 	if (!rule->named)
 		return true;
 	if (user == TEXT_NONE)
-		return false;
+		return rule->nobody;
 	if (rule->anybody)
 		return true;
 	if (user == USER_UNNAMED)

@@ -21,7 +21,7 @@ static void leave_idle(bool *leave, const struct rule_list *list)
 			    !rule->protocols;
 
 		leave[i] = ended || (!rule->allow && !rule_ends_all(rule)) ||
-			   (bare && rule->named && named);
+			   (bare && rule->named && !rule->nobody && named);
 		if (leave[i] || !bare)
 			continue;
 		ended = !rule->named;

@@ -126,18 +126,22 @@ START_TEST(everyone_is_a_client)
 }
 END_TEST
 
-START_TEST(a_star_is_whoever_has_logged_in)
+START_TEST(a_star_is_whoever_has_logged_in_and_a_dash_who_has_not)
 {
 	static const char *const star[] = { "*" }, *const ann[] = { "ann" };
+	static const char *const dash[] = { "-" };
 	struct rule_spec list[] = {
 		{ .users = ann, .user_count = 1 },
 		{ .allow = true, .users = star, .user_count = 1 },
+		{ .users = dash, .user_count = 1 },
 	};
 	struct rule_query q = brief_query("", "198.51.100.1");
 	struct rules *r;
 
-	ck_assert_int_eq(rules_new(&r, NULL, 0, list, 2, NULL), 0);
-	ck_assert_int_eq(brief_ask(r, &q), 0);
+	ck_assert_int_eq(rules_new(&r, NULL, 0, list, 3, NULL), 0);
+	ck_assert_int_eq(brief_ask(r, &q), -3);
+	ck_assert(!rules_may_allow(r, &q, false));
+	ck_assert(rules_may_allow(r, &q, true));
 	q.user = (struct span){ (const uint8_t *)"ann", 3 };
 	ck_assert_int_eq(brief_ask(r, &q), -1);
 	q.user = (struct span){ (const uint8_t *)"joe", 3 };
@@ -377,7 +381,8 @@ int main(void)
 	tcase_add_test(t, clients_are_matched_by_address_and_listener);
 	tcase_add_test(t, ports_listeners_commands_and_clients_narrow_a_rule);
 	tcase_add_test(t, everyone_is_a_client);
-	tcase_add_test(t, a_star_is_whoever_has_logged_in);
+	tcase_add_test(t,
+		       a_star_is_whoever_has_logged_in_and_a_dash_who_has_not);
 	tcase_add_test(t, names_match_whole_labels_in_either_case);
 	tcase_add_test(t, an_address_needs_no_name_and_a_name_no_address);
 	tcase_add_test(t, an_unknown_address_is_denied);

@@ -191,7 +191,9 @@ static void draw_rule(size_t i, const struct taste *t, bool client)
 	for (size_t k = 0; k < s->port_count; k++)
 		p->ports[k] = PICK(ranges);
 	for (size_t k = 0; k < s->user_count; k++)
-		p->users[k] = chance(90) ? PICK(people) : "*";
+		p->users[k] = chance(85)   ? PICK(people)
+			      : chance(50) ? "*"
+					   : "-";
 	for (size_t k = 0; k < s->group_count; k++)
 		p->groups[k] = PICK(teams);
 }

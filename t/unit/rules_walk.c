@@ -171,13 +171,21 @@ static bool is_at(const struct rule_spec *spec, uint16_t listener)
 	return spec->listener_count == 0;
 }
 
+static bool names_nobody(const struct rule_spec *spec)
+{
+	for (size_t i = 0; i < spec->user_count; i++)
+		if (strcmp(spec->users[i], "-") == 0)
+			return true;
+	return false;
+}
+
 static bool is_by(const struct walk *w, const struct rule_spec *spec,
 		  struct span user)
 {
 	if (spec->user_count + spec->group_count == 0)
 		return true;
 	if (user.len == 0)
-		return false;
+		return names_nobody(spec);
 	for (size_t i = 0; i < spec->user_count; i++)
 		if (strcmp(spec->users[i], "*") == 0 ||
 		    (strlen(spec->users[i]) == user.len &&
@@ -314,7 +322,7 @@ bool walk_may_allow(const struct walk *w, const struct rule_query *q,
 		if (!is_in(spec->protocols, q->protocol) ||
 		    !is_at(spec, q->listener) || !is_from(w, spec, &q->client))
 			continue;
-		if (spec->allow && (login || !named))
+		if (spec->allow && (login || !named || names_nobody(spec)))
 			return true;
 		if (!spec->allow && !named && is_for_all(spec) &&
 		    (!spec->commands || (spec->commands & all) == all))
