@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "daemon/generation.h"
+#include "daemon/import.h"
 #include "daemon/load.h"
 #include "daemon/load_data.h"
 #include "daemon/log.h"
@@ -117,6 +118,8 @@ int main(int argc, char **argv)
 	case VERB_DUMP:
 	case VERB_EXPLAIN:
 		return check(&o);
+	case VERB_IMPORT:
+		return import_danted(o.danted);
 	case VERB_RUN:
 		break;
 	}

@@ -31,6 +31,10 @@ static const char help[] =
 	"first\n"
 	"                       listener, and --address for where a name "
 	"leads\n"
+	"      --import-danted FILE\n"
+	"                       print the configuration that a danted.conf "
+	"becomes,\n"
+	"                       and on standard error what differs\n"
 	"      --single         serve in this one process, which cannot "
 	"reload: "
 	"for\n"
@@ -45,8 +49,8 @@ static const char help[] =
 	"once.\n"
 	"\n"
 	"Exit status: 0 all is well, 1 the configuration or the start failed,\n"
-	"2 the command line is wrong, 4 what --explain was asked is not\n"
-	"allowed.\n"
+	"2 the command line is wrong, 3 something of a danted.conf was lost,\n"
+	"4 what --explain was asked is not allowed.\n"
 	"\n"
 	"See spliced(8) and spliced.conf(5).\n";
 
@@ -55,6 +59,7 @@ enum {
 	OPT_DUMP,
 	OPT_EXPLAIN,
 	OPT_ADDRESS,
+	OPT_IMPORT,
 	OPT_COMMAND,
 	OPT_LISTENER,
 	OPT_PROTOCOL,
@@ -72,6 +77,7 @@ static const struct option longs[] = {
 	{ "command", required_argument, NULL, OPT_COMMAND },
 	{ "listener", required_argument, NULL, OPT_LISTENER },
 	{ "protocol", required_argument, NULL, OPT_PROTOCOL },
+	{ "import-danted", required_argument, NULL, OPT_IMPORT },
 	{ "single", no_argument, NULL, OPT_SINGLE },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "help", no_argument, NULL, 'h' },
@@ -112,6 +118,10 @@ static int take(struct options *o, int option)
 		return 0;
 	case OPT_PROTOCOL:
 		o->explain.protocol = optarg;
+		return 0;
+	case OPT_IMPORT:
+		o->verb = VERB_IMPORT;
+		o->danted = optarg;
 		return 0;
 	case OPT_SINGLE:
 		o->single = true;

@@ -11,6 +11,7 @@ enum verb {
 	VERB_CHECK,
 	VERB_DUMP,
 	VERB_EXPLAIN,
+	VERB_IMPORT,
 	VERB_HELP,
 	VERB_VERSION,
 };
@@ -22,7 +23,8 @@ struct options {
 	const char *config; /* NULL: the embedded default */
 	const char *listen[OPTIONS_LISTEN_MAX];
 	size_t listen_count;
-	bool single; /* without master and generations */
+	const char *danted; /* the file of VERB_IMPORT */
+	bool single;        /* without master and generations */
 	struct explain_words explain;
 };
 
@@ -31,6 +33,7 @@ enum {
 	EXIT_OK = 0,
 	EXIT_FAILED = 1, /* configuration or start */
 	EXIT_USAGE = 2,
+	EXIT_LOST = 3,    /* something of a danted.conf */
 	EXIT_DENIED = 4,  /* what --explain was asked is not allowed */
 	EXIT_KILLED = 75, /* the first generation, by a signal or the clock */
 };

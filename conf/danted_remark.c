@@ -1,0 +1,111 @@
+/*
+ * What is to be said of a danted.conf that was translated.
+ */
+#include "conf/danted.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REMARK_BYTES 480
+
+static bool make_room(struct danted_remarks *r)
+{
+	size_t room = r->room ? 2 * r->room : 16;
+	struct danted_remark *list;
+
+	if (!r->arena)
+		r->arena = conf_arena_new();
+	if (!r->arena || r->kept == DANTED_REMARKS_MAX)
+		return false;
+	if (r->kept < r->room)
+		return true;
+	list = realloc(r->list, room * sizeof(*list));
+	if (!list)
+		return false;
+	r->list = list;
+	r->room = room;
+	return true;
+}
+
+void danted_remark(struct danted_remarks *r, enum danted_grade grade,
+		   unsigned line, const char *fmt, ...)
+{
+	char text[REMARK_BYTES];
+	struct danted_remark *m;
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	r->counts[grade]++;
+	if (!make_room(r))
+		return;
+	m = &r->list[r->kept];
+	m->grade = grade;
+	m->line = line;
+	m->text = conf_arena_copy(r->arena, text, strlen(text));
+	if (m->text)
+		r->kept++;
+}
+
+const char *danted_grade_word(enum danted_grade grade)
+{
+	switch (grade) {
+	case DANTED_NOTE:
+		return "note";
+	case DANTED_CHANGED:
+		return "changed";
+	case DANTED_LOST:
+		return "lost";
+	case DANTED_REFUSED:
+		return "refused";
+	}
+	return "";
+}
+
+/* The order of lines, and of remarks on one line as they were made. */
+static int compare(const void *a, const void *b)
+{
+	const struct danted_remark *x = *(const struct danted_remark *const *)a;
+	const struct danted_remark *y = *(const struct danted_remark *const *)b;
+
+	if (x->line != y->line)
+		return x->line < y->line ? -1 : 1;
+	return x < y ? -1 : x > y;
+}
+
+void danted_remarks_print(const struct danted_remarks *r, const char *name,
+			  FILE *out)
+{
+	const struct danted_remark **order = calloc(
+		r->kept + 1, sizeof(const struct danted_remark *));
+	size_t count = 0;
+
+	for (size_t i = 0; i < DANTED_GRADES; i++)
+		count += r->counts[i];
+	for (size_t i = 0; order && i < r->kept; i++)
+		order[i] = &r->list[i];
+	if (order)
+		qsort(order, r->kept, sizeof(*order), compare);
+	for (size_t i = 0; i < r->kept; i++) {
+		const struct danted_remark *m = order ? order[i] : &r->list[i];
+
+		if (m->line)
+			(void)fprintf(out, "%s:%u: %s: %s\n", name, m->line,
+				      danted_grade_word(m->grade), m->text);
+		else
+			(void)fprintf(out, "%s: %s: %s\n", name,
+				      danted_grade_word(m->grade), m->text);
+	}
+	if (count > r->kept)
+		(void)fprintf(out, "%s: and %zu more\n", name, count - r->kept);
+	free(order);
+}
+
+void danted_remarks_done(struct danted_remarks *r)
+{
+	free(r->list);
+	conf_arena_free(r->arena);
+	*r = (struct danted_remarks){ 0 };
+}

@@ -1,0 +1,104 @@
+"""danted and what its configuration becomes, side by side.
+
+Each configuration of danted/ runs as it is in the real danted, and translated
+in spliced.  Both are asked the same: the requests of danted/expect, of which
+the outcome is written there, and hundreds that are made up, of which it must
+be the same for both, but for what DIFFERENCES justifies.
+"""
+import collections
+
+from lib import danted
+from lib.case import each, netns, timeout, tool
+from lib.danted import ask_all, convert, expected, generated
+from lib.pam import Helper
+
+REQUESTS = 500
+
+GUESTS = ['n', 'n', 'nu:alice:pwalice', 'u:alice:pwalice', 'v4']
+USERS = ['u:alice:pwalice', 'u:bob:pwbob', 'nu:carol:pwcarol', 'u:bob:wrong',
+         'u:nobody:x', 'n', 'v4']
+
+Config = collections.namedtuple('Config', 'listeners offers status')
+
+CONFIGS = {
+    'gateway': Config([('10.20.0.1', 1080)], GUESTS, 0),
+    'server': Config([('203.0.113.10', 1080), ('203.0.113.11', 1080)], USERS,
+                     0),
+    'list': Config([('203.0.113.10', 443)], ['n', *USERS], 0),
+    'branch': Config([('10.20.0.1', 1080), ('127.0.0.1', 1080)], GUESTS, 3),
+}
+
+# Why danted's outcome is not spliced's: of which configuration (None: any),
+# which requests, the two outcomes (as they begin), and the reason.
+Difference = collections.namedtuple(
+    'Difference', 'config when danted spliced why')
+DIFFERENCES = [
+    Difference(
+        'gateway', lambda r: ':' in r.host, 'rep:08', 'rep:02',
+        'without a source of IPv6 danted says so before it asks the rules'),
+    Difference(
+        'list', lambda r: r.host == 'evilexample.com', '', 'rep:02',
+        'a suffix begins at a label'),
+    Difference(
+        'branch', lambda r: True, 'ok', 'rep:02',
+        'what would go by a parent proxy is denied: there are none yet'),
+    Difference(
+        'branch', lambda r: r.offer == 'v4', 'ok', 'v4fail',
+        'what would go by a parent proxy is denied: there are none yet'),
+    Difference(
+        'branch', lambda r: True, 'rep:03', 'rep:02',
+        'that there is no way is a matter of rules here'),
+]
+
+
+def justified(config, request, theirs, ours):
+    return [d for d in DIFFERENCES if d.config in (None, config) and
+            theirs.startswith(d.danted) and ours.startswith(d.spliced) and
+            d.when(request)]
+
+
+def same_outcome(request, theirs, ours):
+    # Where a BIND listens and where UDP goes is a matter of addresses that
+    # the machine has, not of what is allowed.
+    if request.command != 'connect':
+        theirs, ours = theirs[:2], ours[:2]
+    return theirs == ours
+
+
+@netns
+@timeout(120)
+@each(*CONFIGS)
+def test_requests_end_as_with_danted(t, name):
+    tool('danted', 'dante-server')
+    config = CONFIGS[name]
+    helper = Helper(t)
+    danted.enter(t)
+    helper.start()
+    text = danted.read(name + '.conf')
+    rows = list(expected(name))
+    requests = [r.request for r in rows] + \
+        generated(name, REQUESTS, config.listeners, config.offers)
+
+    real = danted.Danted(t, text, config.listeners[0])
+    theirs = ask_all(requests)
+    real.stop()
+    d = danted.serve(t, convert(t, text, config.status).out, helper)
+    ours = ask_all(requests)
+    d.stop()
+
+    wrong = []
+    for row, a, b in zip(rows, theirs, ours):
+        if not (a.startswith(row.danted) and b.startswith(row.spliced)):
+            wrong.append(f'{row}: danted {a}, spliced {b}')
+    found = collections.Counter()
+    for r, a, b in list(zip(requests, theirs, ours))[len(rows):]:
+        if same_outcome(r, a, b):
+            continue
+        reasons = justified(name, r, a, b)
+        if reasons:
+            found[reasons[0].why] += 1
+        else:
+            wrong.append(f'{r}: danted {a}, spliced {b}')
+    for why, count in found.items():
+        print(f'{count} of {REQUESTS}: {why}')
+    assert not wrong, f'{len(wrong)}:\n' + '\n'.join(wrong[:60])
