@@ -16,6 +16,7 @@ bool name_is_literal(const char *name, struct resolve_answer *ret)
 	ret->addr[0] = a;
 	ret->count = 1;
 	ret->partial = false;
+	ret->place = -1;
 	return true;
 }
 

@@ -42,6 +42,7 @@ static inline bool answer_begin(struct resolve_answer *ret,
 		return false;
 	ret->count = (unsigned)min_size(all, RESOLVE_MAX);
 	ret->partial = false;
+	ret->place = -1;
 	return true;
 }
 

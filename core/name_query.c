@@ -84,6 +84,7 @@ int name_entry_answer(const struct name_entry *e, enum resolver_order order,
 			answer_place(ret, order, count, f, i, &a);
 		}
 	}
+	ret->place = e->place;
 	return 0;
 }
 

@@ -373,3 +373,19 @@ int resolver_peek(struct resolver *r, const char *name,
 	return e && e->holder ? name_query_peek(e, ret)
 			      : from_entry(r, e, false, ret);
 }
+
+size_t resolver_full_name(const struct resolver *r, const char *name,
+			  const struct resolve_answer *a, char *ret)
+{
+	char folded[HOST_NAME_SIZE];
+	size_t len;
+	int n;
+
+	if (a->place < 0 || fold(folded, name, &len) < 0)
+		return 0;
+	n = dns_search_name(r->asker.channel, folded, len, (unsigned)a->place,
+			    ret);
+	if (n <= 0 || ((size_t)n == len && memcmp(ret, folded, len) == 0))
+		return 0;
+	return (size_t)n;
+}

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "core/addr.h"
+#include "core/host_name.h"
 #include "core/loop.h"
 
 struct resolver;
@@ -46,6 +47,7 @@ struct resolve_answer {
 					   /* one that is to come first first */
 	unsigned count;
 	bool partial; /* one family has not answered yet: resolver_rest() */
+	int place;    /* in the search list; < 0: none was looked at */
 };
 
 /* Copies the options.  -ENOMEM, -EIO (c-ares refuses them), -errno. */
@@ -95,6 +97,14 @@ int resolver_rest(struct resolver *r, const char *name,
  */
 int resolver_peek(struct resolver *r, const char *name,
 		  struct resolve_answer *ret) MUST_CHECK;
+
+/*
+ * Writes what the search list made of the name whose answer has just come to
+ * ret[HOST_NAME_SIZE]; its length, or 0: nothing, the name itself was asked
+ * for, or the list has changed since.
+ */
+size_t resolver_full_name(const struct resolver *r, const char *name,
+			  const struct resolve_answer *a, char *ret);
 
 /* How many names are being asked for at this moment. */
 size_t resolver_pending(const struct resolver *r);

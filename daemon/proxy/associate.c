@@ -164,11 +164,25 @@ static bool is_ready(const struct association_socket *s)
 	return s->d.watch.ready & EPOLLIN;
 }
 
+/* What another policy has said is not true any more. */
+static void follow_policy(struct association *a)
+{
+	uint64_t number = policy_number(a->here->policy);
+
+	if (a->policy == number)
+		return;
+	a->policy = number;
+	contacts_forget_verdicts(&a->contacts);
+	a->way.len = 0;
+	a->sender.known = false;
+}
+
 void association_turn(struct association *a)
 {
 	struct associations *all = a->all;
 	bool more = false;
 
+	follow_policy(a);
 	if (is_ready(&a->client) && association_may_pass(a, true))
 		more |= association_up(a);
 	for (int i = 0; i < 2; i++)
@@ -242,6 +256,7 @@ static struct association *make(struct request *rq)
 	a->query.port = 0;
 	a->client.d = a->target[0].d = a->target[1].d = (struct dgram)
 		DGRAM_CLOSED;
+	a->policy = policy_number(rq->here->policy);
 	contacts_init(&a->contacts, &all->budget, &all->key);
 	list_init(&a->names);
 	a->moved_ms = loop_now(loop_self());

@@ -18,7 +18,7 @@ static bool may_reply(struct association *a, const struct tcp_addr *from)
 		return false;
 	known = contacts_verdict(&a->contacts, from);
 	if (known < 0) {
-		known = association_may_send(a, from, "", &rule);
+		known = association_may_send(a, from, &a->query, &rule);
 		contacts_note(&a->contacts, from, known);
 	}
 	return known;

@@ -75,18 +75,18 @@ bool association_up(struct association *a);
 bool association_down(struct association *a, struct association_socket *s);
 
 /*
- * Tells whether datagrams may go to an address, which `host` led to, or which
- * was asked for itself where that is "".  *ret_rule is the rule that says so.
+ * Tells whether datagrams may go to an address: `about` has the name that led
+ * to it, or is a->query.  *ret_rule is the rule that says so.
  */
 bool association_may_send(struct association *a, const struct tcp_addr *to,
-			  const char *host, uint16_t *ret_rule);
+			  const struct rule_query *about, uint16_t *ret_rule);
 
 /* Tells whether its rule takes one more session, if it is not counted yet. */
 bool association_has_room(const struct association *a, uint16_t rule);
 
 /* Datagrams go there: the record tells the first such target. */
 void association_note_target(struct association *a, const struct tcp_addr *to,
-			     const char *host, uint16_t rule);
+			     struct span host, uint16_t rule);
 
 /* --- Bandwidth, associate_pace.c ---------------------------------------- */
 

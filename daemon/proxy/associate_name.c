@@ -49,7 +49,7 @@ static bool has_both_families(const struct resolve_answer *found)
 	return false;
 }
 
-static int choose_family(struct association *a, const char *host,
+static int choose_family(struct association *a, const struct rule_query *about,
 			 const struct resolve_answer *found, sa_family_t family,
 			 struct tcp_addr *to)
 {
@@ -62,14 +62,14 @@ static int choose_family(struct association *a, const char *host,
 		*to = found->addr[i];
 		to->port = port;
 		if ((family != AF_UNSPEC && to->family != family) ||
-		    !association_may_send(a, to, host, &rule) ||
+		    !association_may_send(a, to, about, &rule) ||
 		    !association_has_room(a, rule))
 			continue;
 		/* No answer tells a datagram that goes nowhere from one that
 		 * is lost: so the way is tried before. */
 		if (!look || (looks[to->family == AF_INET6]++ < LOOKS_MAX &&
 			      association_has_way(a, to))) {
-			association_note_target(a, to, host, rule);
+			association_note_target(a, to, about->host, rule);
 			return 0;
 		}
 		r = -ENETUNREACH;
@@ -82,12 +82,20 @@ static int choose(struct association *a, const char *host,
 		  const struct resolve_answer *found, struct tcp_addr *to)
 {
 	sa_family_t first = a->here->proxy->options.outbound.prefer;
+	struct rule_query about = a->query;
+	char full[HOST_NAME_SIZE];
 	uint16_t port = to->port;
-	int r = choose_family(a, host, found, first, to);
+	int r;
+
+	about.host = (struct span){ (const uint8_t *)host, strlen(host) };
+	about.full = (struct span){ (const uint8_t *)full,
+				    resolver_full_name(a->here->resolver, host,
+						       found, full) };
+	r = choose_family(a, &about, found, first, to);
 
 	if (r < 0 && first != AF_UNSPEC) {
 		to->port = port;
-		r = choose_family(a, host, found,
+		r = choose_family(a, &about, found,
 				  first == AF_INET ? AF_INET6 : AF_INET, to);
 	}
 	if (r < 0)

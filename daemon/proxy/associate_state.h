@@ -69,8 +69,9 @@ struct association {
 	bool heard;                 /* peer_name is set */
 	bool noted;                 /* the record tells a target */
 	struct contacts contacts;
-	size_t reserved;            /* of the budget, see association_claim() */
-	struct association_way way; /* the last one */
+	uint64_t policy; /* whose verdicts contacts, way and sender have */
+	size_t reserved; /* of the budget, see association_claim() */
+	struct association_way way;       /* the last one */
 	struct association_sender sender; /* the last one */
 	uint32_t lost;     /* contacts.lost, as of way and sender */
 	struct list names; /* that wait, see associate_name.c */

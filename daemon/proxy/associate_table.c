@@ -172,6 +172,12 @@ void contacts_note(struct contacts *c, const struct tcp_addr *a, bool allowed)
 	e->allowed |= (uint8_t)((unsigned)allowed << i);
 }
 
+void contacts_forget_verdicts(struct contacts *c)
+{
+	for (uint32_t i = 0; i < c->count; i++)
+		c->entry[i].known = 0;
+}
+
 int contacts_mark(struct contacts *c, const struct tcp_addr *a)
 {
 	struct contact *e = find_or_add(c, a);

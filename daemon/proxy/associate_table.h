@@ -56,6 +56,9 @@ int contacts_verdict(const struct contacts *c, const struct tcp_addr *a);
 /* Remembers what the rules say.  Without any memory it does not. */
 void contacts_note(struct contacts *c, const struct tcp_addr *a, bool allowed);
 
+/* Forgets what the rules said; whom something was sent to stays known. */
+void contacts_forget_verdicts(struct contacts *c);
+
 /* What the first one takes of the budget. */
 size_t contacts_first_bytes(void);
 

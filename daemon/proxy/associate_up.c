@@ -43,13 +43,8 @@ static bool is_client(struct association *a, const union dgram_name *name)
 
 /* --- Where it goes ------------------------------------------------------ */
 
-static struct span as_span(const char *text)
-{
-	return (struct span){ (const uint8_t *)text, strlen(text) };
-}
-
 void association_note_target(struct association *a, const struct tcp_addr *to,
-			     const char *host, uint16_t rule)
+			     struct span host, uint16_t rule)
 {
 	struct session *s = a->session;
 
@@ -61,20 +56,19 @@ void association_note_target(struct association *a, const struct tcp_addr *to,
 	session_begin(s);
 	s->target = *to;
 	s->rule = rule;
-	if (host[0])
-		sessions_set_host(a->here->proxy->sessions, s, as_span(host));
+	if (host.len)
+		sessions_set_host(a->here->proxy->sessions, s, host);
 	session_end(s);
 }
 
 bool association_may_send(struct association *a, const struct tcp_addr *to,
-			  const char *host, uint16_t *ret_rule)
+			  const struct rule_query *about, uint16_t *ret_rule)
 {
-	struct rule_query q = a->query;
+	struct rule_query q = *about;
 	struct verdict v;
 
 	q.target = *to;
 	q.port = to->port;
-	q.host = as_span(host);
 	v = rules_request(policy_rules(a->here->policy), &q);
 	*ret_rule = v.rule;
 	return v.allow && !proxy_is_own(a->here, to);
@@ -93,13 +87,13 @@ static bool is_allowed(struct association *a, const struct tcp_addr *to)
 	uint16_t rule;
 
 	if (known < 0) {
-		known = association_may_send(a, to, "", &rule);
+		known = association_may_send(a, to, &a->query, &rule);
 		/* Not noted: there may be room for it next time. */
 		if (known && !association_has_room(a, rule))
 			return false;
 		contacts_note(&a->contacts, to, known);
 		if (known)
-			association_note_target(a, to, "", rule);
+			association_note_target(a, to, a->query.host, rule);
 	}
 	return known;
 }

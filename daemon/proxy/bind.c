@@ -21,17 +21,21 @@ struct bind {
 	bool anybody;                   /* DST is unspecified */
 	sa_family_t family;             /* in which we listen */
 	struct passive passive;
+	struct span full; /* what the search list made of the name */
+	char full_room[HOST_NAME_SIZE];
 };
 
 /* --- Who is expected ---------------------------------------------------- */
 
 /* Nobody knows the port yet that he will come from. */
-static bool may_come(struct request *rq, const struct tcp_addr *who)
+static bool may_come(const struct bind *b, const struct tcp_addr *who)
 {
+	struct request *rq = b->rq;
 	struct rule_query q = request_query(rq);
 	struct verdict v;
 
 	q.port = 0;
+	q.full = b->full;
 	if (who)
 		q.target = *who;
 	v = rules_before_peer(policy_rules(rq->here->policy), &q);
@@ -89,7 +93,7 @@ static enum outcome keep_allowed(struct bind *b)
 	unsigned kept = 0;
 
 	for (unsigned i = 0; i < e->count; i++)
-		if (may_come(b->rq, &e->addr[i]))
+		if (may_come(b, &e->addr[i]))
 			e->addr[kept++] = e->addr[i];
 	e->count = kept;
 	if (kept == 0)
@@ -109,11 +113,15 @@ static enum outcome resolve(struct bind *b)
 
 	if (o != OUTCOME_NONE)
 		return o;
+	b->full = request_full_name(rq, &b->expected, b->full_room);
 	o = keep_allowed(b);
 	if (o == OUTCOME_NONE || !b->expected.partial)
 		return o;
 	o = request_resolve_rest(rq, &b->expected, o);
-	return o == OUTCOME_NONE ? keep_allowed(b) : o;
+	if (o != OUTCOME_NONE)
+		return o;
+	b->full = request_full_name(rq, &b->expected, b->full_room);
+	return keep_allowed(b);
 }
 
 static enum outcome find_expected(struct bind *b)
@@ -121,7 +129,7 @@ static enum outcome find_expected(struct bind *b)
 	struct request *rq = b->rq;
 	enum outcome o;
 
-	if (!may_come(rq, NULL))
+	if (!may_come(b, NULL))
 		return OUTCOME_DENIED;
 	if (rq->target.family == AF_UNSPEC) {
 		tcp_conn_watch_reset(rq->client, true);
@@ -351,6 +359,7 @@ static bool wants(void *ctx, const struct tcp_addr *peer)
 	if (!is_expected(b, peer))
 		return false;
 	q.target = *peer;
+	q.full = b->full;
 	q.port = peer->port;
 	v = rules_request(policy_rules(rq->here->policy), &q);
 	rq->rule = v.rule;

@@ -140,14 +140,27 @@ static void take_turns(struct candidates *c, sa_family_t first)
 	}
 }
 
+struct span request_full_name(const struct request *rq,
+			      const struct resolve_answer *found, char *room)
+{
+	size_t len = 0;
+
+	if (rq->host[0])
+		len = resolver_full_name(rq->here->resolver, rq->host, found,
+					 room);
+	return (struct span){ (const uint8_t *)room, len };
+}
+
 /* Keeps what the rules allow, in the order in which it is to be tried. */
 static enum outcome choose(struct request *rq, struct candidates *c,
 			   const struct resolve_answer *found)
 {
 	sa_family_t first = rq->here->proxy->options.outbound.prefer;
 	struct rule_query q = request_query(rq);
+	char full[HOST_NAME_SIZE];
 	enum outcome why = OUTCOME_DENIED;
 
+	q.full = request_full_name(rq, found, full);
 	c->count = 0;
 	for (unsigned i = 0; i < found->count; i++) {
 		q.target = found->addr[i];
@@ -243,6 +256,7 @@ static enum outcome find_addresses(struct request *rq,
 		found->addr[0] = rq->target;
 		found->count = 1;
 		found->partial = false;
+		found->place = -1;
 		return OUTCOME_NONE;
 	}
 	v = rules_before_dns(policy_rules(rq->here->policy), &q);

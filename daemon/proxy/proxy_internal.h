@@ -71,6 +71,13 @@ enum outcome request_associate(struct request *rq);
 enum outcome request_resolve(struct request *rq, struct resolve_answer *ret);
 
 /*
+ * What the search list made of rq->host for an answer that has just come, in
+ * room[HOST_NAME_SIZE], or nothing.
+ */
+struct span request_full_name(const struct request *rq,
+			      const struct resolve_answer *found, char *room);
+
+/*
  * Nothing that has come so far will do, for the reason of `why`; what a partial
  * answer lacks may: waits for it.  OUTCOME_NONE: *found is all there is now.
  */
