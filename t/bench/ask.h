@@ -65,3 +65,22 @@ static inline struct wire_answer ask_origin(const union net_addr *origin,
 	close(fd);
 	return a;
 }
+
+/*
+ * Takes the head of the answer to CONNECT, not a byte more: 1; 0: it is not
+ * whole yet; -EPIPE: the end; -ECONNREFUSED: it says no.
+ */
+static inline int ask_http_answer(int fd, uint8_t *buf, size_t size)
+{
+	ssize_t n = recv(fd, buf, size - 1, MSG_PEEK);
+	char *end;
+
+	if (n <= 0)
+		return -EPIPE;
+	buf[n] = 0;
+	end = strstr((char *)buf, "\r\n\r\n");
+	if (!end)
+		return 0;
+	recv(fd, buf, (size_t)(end + 4 - (char *)buf), 0);
+	return n < 12 || memcmp(buf + 8, " 200", 4) ? -ECONNREFUSED : 1;
+}

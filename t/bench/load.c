@@ -17,6 +17,7 @@
 #include "t/bench/ask.h"
 #include "t/bench/errors.h"
 #include "t/bench/hist.h"
+#include "t/bench/login.h"
 #include "t/bench/net.h"
 #include "t/bench/wire.h"
 
@@ -27,17 +28,7 @@
 #define MAX_ERRORS 1000
 
 enum work { CONNECT, PINGPONG, DOWN, UP, IDLE };
-enum state {
-	CLOSED,
-	CONNECTING,
-	METHOD,
-	LOGIN,
-	REPLY,
-	HEAD,
-	OPEN,
-	BUSY,
-	LEAVING,
-};
+enum state { CLOSED, DIALING, METHOD, LOGIN, REPLY, HEAD, OPEN, BUSY, LEAVING };
 
 static const char *const work_names[] = { "connect", "pingpong", "down", "up",
 					  "idle" };
@@ -60,7 +51,7 @@ static struct load {
 	double seconds;
 	long max; /* connections in all, 0: by time */
 	long concurrency;
-	long users; /* who log in, in turn; 0: nobody does */
+	uint32_t users; /* who log in, in turn; 0: nobody does */
 	int epoll_fd;
 	struct tunnel *tunnel;
 	long n_tunnels; /* in use */
@@ -131,7 +122,7 @@ static void tunnel_start(struct tunnel *t)
 		perror("load: socket");
 		exit(1);
 	}
-	*t = (struct tunnel){ .fd = fd, .state = CONNECTING };
+	*t = (struct tunnel){ .fd = fd, .state = DIALING };
 	t->flow = load.next_flow++;
 	t->since = now_ns();
 	load.started++;
@@ -203,42 +194,37 @@ static bool get(struct tunnel *t, size_t n)
 	return t->have == n;
 }
 
-/* The head of the answer to CONNECT, not a byte more. */
 static void get_http(struct tunnel *t)
 {
-	ssize_t n = recv(t->fd, load.buf, 1023, MSG_PEEK);
-	char *end;
+	int r = ask_http_answer(t->fd, load.buf, 1024);
 
-	if (n <= 0) {
-		fail(t, &load.errors.eof);
-		return;
-	}
-	load.buf[n] = 0;
-	end = strstr((char *)load.buf, "\r\n\r\n");
-	if (!end)
-		return;
-	recv(t->fd, load.buf, (size_t)(end + 4 - (char *)load.buf), 0);
-	if (n < 12 || memcmp(load.buf + 8, " 200", 4))
-		fail(t, &load.errors.refused);
-	else
+	if (r < 0)
+		fail(t, r == -EPIPE ? &load.errors.eof : &load.errors.refused);
+	else if (r > 0)
 		opened(t);
 }
 
-/* RFC 1929: "user-N" with the password "secret-N". */
-static void put_login(struct tunnel *t)
+/* Two bytes, the second of which tells. */
+static bool agreed(struct tunnel *t, uint8_t wanted)
 {
-	char name[32], password[32];
-	uint8_t out[64];
-	long n = (long)(t->flow % (uint32_t)load.users);
-	int a = snprintf(name, sizeof name, "user-%ld", n);
-	int b = snprintf(password, sizeof password, "secret-%ld", n);
+	if (!get(t, 2))
+		return false;
+	if (load.buf[1] != wanted)
+		fail(t, &load.errors.refused);
+	return t->state != CLOSED;
+}
 
-	out[0] = 1;
-	out[1] = (uint8_t)a;
-	memcpy(out + 2, name, (size_t)a);
-	out[2 + a] = (uint8_t)b;
-	memcpy(out + 3 + a, password, (size_t)b);
-	put(t, out, (size_t)(3 + a + b));
+/* Past the method: the login, where there is one, or the request. */
+static void put_next(struct tunnel *t, enum state next)
+{
+	uint8_t login[LOGIN_MAX];
+
+	t->have = 0;
+	t->state = next;
+	if (next == LOGIN)
+		put(t, login, login_text(login, t->flow % load.users));
+	else
+		put(t, load.request, load.request_len);
 }
 
 static void handshake(struct tunnel *t)
@@ -246,7 +232,7 @@ static void handshake(struct tunnel *t)
 	const uint8_t greeting[3] = { 5, 1, load.users ? 2 : 0 };
 
 	switch (t->state) {
-	case CONNECTING:
+	case DIALING:
 		want(t, EPOLLIN);
 		t->state = METHOD;
 		if (load.protocol == SOCKS5) {
@@ -259,29 +245,12 @@ static void handshake(struct tunnel *t)
 		}
 		return;
 	case METHOD:
-		if (!get(t, 2))
-			return;
-		t->have = 0;
-		if (load.buf[1] != greeting[2]) {
-			fail(t, &load.errors.refused);
-		} else if (load.users) {
-			t->state = LOGIN;
-			put_login(t);
-		} else {
-			t->state = REPLY;
-			put(t, load.request, load.request_len);
-		}
+		if (agreed(t, greeting[2]))
+			put_next(t, load.users ? LOGIN : REPLY);
 		return;
 	case LOGIN:
-		if (!get(t, 2))
-			return;
-		t->have = 0;
-		if (load.buf[1]) {
-			fail(t, &load.errors.refused);
-		} else {
-			t->state = REPLY;
-			put(t, load.request, load.request_len);
-		}
+		if (agreed(t, 0))
+			put_next(t, REPLY);
 		return;
 	case REPLY:
 		if (!get(t, load.request_len))
@@ -378,7 +347,7 @@ static void handle(const struct epoll_event *ev)
 
 	if (t->state == CLOSED)
 		return;
-	if (t->state == CONNECTING && net_error(t->fd))
+	if (t->state == DIALING && net_error(t->fd))
 		fail(t, &load.errors.refused);
 	else if (t->state < OPEN)
 		handshake(t);
@@ -578,7 +547,7 @@ static bool configure(int argc, char **argv)
 	load.seconds = seconds ? strtod(seconds, NULL) : 1;
 	load.max = arg_number(argc, argv, "--count", 0);
 	load.concurrency = arg_number(argc, argv, "--concurrency", 16);
-	load.users = arg_number(argc, argv, "--users", 0);
+	load.users = (uint32_t)arg_number(argc, argv, "--users", 0);
 	/* Flows of one origin must differ between two loads. */
 	load.next_flow = (uint32_t)getpid() << 14;
 	load.tunnel = calloc((size_t)load.concurrency, sizeof *load.tunnel);
