@@ -63,7 +63,7 @@ static int explain_one(const struct options *o, const struct conf *c)
 {
 	CLEANUP(unref_policy) struct policy *p = NULL;
 	char why[LOAD_WHY_BYTES];
-	struct explain_query q;
+	struct explain_query q = { 0 };
 	enum explain_verdict verdict;
 	int r = explain_parse(&q, &o->explain, c, why);
 

@@ -51,7 +51,7 @@ static char *explained(struct refresh *r, const struct explain_query *q)
 static char *do_explain(struct refresh *r, char *words)
 {
 	struct explain_words w;
-	struct explain_query q;
+	struct explain_query q = { 0 };
 	char why[EXPLAIN_WHY_BYTES];
 	int bad = explain_read(&w, words, why);
 
