@@ -3,6 +3,7 @@ import json
 import os
 import random
 import re
+import signal
 import socket
 import threading
 
@@ -277,6 +278,20 @@ def test_enforce_reaches_old_generations(t):
         assert echoes(a)
 
 
+def test_enforce_knows_the_beginning_of_long_names(t):
+    long, like_it = ('n' * 40, 'secret'), ('n' * 32 + 'x', 'secret')
+    d, path = daemon_of(t, ALICE, long)
+    o = Origin(t, echo)
+    with tunnel_of(d, o, long) as s:
+        put_users(t, path, ALICE, like_it)
+        refresh(d, '--enforce')
+        assert echoes(s)
+        put_users(t, path, ALICE)
+        refresh(d, '--enforce')
+        same(read_to_end(s), (b'', 'reset'))
+    d.wait_access(outcome='killed')
+
+
 def test_who_did_not_log_in_stays(t):
     """A user id of SOCKS4 is no login, and neither is no name at all."""
     path = readable(users(t, dict([ALICE])))
@@ -411,18 +426,43 @@ def test_who_asks_need_not_wait(t):
     same(d.control.ask('refresh')[-1]['users'], 1)
 
 
-def test_who_does_not_read_is_left_behind(t):
-    """An answer of megabytes that nobody takes holds up nobody else."""
-    d = Daemon(t, {'rules': [
-        {'action': 'deny', 'ports': ['25'], 'name': f'{"n" * 50}-{i}'}
-        for i in range(5000)]})
-    with d.control.connect() as s:
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        s.sendall(b'explain 10.0.0.1 127.0.0.1:80\n')
-        eventually(lambda: s.recv(1, socket.MSG_PEEK))
-        same(d.control.run('status').returncode, 0)
-        s.shutdown(socket.SHUT_RDWR)
-    same(d.control.run('refresh').returncode, 0)
+def stuck(t, d):
+    """A client that does not read an answer of half a megabyte."""
+    s = d.control.connect()
+    t.defer(s.close)
+    s.sendall(b'explain 10.0.0.1 127.0.0.1:65535\n')
+    eventually(lambda: s.recv(1, socket.MSG_PEEK))
+    return s
+
+
+def many_rules(count=5000):
+    return {'rules': [
+        {'action': 'deny', 'ports': [str(i + 1)], 'name': f'{"n" * 50}-{i}'}
+        for i in range(count)]}
+
+
+def test_who_does_not_read_holds_up_a_few(t):
+    """Others wait for him, so many of them, and the master does not."""
+    d = Daemon(t, many_rules())
+    s = stuck(t, d)
+    waiting = [d.control.connect() for _ in range(32)]
+    for w in waiting:
+        w.sendall(b'refresh\n')
+        w.shutdown(socket.SHUT_WR)
+        same(d.control.run('version').returncode, 0)
+    answer = d.control.ask('refresh')[-1]
+    same((answer['ok'], answer.get('error')), (False, 'too many clients'))
+    s.close()
+    for w in waiting:
+        assert json.loads(read_all(w))['ok']
+        w.close()
+
+
+def test_who_does_not_read_does_not_keep_it_alive(t):
+    d = Daemon(t, many_rules())
+    stuck(t, d)
+    d.signal(signal.SIGTERM)
+    d.wait_exit(0)
 
 
 def test_who_drains_still_refreshes(t):
