@@ -130,6 +130,10 @@ void conf_check_bounds(struct sense *k)
 			check_denier(k, r);
 	}
 	check_users_bounded(k);
+	if (is_looser(c->limits.connections, c->limits.table))
+		WARN(k, c->path,
+		     "limits: 'table' is smaller than 'connections': clients "
+		     "that it has no room for are not bounded");
 	if (is_looser(c->limits.bandwidth_session, c->limits.bandwidth_user))
 		WARN(k, c->path,
 		     "limits: 'bandwidth_session' is more than "

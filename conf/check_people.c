@@ -4,6 +4,14 @@
 #include "conf/check_internal.h"
 #include "conf/cover.h"
 
+#include <stdlib.h>
+
+/* What holds at one listener. */
+struct place {
+	bool has_login;                /* by an entry of clients */
+	const struct conf_rule *named; /* the first about users or groups */
+};
+
 /* Whoever has not logged in can always be. */
 static bool names_people(const struct conf_rule *r)
 {
@@ -11,33 +19,46 @@ static bool names_people(const struct conf_rule *r)
 	       !conf_texts_hold(&r->users, CONF_USER_NONE);
 }
 
-static bool share_listener(const struct conf *c, const struct conf_client *e,
-			   const struct conf_rule *r)
-{
-	for (size_t i = 0; i < c->listener_count; i++)
-		if (conf_listeners_hold(&e->listener, i) &&
-		    conf_listeners_hold(&r->listener, i))
-			return true;
-	return false;
-}
-
-/* The first entry by which clients of a rule can log in, or NULL. */
-static const struct conf_client *login_for(const struct conf *c,
-					   const struct conf_rule *r)
+static void note_clients(const struct conf *c, struct place *places)
 {
 	for (size_t i = 0; i < c->client_count; i++) {
 		const struct conf_client *e = &c->clients[i];
 
-		if (e->action == CONF_ALLOW && e->auth.set & CONF_AUTH_LOGINS &&
-		    share_listener(c, e, r))
-			return e;
+		if (e->action != CONF_ALLOW ||
+		    !(e->auth.set & CONF_AUTH_LOGINS))
+			continue;
+		for (size_t k = 0; k < c->listener_count; k++)
+			places[k].has_login |= conf_listeners_hold(&e->listener,
+								   k);
 	}
-	return NULL;
 }
 
-static void check_named(struct sense *k, const struct conf_rule *r)
+static void note_rules(const struct conf *c, struct place *places)
 {
-	if (!login_for(k->c, r))
+	for (size_t i = 0; i < c->rule_count; i++) {
+		const struct conf_rule *r = &c->rules[i];
+
+		for (size_t k = 0; names_people(r) && k < c->listener_count;
+		     k++)
+			if (!places[k].named &&
+			    conf_listeners_hold(&r->listener, k))
+				places[k].named = r;
+	}
+}
+
+static bool has_login(const struct conf *c, const struct place *places,
+		      const struct conf_rule *r)
+{
+	for (size_t k = 0; k < c->listener_count; k++)
+		if (places[k].has_login && conf_listeners_hold(&r->listener, k))
+			return true;
+	return false;
+}
+
+static void check_named(struct sense *k, const struct place *places,
+			const struct conf_rule *r)
+{
+	if (!has_login(k->c, places, r))
 		WARN(k, r->where,
 		     "'%s' never matches: it names users or groups, but no "
 		     "entry of 'clients' lets anybody log in there",
@@ -88,24 +109,34 @@ static void check_spoken(struct sense *k, const struct conf_rule *r)
 		     r->name);
 }
 
-/* The rule that a client which need not log in misses, or NULL. */
+/* The first rule that a client which need not log in misses, or NULL. */
 static const struct conf_rule *missed_by(const struct conf *c,
+					 const struct place *places,
 					 const struct conf_client *e)
 {
-	for (size_t i = 0; i < c->rule_count; i++)
-		if (names_people(&c->rules[i]) &&
-		    share_listener(c, e, &c->rules[i]))
-			return &c->rules[i];
-	return NULL;
+	const struct conf_rule *first = NULL;
+
+	for (size_t k = 0; k < c->listener_count; k++) {
+		const struct conf_rule *r = places[k].named;
+
+		if (r && (!first || r < first) &&
+		    conf_listeners_hold(&e->listener, k))
+			first = r;
+	}
+	return first;
 }
 
 /* Nearly all clients that can log in offer not to, too. */
-static void check_preference(struct sense *k, const struct conf_client *e)
+static void check_preference(struct sense *k, const struct place *places,
+			     const struct conf_client *e)
 {
-	const struct conf_rule *r = missed_by(k->c, e);
+	const struct conf_rule *r;
 
-	if (r && e->action == CONF_ALLOW &&
-	    1u << e->auth.at[0] == CONF_AUTH_NONE && e->auth.count > 1)
+	if (e->action != CONF_ALLOW || e->auth.count < 2 ||
+	    1u << e->auth.at[0] != CONF_AUTH_NONE)
+		return;
+	r = missed_by(k->c, places, e);
+	if (r)
 		WARN(k, e->where,
 		     "'%s' prefers \"none\": who offers both does not log in, "
 		     "and misses '%s' of line %s; put \"none\" last",
@@ -127,14 +158,21 @@ static void check_groups(struct sense *k)
 
 void conf_check_people(struct sense *k)
 {
-	for (size_t i = 0; i < k->c->rule_count; i++) {
-		const struct conf_rule *r = &k->c->rules[i];
+	const struct conf *c = k->c;
+	struct place *places = calloc(c->listener_count, sizeof(*places));
 
-		if (names_people(r))
-			check_named(k, r);
-		check_spoken(k, r);
+	/* Warnings are a kindness. */
+	if (!places)
+		return;
+	note_clients(c, places);
+	note_rules(c, places);
+	for (size_t i = 0; i < c->rule_count; i++) {
+		if (names_people(&c->rules[i]))
+			check_named(k, places, &c->rules[i]);
+		check_spoken(k, &c->rules[i]);
 	}
-	for (size_t i = 0; i < k->c->client_count; i++)
-		check_preference(k, &k->c->clients[i]);
+	for (size_t i = 0; i < c->client_count; i++)
+		check_preference(k, places, &c->clients[i]);
 	check_groups(k);
+	free(places);
 }

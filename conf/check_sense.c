@@ -194,9 +194,36 @@ static bool rule_covers(const struct conf_rule *a, const struct conf_rule *b)
 	       people_cover(a, b);
 }
 
+static void warn_of_hidden(struct sense *k, const struct conf_rule *before,
+			   const struct conf_rule *behind)
+{
+	WARN(k, behind->where,
+	     "'%s' never matches: '%s' of line %s takes all that it would",
+	     behind->name, before->name, conf_line_of(before->where));
+}
+
+/* The first of all rules that covers one which asks for nothing, or none. */
+static size_t find_catch_all(const struct conf *c)
+{
+	struct conf_match any = { .kind = CONF_MATCH_CLASS,
+				  .class = ADDR_CLASS_ANY };
+	const struct conf_rule plain = {
+		.from = { &any, 1 },
+		.to = { &any, 1 },
+		.commands = CONF_CONNECT | CONF_BIND | CONF_UDP,
+		.protocols = CONF_SOCKS5 | CONF_SOCKS4 | CONF_HTTP,
+	};
+	size_t i = 0;
+
+	while (i < c->rule_count && !rule_covers(&c->rules[i], &plain))
+		i++;
+	return i;
+}
+
 static void check_rule_order(struct sense *k)
 {
 	const struct conf *c = k->c;
+	size_t all = find_catch_all(c);
 
 	for (size_t i = 1; i < min_size(c->rule_count, COMPARED_RULES_MAX);
 	     i++) {
@@ -205,12 +232,12 @@ static void check_rule_order(struct sense *k)
 		while (j < i && !rule_covers(&c->rules[j], &c->rules[i]))
 			j++;
 		if (j < i)
-			WARN(k, c->rules[i].where,
-			     "'%s' never matches: '%s' of line %s takes all "
-			     "that it would",
-			     c->rules[i].name, c->rules[j].name,
-			     conf_line_of(c->rules[j].where));
+			warn_of_hidden(k, &c->rules[j], &c->rules[i]);
 	}
+	for (size_t i = max_size(all + 1, COMPARED_RULES_MAX);
+	     i < c->rule_count; i++)
+		if (rule_covers(&c->rules[all], &c->rules[i]))
+			warn_of_hidden(k, &c->rules[all], &c->rules[i]);
 }
 
 /* --- Groups ------------------------------------------------------------- */

@@ -214,7 +214,7 @@ int load_data(struct load_data *ret, const struct conf *c,
 
 int load_data_check(const struct conf *c, struct conf_errors *errors)
 {
-	struct load_data d;
+	struct load_data d = { 0 };
 	struct loading l = {
 		.data = &d,
 		.c = c,

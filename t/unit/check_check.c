@@ -335,6 +335,34 @@ START_TEST(a_rule_behind_a_wider_one_is_warned_of)
 }
 END_TEST
 
+/* The longer list is not compared as a whole. */
+START_TEST(what_is_behind_a_catch_all_is_found_in_long_lists_too)
+{
+	struct conf_errors e = { 0 };
+	struct conf *c = NULL;
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	fputs(CONF_TEXT_LISTENERS CONF_TEXT_CLIENTS "rules: (", out);
+	for (int i = 0; i < 3000; i++)
+		fprintf(out, "{ action = \"allow\"; ports = %d; },\n", i + 1);
+	fputs("{ action = \"deny\"; },\n"
+	      "{ action = \"allow\"; to = \"loopback\"; },\n"
+	      "{ action = \"allow\"; to = \"10.0.0.0/8\"; } );",
+	      out);
+	ck_assert_int_eq(fclose(out), 0);
+	ck_assert_int_eq(conf_load_text(&c, text, "text", &e), 0);
+	free(text);
+	ck_assert_uint_eq(e.kept, 1);
+	ck_assert_str_eq(e.list[0].text,
+			 "text:3005: 'rule-3003' never matches: 'rule-3001' of "
+			 "line 3003 takes all that it would");
+	conf_free(c);
+	conf_errors_done(&e);
+}
+END_TEST
+
 START_TEST(a_client_entry_behind_a_wider_one_is_warned_of)
 {
 	conf_text_warned(CONF_TEXT_LISTENERS
@@ -378,6 +406,8 @@ int main(void)
 	tcase_add_test(t, who_can_do_nothing_is_warned_of);
 	tcase_add_test(t, useless_keepalive_is_warned_of);
 	tcase_add_test(t, a_rule_behind_a_wider_one_is_warned_of);
+	tcase_add_test(t,
+		       what_is_behind_a_catch_all_is_found_in_long_lists_too);
 	tcase_add_test(t, a_client_entry_behind_a_wider_one_is_warned_of);
 	tcase_add_test(t, a_file_with_errors_gets_no_warnings);
 	suite_add_tcase(s, t);

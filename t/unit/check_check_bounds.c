@@ -131,6 +131,20 @@ START_TEST(bounds_of_nobody_are_warned_of)
 }
 END_TEST
 
+START_TEST(a_table_that_is_too_small_is_warned_of)
+{
+	static const char small[] =
+		"limits: 'table' is smaller than 'connections'";
+
+	conf_text_warned(CONF_TEXT "limits: { connections = 65537; };", small);
+	conf_text_warned(CONF_TEXT
+			 "limits: { connections = 1025; table = 1024; };",
+			 small);
+	conf_free(
+		conf_text_load(CONF_TEXT "limits: { connections = 65536; };"));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("check_bounds");
@@ -141,6 +155,7 @@ int main(void)
 	tcase_add_test(t, bandwidths_that_are_never_reached_are_warned_of);
 	tcase_add_test(t, bounds_of_who_denies_are_warned_of);
 	tcase_add_test(t, bounds_of_nobody_are_warned_of);
+	tcase_add_test(t, a_table_that_is_too_small_is_warned_of);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }
