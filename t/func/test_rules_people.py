@@ -1,4 +1,6 @@
 """Rules that speak of users, groups, protocols, and of what files list."""
+import os
+
 from lib import client, net
 from lib.case import each, netns, same, valgrind
 from lib.client import socks5_ask
@@ -6,6 +8,7 @@ from lib.conf import allow, deny
 from lib.daemon import Daemon
 from lib.dns import DnsServer, a
 from lib.origin import Origin, echo
+from lib.udp import Association, Echo, nothing_comes
 from lib.users import demand, users
 
 LOGINS = {'ann': 'secret', 'bob': 'hidden', 'joe': 'public'}
@@ -124,3 +127,36 @@ def test_a_short_name(t, what):
     o = Origin(t, echo, host=PUBLIC)
     for _ in range(2):  # from the cache, too
         assert allowed(d, ('db', o.port)) == wanted
+
+
+@netns
+def test_a_short_name_in_other_commands(t):
+    net.add_address(PUBLIC + '/32')
+    server = DnsServer(t, {('db.corp.example', 'A'): a(PUBLIC)})
+    d = Daemon(t, {'rules': [deny(name='corp', to='.corp.example'), allow()],
+                   'names': {'servers': [server.address],
+                             'search': ['corp.example']}})
+    same(code(d, ('db', 80), command=client.BIND), client.DENIED)
+    d.wait_access(outcome='denied', rule='corp')
+    e = Echo(t, host=PUBLIC)
+    u = Association(t, d.address)
+    u.send(('db', e.target[1]), b'lost', as_name=True)
+    assert u.echoes(e.target)
+    nothing_comes(u.socket)
+
+
+def test_a_list_that_changes_counts_for_datagrams_at_once(t):
+    bad = t.file('bad', '127.0.0.9\n')
+    d = Daemon(t, {'rules': [deny(to='@bad'), allow()]})
+    first, second = Echo(t, host='127.0.0.2'), Echo(t)
+    u = Association(t, d.address)
+    for _ in range(2):
+        assert u.echoes(first.target) and u.echoes(second.target)
+    os.rename(t.file('new', '127.0.0.2\n'), bad)
+    same(d.control.run('refresh').returncode, 0)
+    u.send(first.target, b'lost')
+    assert u.echoes(second.target)
+    nothing_comes(u.socket)
+    os.rename(t.file('new', '# none\n'), bad)
+    same(d.control.run('refresh').returncode, 0)
+    assert u.echoes(first.target)

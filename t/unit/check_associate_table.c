@@ -94,6 +94,20 @@ START_TEST(a_verdict_is_one_of_a_port_and_allows_no_reply)
 }
 END_TEST
 
+START_TEST(verdicts_are_forgotten_and_contacts_are_not)
+{
+	mark(1);
+	note(1, 80, true);
+	note(2, 80, false);
+	contacts_forget_verdicts(&table);
+	ck_assert_int_eq(verdict(1, 80), -ENOENT);
+	ck_assert_int_eq(verdict(2, 80), -ENOENT);
+	ck_assert(has(1, 53) && !has(2, 80));
+	note(1, 80, false);
+	ck_assert_int_eq(verdict(1, 80), 0);
+}
+END_TEST
+
 START_TEST(all_ports_of_a_host_take_one_entry)
 {
 	for (uint32_t port = 1; port < 65536; port++)
@@ -193,6 +207,7 @@ int main(void)
 	tcase_add_test(t, nobody_is_known_at_first_and_nothing_is_held);
 	tcase_add_test(t, whom_something_was_sent_to_may_reply_from_any_port);
 	tcase_add_test(t, a_verdict_is_one_of_a_port_and_allows_no_reply);
+	tcase_add_test(t, verdicts_are_forgotten_and_contacts_are_not);
 	tcase_add_test(t, all_ports_of_a_host_take_one_entry);
 	tcase_add_test(t, ipv4_and_ipv6_do_not_meet);
 	tcase_add_test(t, it_grows_to_its_bound_and_then_forgets_the_oldest);
