@@ -80,7 +80,7 @@ static int take_line(struct users *u, char *line, unsigned number,
 		return account_file_fault(
 			fault, number,
 			"after the ':' there is no hash of crypt(5); "
-			"'mkpasswd' and 'htpasswd -B' write some");
+			"'splicedctl passwd' writes one");
 	u->list[u->count++] = (struct user){
 		.name = line,
 		.name_len = (size_t)(colon - line),

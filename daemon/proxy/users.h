@@ -1,6 +1,6 @@
 /*
  * A file of users, a line each: "name:hash", the hash as crypt(5) has it and
- * `mkpasswd` or `htpasswd -B` write it.  Empty lines and those that begin with
+ * `splicedctl passwd` or `htpasswd -B` write it.  Empty lines and those that begin with
  * '#' are passed over.  Read once, never changed: threads share it.
  */
 #pragma once
