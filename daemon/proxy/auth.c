@@ -226,6 +226,8 @@ static int ask_helper(struct auth *a, struct login *l, enum helper_kind kind,
 			addr_format_ip(&l->client, client, sizeof(client)));
 	if (kind == HELPER_PAM)
 		q.service = text_of(a->pam_service);
+	if (kind == HELPER_PAM && !helper_service_is_sane(q.service))
+		return -EINVAL;
 	len = l->sayable ? helper_request_encode(l->request, &q) : -EINVAL;
 	/* Nobody can be called so. */
 	if (len < 0)
