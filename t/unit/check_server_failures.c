@@ -4,6 +4,7 @@
  */
 #include "core/tcpserver.h"
 
+#include "core/addr.h"
 #include "t/unit/bound.h"
 #include "t/unit/served.h"
 #include "t/unit/suite.h"
@@ -121,6 +122,33 @@ START_TEST(a_connection_that_cannot_be_watched_is_rejected)
 	refuse_one(NULL);
 	refuse_one(&pooled);
 	ck_assert_uint_eq(cleared, 2);
+}
+END_TEST
+
+static _Atomic int forgotten;
+
+static int admit_with_number(const struct tcp_addr *peer UNUSED,
+			     void *ctx UNUSED)
+{
+	return 70000;
+}
+
+static void note_forgotten(const struct tcp_addr *peer, int tag,
+			   void *ctx UNUSED)
+{
+	if (addr_is_loopback(peer))
+		forgotten = tag;
+}
+
+START_TEST(who_was_admitted_in_vain_is_told_of)
+{
+	struct tcp_listen_options lo = { .admit = admit_with_number,
+					 .forgotten = note_forgotten,
+					 .unhandled = note_unhandled };
+
+	refuse_one(&lo);
+	ck_assert_int_eq(forgotten, 70000);
+	ck_assert_uint_eq(unhandled, 0);
 }
 END_TEST
 
@@ -242,6 +270,7 @@ int main(void)
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_connection_that_cannot_be_watched_is_rejected);
+	tcase_add_test(t, who_was_admitted_in_vain_is_told_of);
 	tcase_add_test(t, a_handler_without_a_stack_is_told_of_instead);
 	tcase_add_test(t, a_listener_that_cannot_be_watched_fails_the_start);
 	tcase_add_test(t, one_that_is_added_and_fails_is_closed_everywhere);

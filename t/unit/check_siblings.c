@@ -3,6 +3,7 @@
  */
 #include "daemon/siblings.h"
 
+#include "daemon/proxy/limits.h"
 #include "daemon/publish.h"
 #include "t/unit/suite.h"
 
@@ -114,6 +115,75 @@ START_TEST(what_is_no_segment_is_left_out)
 }
 END_TEST
 
+/* Limits of a third generation, or with the memory of one of those here. */
+static struct limits *limits_in(const struct limits_table *memory)
+{
+	struct limits_setup ls = {
+		.options = { .per_client = 2,
+			     .client_prefix4 = 32,
+			     .client_prefix6 = 64 },
+		.workers = 1,
+		.slots = 4,
+	};
+	struct limits *l;
+
+	if (memory)
+		ls.memory = *memory;
+	ck_assert_int_eq(limits_new(&l, &ls), 0);
+	return l;
+}
+
+static enum outcome come_to(struct limits *l)
+{
+	struct tcp_addr a;
+	struct limits_who who = { &a, 1, 1 };
+	unsigned ticket;
+
+	ck_assert_int_eq(tcp_addr_parse(&a, "192.0.2.1", 1), 0);
+	return limits_admit(l, 0, &who, 1000, &ticket);
+}
+
+START_TEST(their_sessions_count_against_our_bounds)
+{
+	struct limits *first = limits_in(&p[0].limits);
+	struct limits *second = limits_in(&p[1].limits), *third;
+
+	/* As the second does at its start. */
+	limits_use_key(second, &p[0].limits.about->key);
+	ck_assert_int_eq(come_to(first), OUTCOME_NONE);
+	ck_assert_int_eq(come_to(second), OUTCOME_NONE);
+	pass_both(-1);
+	third = limits_in(NULL);
+	ck_assert_int_eq(siblings_join(&s, third), 0);
+	ck_assert_int_eq(come_to(third), OUTCOME_LIMIT_CLIENT);
+	siblings_gone(&s, 9);
+	ck_assert_int_eq(come_to(third), OUTCOME_LIMIT_CLIENT);
+	siblings_gone(&s, 1);
+	ck_assert_int_eq(come_to(third), OUTCOME_NONE);
+	ck_assert_int_eq(come_to(third), OUTCOME_LIMIT_CLIENT);
+	siblings_done(&s);
+	ck_assert_int_eq(come_to(third), OUTCOME_NONE);
+	limits_free(third);
+	limits_free(second);
+	limits_free(first);
+}
+END_TEST
+
+START_TEST(generations_without_limits_count_nothing)
+{
+	struct limits *l = limits_in(NULL);
+
+	pass_both(-1);
+	ck_assert_int_eq(siblings_join(&s, l), 0);
+	ck_assert_int_eq(come_to(l), OUTCOME_NONE);
+	ck_assert_int_eq(siblings_join(&s, NULL), 0);
+	siblings_gone(&s, 1);
+	siblings_done(&s);
+	ck_assert_int_eq(limits_set_others(l, NULL, 0), 0);
+	limits_free(l);
+}
+END_TEST
+
 START_TEST(none_is_fine)
 {
 	ck_assert_int_eq(adopt_init(&passed, NULL, NULL, 0), 0);
@@ -134,6 +204,8 @@ int main(void)
 	tcase_add_test(t, connections_of_all_workers_are_summed);
 	tcase_add_test(t, who_is_gone_counts_no_more);
 	tcase_add_test(t, what_is_no_segment_is_left_out);
+	tcase_add_test(t, their_sessions_count_against_our_bounds);
+	tcase_add_test(t, generations_without_limits_count_nothing);
 	tcase_add_test(t, none_is_fine);
 	suite_add_tcase(suite, t);
 	return run_suite(suite);

@@ -376,6 +376,41 @@ START_TEST(tables_of_nothing_but_ones_do_no_harm)
 }
 END_TEST
 
+/* --- Limits ------------------------------------------------------------- */
+
+static void expect_limits(uint32_t counts, uint32_t labels, uint32_t rates,
+			  bool found)
+{
+	const struct segment_spec specs[] = {
+		{ "limits", sizeof(struct limits_about), 1 },
+		{ "limit-counts", sizeof(struct limits_count), counts },
+		{ "limit-labels", sizeof(struct limits_label), labels },
+		{ "limit-rates", sizeof(struct limits_rate), rates },
+	};
+	struct limits_table t = { 0 };
+	struct segment *s;
+
+	ck_assert_int_eq(segment_new(&s, specs, ARRAY_SIZE(specs)), 0);
+	ck_assert_int_eq(table_limits_find(&t, s), found);
+	ck_assert_uint_eq(t.count, found ? counts : 0);
+	segment_free(s);
+}
+
+START_TEST(limits_that_make_no_sense_are_none)
+{
+	struct limits_table t;
+
+	ck_assert(!table_limits_find(&t, mine));
+	expect_limits(64, 64, 64, true);
+	expect_limits(16, 16, 0, true);
+	expect_limits(64, 32, 64, false);
+	expect_limits(8, 8, 64, false);
+	expect_limits(LIMITS_TABLE_MAX, LIMITS_TABLE_MAX, 16, true);
+	expect_limits(LIMITS_TABLE_MAX + 16, LIMITS_TABLE_MAX + 16, 16, false);
+	expect_limits(16, 16, LIMITS_TABLE_MAX + 16, false);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("tables");
@@ -393,6 +428,7 @@ int main(void)
 	tcase_add_test(t, a_record_has_its_generation_and_its_whole_name);
 	tcase_add_test(t, the_account_of_a_process_that_was_killed_is_true);
 	tcase_add_test(t, tables_of_nothing_but_ones_do_no_harm);
+	tcase_add_test(t, limits_that_make_no_sense_are_none);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }
