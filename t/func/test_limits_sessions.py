@@ -14,6 +14,7 @@ from lib.daemon import Daemon
 from lib.net import add_address
 from lib.origin import Origin, echo
 from lib.udp import Association, Echo
+from lib.users import demand, users
 
 LIMIT_CODES = {'socks5': client.DENIED, 'socks4': client.REJECTED,
                'http': 503}
@@ -199,6 +200,54 @@ def test_an_association_counts_for_the_rule_of_its_first_target(t):
 
 def dropped(d):
     return d.control.status()['totals']['datagrams_dropped']
+
+
+# --- Users ------------------------------------------------------------------
+
+LOGINS = {'alice': 'secret', 'bob': 'hidden'}
+
+
+def asked_by(d, o, user):
+    return client.socks5_ask(d.address, o.target, login=(user, LOGINS[user]))
+
+
+@each(({'per_user': 2}, {}), ({}, {'sessions_per_user': 2}))
+def test_a_user_has_so_many_sessions_at_once(t, bounds):
+    limits, rule = bounds
+    d = Daemon(t, {**demand(users(t, LOGINS)), 'limits': limits,
+                   'rules': [conf.allow(name='only', **rule)]})
+    o = Origin(t, echo)
+    first, reply = asked_by(d, o, 'alice')
+    with first:
+        same(reply.code, 0)
+        with asked_by(d, o, 'alice')[0] as second:
+            assert echoes(second)
+            with asked_by(d, o, 'alice')[0] as third:
+                same(client.read_all(third), b'')
+            d.wait_access(outcome='limit-user', user='alice')
+            same(o.accepted, 2)
+            with asked_by(d, o, 'bob')[0] as other:
+                assert echoes(other)
+            found, _ = rows(d)
+            assert {'count': 2, 'bound': 2, 'who': 'alice'}.items() <= \
+                found[0].items(), found
+
+    def again():
+        s, reply = asked_by(d, o, 'alice')
+        s.close()
+        return reply.code == 0
+
+    eventually(again)
+
+
+def test_who_has_not_logged_in_is_no_user(t):
+    """A name that SOCKS4 says is none that was proved."""
+    d = limited(t, {'per_user': 1}, rules={'sessions_per_user': 1})
+    o = Origin(t, echo)
+    for _ in range(2):
+        s, reply = client.socks4_ask(d.address, o.target, userid=b'alice')
+        t.defer(s.close)
+        same(reply.code, client.GRANTED)
 
 
 # --- Rates ------------------------------------------------------------------
