@@ -206,8 +206,9 @@ static const struct conf_option rule_options[] = {
 	  .def = "socks5 socks4 http", .words = protocols,
 	  .help = "What the client speaks" },
 	{ "users", CONF_TYPE_USERIDS, AT(users), .def = "", .max = ELEMENTS_MAX,
-	  .help = "Who has logged in as one of these (\"*\": as anybody), one "
-		  "or a list; [ ]: logged in or not" },
+	  .help = "Who has logged in as one of these (\"*\": as anybody; "
+		  "\"-\": "
+		  "who has not), one or a list; [ ]: logged in or not" },
 	{ "groups", CONF_TYPE_USERIDS, AT(groups), .def = "",
 	  .max = ELEMENTS_MAX,
 	  .help = "Or as a member of one of these, one or a list" },

@@ -54,6 +54,10 @@ START_TEST(users_who_cannot_log_in_are_warned_of)
 		"rules: ( { action = \"allow\"; users = \"joe\"; } );",
 		"text:3: 'rule-1' never matches: it names users or groups, but "
 		"no entry of 'clients' lets anybody log in there");
+	/* Who has not logged in is always there. */
+	conf_free(conf_text_load(
+		CONF_TEXT_LISTENERS CONF_TEXT_CLIENTS
+		"rules: ( { action = \"allow\"; users = \"-\"; } );"));
 	/* They log in, but elsewhere. */
 	conf_text_warned(
 		FILES "listeners: ( { name = \"a\"; address = "
@@ -158,6 +162,11 @@ START_TEST(a_rule_of_others_is_not_behind)
 	never_matches("users = \"*\";", "users = \"a\"; groups = \"g\";", true);
 	never_matches("users = [ \"b\", \"*\" ];", "users = \"*\";", true);
 	never_matches("users = \"a\";", "users = \"*\";", false);
+	never_matches("users = \"*\";", "users = \"-\";", false);
+	never_matches("users = \"*\";", "users = [ \"a\", \"-\" ];", false);
+	never_matches("users = [ \"*\", \"-\" ];", "users = \"-\";", true);
+	never_matches("users = \"-\"; protocols = \"http\";",
+		      "users = \"-\"; protocols = \"http\"; ports = 1;", true);
 	never_matches("protocols = \"socks5\";",
 		      "users = \"a\"; protocols = \"socks5\";", true);
 	never_matches("protocols = [ \"socks4\", \"http\" ];",
