@@ -21,7 +21,9 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-#define LOOK_MS   5000 /* between looks at the files */
+#define LOOK_MS   4000 /* between looks at the files */
+#define SETTLE_MS 1000 /* then nothing must have changed: see look() */
+#define SETTLES   5    /* looks until that is not waited for any more */
 #define RETIRE_MS 1000 /* at what logins under way may still want */
 #define RETIRED   8    /* policies that wait; beyond, the last one frees */
 #define ANSWER_MS 10000
@@ -48,6 +50,9 @@ struct refresh {
 	size_t first, count;
 	atomic_bool ending;
 	/* The rest is the thread's. */
+	int64_t look_ms;     /* when the files are looked at next */
+	const char *touched; /* one that has changed and is not read yet */
+	unsigned settles;    /* looks since, at each of which it went on */
 	const struct policy *retired[RETIRED];
 	size_t retired_count;
 	char why[LOAD_WHY_BYTES];
@@ -106,6 +111,8 @@ struct refreshed refresh_now(struct refresh *r, bool enforce, const char *who)
 	struct policy *next = NULL;
 
 	(void)data_files_look(&r->files);
+	r->touched = NULL;
+	r->settles = 0;
 	r->why[0] = '\0';
 	d.ok = setup_policy(&next, r->setup->conf, r->why, sizeof(r->why)) == 0;
 	if (d.ok) {
@@ -126,14 +133,21 @@ const struct setup *refresh_setup(const struct refresh *r)
 	return r->setup;
 }
 
+/*
+ * Who writes a file in place, as some editors do, makes it empty first: it is
+ * read when it has not changed for a while.
+ */
 static void look(struct refresh *r)
 {
 	const char *changed = data_files_look(&r->files);
 	char who[256];
 
-	if (!changed)
+	r->look_ms = clock_deadline(changed ? SETTLE_MS : LOOK_MS);
+	if (changed)
+		r->touched = changed;
+	if (!r->touched || (changed && ++r->settles < SETTLES))
 		return;
-	(void)snprintf(who, sizeof(who), "%.200s has changed", changed);
+	(void)snprintf(who, sizeof(who), "%.200s has changed", r->touched);
 	(void)refresh_now(r, false, who);
 }
 
@@ -226,36 +240,34 @@ static bool take(struct refresh *r, struct asked *ret)
 	return true;
 }
 
-static int64_t next_wake(const struct refresh *r, int64_t looked)
+static int64_t next_wake(const struct refresh *r)
 {
 	if (r->retired_count)
-		return clock_deadline(RETIRE_MS);
-	return r->files.count ? looked + LOOK_MS : INT64_MAX;
+		return min_i64(clock_deadline(RETIRE_MS), r->look_ms);
+	return r->files.count ? r->look_ms : INT64_MAX;
 }
 
 static void *run(void *arg)
 {
 	struct refresh *r = arg;
-	int64_t looked = clock_ms();
 	struct asked a;
 
 	(void)pthread_setname_np(pthread_self(), "refresh");
 	(void)setpriority(PRIO_PROCESS, 0, REFRESH_NICE);
+	r->look_ms = clock_deadline(LOOK_MS);
 	(void)pthread_mutex_lock(&r->lock);
 	while (!r->ending) {
 		bool asked = take(r, &a);
 
 		if (!asked)
 			(void)clock_cond_wait(&r->changed, &r->lock,
-					      next_wake(r, looked));
+					      next_wake(r));
 		(void)pthread_mutex_unlock(&r->lock);
 		if (asked)
 			serve(r, &a);
 		free_retired(r);
-		if (!r->ending && clock_ms() >= looked + LOOK_MS) {
+		if (!r->ending && clock_ms() >= r->look_ms)
 			look(r);
-			looked = clock_ms();
-		}
 		(void)pthread_mutex_lock(&r->lock);
 	}
 	(void)pthread_mutex_unlock(&r->lock);

@@ -9,7 +9,7 @@ import threading
 
 from lib import client
 from lib.case import (SANITIZED, Skip, alone, each, eventually, fewer,
-                      measured, patient, same, timeout)
+                      measured, patient, same, slow, timeout)
 from lib.churn import Churn, assert_whole
 from lib.client import (BIND, UDP, dial, echoes, read_all, read_exact,
                         read_to_end, socks5_ask, socks5_greet, socks5_login)
@@ -109,6 +109,24 @@ def test_a_changed_file_is_seen(t):
     d, path = daemon_of(t, ALICE)
     put_users(t, path, ALICE, BOB)
     d.wait_log(r'refreshed, \S+users has changed, .*; users: 2\n', 20)
+    same(answer_to(d, BOB), GOOD)
+    same(len(re.findall(r'\brefreshed\b', d.log())), 1)
+
+
+@slow
+@timeout(60)
+def test_a_file_may_be_written_in_place(t):
+    """Nobody is locked out while it is empty, or holds a part."""
+    d, path = daemon_of(t, ALICE)
+    with open(path, 'w', encoding='ascii') as f:
+        f.write(f'eve:{crypt("x")}\n')
+        f.flush()
+        for i in range(20):
+            threading.Event().wait(0.3)
+            f.write(f'user-{i}:{crypt("x")}\n')
+            f.flush()
+        f.write(f'bob:{crypt("hidden")}\n')
+    d.wait_log(r'refreshed, \S+users has changed, .*; users: 22\n', 20)
     same(answer_to(d, BOB), GOOD)
     same(len(re.findall(r'\brefreshed\b', d.log())), 1)
 
@@ -313,57 +331,63 @@ RULES = {'rules': [
      'users': ['bob']}]}
 
 
-@each((['127.0.0.1:25'], 4, r'rule 1 mail'),
-      (['127.0.0.1:80'], 0, r'rule 2 web'),
-      (['[2001:db8::1]:80'], 4, r'no rule'),
-      (['www.example.com:25', 'alice'], 4, r'rule 1 mail'),
-      (['www.example.com:80'], 4, r'undecided'),
-      (['www.example.com:80', '--address', '192.0.2.1'], 0, r'rule 2 web'),
-      (['www.example.com:80', '--address', '127.0.0.2'], 4, r'no rule'),
-      (['127.0.0.9:99', 'bob'], 0, r"as 'bob'\n(.*\n)*.*rule 3 bobs"),
-      (['127.0.0.9:99', 'alice'], 4, r'no rule'),
-      (['127.0.0.9:99', 'eve'], 4, r'there is no such user'),
-      (['127.0.0.9:99', 'b%o b'], 4, r"as 'b%o b'\n(.*\n)*.*no such user"),
-      (['127.0.0.1:80', '--command', 'udp'], 0, r'^socks5 udp from'),
-      (['127.0.0.1:80', '--protocol', 'http'], 0, r'^http connect from'),
-      (['127.0.0.9:99', 'bob', '--protocol', 'socks4'], 4,
-       r'nobody can log in here'))
-def test_what_decides_is_told(t, question):
-    words, status, pattern = question
-    path = users(t, dict([ALICE, BOB]))
+QUESTIONS = (
+    (['127.0.0.1:25'], 4, r'rule 1 mail'),
+    (['127.0.0.1:80'], 0, r'rule 2 web'),
+    (['[2001:db8::1]:80'], 4, r'no rule'),
+    (['www.example.com:25', 'alice'], 4, r'rule 1 mail'),
+    (['www.example.com:80'], 4, r'undecided'),
+    (['www.example.com:80', '--address', '192.0.2.1'], 0, r'rule 2 web'),
+    (['www.example.com:80', '--address', '127.0.0.2'], 4, r'no rule'),
+    (['127.0.0.9:99', 'bob'], 0, r"as 'bob'\n(.*\n)*.*rule 3 bobs"),
+    (['127.0.0.9:99', 'alice'], 4, r'no rule'),
+    (['127.0.0.9:99', 'eve'], 4, r'there is no such user'),
+    (['127.0.0.9:99', 'b%o b'], 4, r"as 'b%o b'\n(.*\n)*.*no such user"),
+    (['127.0.0.1:80', '--command', 'udp'], 0, r'^socks5 udp from'),
+    (['127.0.0.1:80', '--protocol', 'http'], 0, r'^http connect from'),
+    (['127.0.0.9:99', 'bob', '--protocol', 'socks4'], 4,
+     r'nobody can log in here'))
+
+
+def test_what_decides_is_told(t):
+    path = readable(users(t, dict([ALICE, BOB])))
     d = Daemon(t, {**demand(path, 'none', 'password'), **RULES})
-    done = d.control.run('explain', '192.0.2.7', *words)
-    same((done.returncode, done.err), (status, ''))
-    assert re.search(pattern, done.out), done.out
-    said = done.out.splitlines()
-    assert said[-1].startswith(('allowed', 'denied', 'undecided')), said
-    # The program says the same of the files, without a daemon.
-    alone_ = t.run(os.path.join(t.build, 'spliced'), '--config', d.conf_path,
-                   '--explain', '192.0.2.7', *words)
-    same((alone_.returncode, alone_.stdout.decode()), (status, done.out))
+    for words, status, pattern in QUESTIONS:
+        done = d.control.run('explain', '192.0.2.7', *words)
+        same((words, done.returncode, done.err), (words, status, ''))
+        assert re.search(pattern, done.out), done.out
+        said = done.out.splitlines()[-1]
+        assert said.startswith(('allowed', 'denied', 'undecided')), said
+        # The program says the same of the files, without a daemon.
+        itself = t.run(os.path.join(t.build, 'spliced'), '--config',
+                       d.conf_path, '--explain', '192.0.2.7', *words)
+        same((itself.returncode, itself.stdout.decode()), (status, done.out))
 
 
-@each((['10.0.0.1'], 2, 'wants FROM and TO'),
-      (['10.0.0.1', 'x:1', 'bob', 'y'], 2, "unexpected argument 'y'"),
-      (['10.0.0', '127.0.0.1:1'], 1, "'10.0.0' is no client's address"),
-      (['10.0.0.1', '127.0.0.1'], 1, 'is no target'),
-      (['10.0.0.1', '::1:80'], 1, 'is no target'),
-      (['10.0.0.1', '127.0.0.1:0'], 1, 'has no port'),
-      (['10.0.0.1', '127.0.0.1:65536'], 1, 'has no port'),
-      (['10.0.0.1', '127.1:80'], 1, 'neither a name nor an address'),
-      (['10.0.0.1', '127.0.0.1:80', '--address', '::1'], 1, 'that is one'),
-      (['10.0.0.1', 'a:80', '--address', 'b'], 1, "'b' is no address"),
-      (['10.0.0.1', 'a:80', '--listener', 'wan'], 1, "no listener 'wan'"),
-      (['10.0.0.1', 'a:80', '--protocol', 'ftp'], 1, "no protocol 'ftp'"),
-      (['10.0.0.1', 'a:80', '--command', 'put'], 1, "no command 'put'"),
-      (['10.0.0.1', 'a:80', '--protocol', 'http', '--command', 'bind'], 1,
-       'http has no such command'),
-      (['10.0.0.1', 'a:80', 'u' * 256], 1, 'at most 255 bytes'),
-      (['10.0.0.1', 'a:80', 'ü' * 100], 2, 'more than fits'))
-def test_a_question_that_makes_no_sense_is_refused(t, question):
-    words, status, pattern = question
+NONSENSE = (
+    (['10.0.0.1'], 2, 'wants FROM and TO'),
+    (['10.0.0.1', 'x:1', 'bob', 'y'], 2, "unexpected argument 'y'"),
+    (['10.0.0', '127.0.0.1:1'], 1, "'10.0.0' is no client's address"),
+    (['10.0.0.1', '127.0.0.1'], 1, 'is no target'),
+    (['10.0.0.1', '::1:80'], 1, 'is no target'),
+    (['10.0.0.1', '127.0.0.1:0'], 1, 'has no port'),
+    (['10.0.0.1', '127.0.0.1:65536'], 1, 'has no port'),
+    (['10.0.0.1', '127.1:80'], 1, 'neither a name nor an address'),
+    (['10.0.0.1', '127.0.0.1:80', '--address', '::1'], 1, 'that is one'),
+    (['10.0.0.1', 'a:80', '--address', 'b'], 1, "'b' is no address"),
+    (['10.0.0.1', 'a:80', '--listener', 'wan'], 1, "no listener 'wan'"),
+    (['10.0.0.1', 'a:80', '--protocol', 'ftp'], 1, "no protocol 'ftp'"),
+    (['10.0.0.1', 'a:80', '--command', 'put'], 1, "no command 'put'"),
+    (['10.0.0.1', 'a:80', '--protocol', 'http', '--command', 'bind'], 1,
+     'http has no such command'),
+    (['10.0.0.1', 'a:80', 'u' * 256], 1, 'at most 255 bytes'),
+    (['10.0.0.1', 'a:80', 'ü' * 100], 2, 'more than fits'))
+
+
+def test_a_question_that_makes_no_sense_is_refused(t):
     d = Daemon(t)
-    fails(d.control.run('explain', *words), status, pattern)
+    for words, status, pattern in NONSENSE:
+        fails(d.control.run('explain', *words), status, pattern)
 
 
 def test_an_explanation_is_for_programs_too(t):
