@@ -136,8 +136,13 @@ static struct auth_client *make(struct auth_clients *c, uint64_t key,
 		if (!best || worth(c, &set[i], now) < worth(c, best, now))
 			best = &set[i];
 	}
-	if (best)
-		*best = (struct auth_client){ .key = key };
+	if (!best)
+		return NULL;
+	best->key = key;
+	best->since = 0;
+	best->failures = 0;
+	/* The verifier of one who has left may look at it still. */
+	atomic_store_explicit(&best->until, 0, memory_order_relaxed);
 	return best;
 }
 

@@ -32,6 +32,15 @@ static uint8_t wire_method(enum auth_method m)
 	return m == AUTH_NONE ? SOCKS5_METHOD_NONE : SOCKS5_METHOD_PASSWORD;
 }
 
+/* May somebody who takes this method be allowed anything by the rules? */
+static bool is_useful(const struct request *rq, enum auth_method m)
+{
+	const struct rule_query q = request_query(rq);
+
+	return rules_may_allow(policy_rules(rq->here->policy), &q,
+			       m != AUTH_NONE);
+}
+
 /*
  * The first that the client offers and some rule could allow something with.
  * Where no method at all could, he gets as far as being denied by a rule.
@@ -39,8 +48,6 @@ static uint8_t wire_method(enum auth_method m)
 static uint8_t choose_method(const struct request *rq,
 			     const struct socks5_greeting *g)
 {
-	const struct rules *rules = policy_rules(rq->here->policy);
-	const struct rule_query q = request_query(rq);
 	uint8_t denied = SOCKS5_METHOD_UNACCEPTABLE;
 	enum auth_method order[AUTH_METHODS];
 	unsigned count = methods_of(rq, order);
@@ -48,7 +55,8 @@ static uint8_t choose_method(const struct request *rq,
 
 	for (unsigned i = 0; i < count; i++) {
 		uint8_t method = wire_method(order[i]);
-		bool useful = rules_may_allow(rules, &q, order[i] != AUTH_NONE);
+		/* The only one is taken in either case. */
+		bool useful = count == 1 || is_useful(rq, order[i]);
 
 		hopeless &= !useful;
 		if (!socks5_offers(g, method))

@@ -149,6 +149,55 @@ def test_whoever_can_log_in_is_asked_where_none_need(t):
     refused(d, 'alice', 'wrong')
 
 
+def test_a_method_counts_only_if_some_rule_could_allow_with_it(t):
+    file = users(t, dict([ALICE]))
+    changes = demand(file, 'none', 'password')
+    to = ['any', 'loopback']
+
+    def choices(rules):
+        d = Daemon(t, {**changes, 'rules': rules})
+        found = []
+        for methods in (b'\0\2', b'\0', b'\2'):
+            with dial(d.address) as s:
+                found.append(socks5_greet(s, methods)[1])
+        return d, found
+
+    # Only who logs in may do anything.
+    d, found = choices([{'action': 'allow', 'to': to, 'users': ['alice']}])
+    same(found, [2, 0xff, 2])
+    d.wait_access(outcome='auth-required')
+    o = Origin(t, echo)
+    s, reply = socks5_ask(d.address, o.target, login=ALICE)
+    with s:
+        same(reply.code, client.SUCCEEDED)
+    same(d.wait_access(outcome='closed')['user'], 'alice')
+    # Either way nothing is allowed: the rule has the last word.
+    d, found = choices([{'action': 'deny', 'name': 'all'}])
+    same(found, [0, 0, 2])
+    with dial(d.address) as s:
+        same(socks5_greet(s, b'\0'), b'\5\0')
+        s.sendall(socks5_request('127.0.0.1', 1))
+        same(socks5_reply(s).code, client.DENIED)
+    d.wait_access(outcome='denied', rule='all')
+
+
+def test_rules_tell_users_and_groups_apart(t):
+    file = users(t, {'alice': 'a', 'bob': 'b', 'carol': 'c'})
+    groups = t.file('groups', 'staff:x:50:bob,dave\n', 0o644)
+    d = Daemon(t, {
+        **demand(file, 'password', groups_file=groups),
+        'rules': [{'action': 'allow', 'to': '127.0.0.0/8', 'users': ['alice']},
+                  {'action': 'allow', 'to': '127.0.0.0/8',
+                   'groups': ['staff']}]})
+    o = Origin(t, echo)
+    for login, code in ((('alice', 'a'), 0), (('bob', 'b'), 0),
+                        (('carol', 'c'), client.DENIED)):
+        for _ in range(2):  # verified, then remembered
+            s, reply = socks5_ask(d.address, o.target, login=login)
+            s.close()
+            same((login[0], reply.code), (login[0], code))
+
+
 def test_nobody_is_asked_where_nobody_may_log_in(t):
     d = alice(t, 'none')
     o = Origin(t, echo)

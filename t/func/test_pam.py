@@ -1,10 +1,10 @@
 """Logins by PAM and by shadow(5), through the real spliced-pam and modules."""
 import os
 import re
-import signal
 import socket
+import time
 
-from lib import client
+from lib import client, proc
 from lib.box import Service, unit_text
 from lib.case import Skip, each, eventually, patient, same, tool
 from lib.client import (dial, echoes, read_all, read_exact, socks5_ask,
@@ -103,7 +103,7 @@ def test_pam_is_told_where_the_client_is(t):
 
 
 def test_shadow(t):
-    today = int(__import__('time').time()) // DAY
+    today = int(time.time()) // DAY
     good = crypt('secret')
     Helper(t, {}, accounts(
         ('alice', good), ('locked', '!' + good), ('star', '*'), ('empty', ''),
@@ -321,6 +321,9 @@ def test_units_start_the_helper(t):
     box.write('/etc/shadow', box.read('/etc/shadow') +
               f'alice:{crypt("secret")}:19000::::::\n', 0o640)
     box.systemctl('daemon-reload')
+    said = box.run('systemd-analyze', 'verify', '--man=no',
+                   'spliced-pam.socket', 'spliced-pam.service').out
+    same([x for x in said.splitlines() if 'spliced' in x], [])
     box.systemctl('enable', 'spliced-pam.socket')
     box.systemctl('start', s.unit)
     o = Origin(t, echo)
@@ -335,7 +338,11 @@ def test_units_start_the_helper(t):
                'active')
     assert logs_in('secret')
     p = box.show('spliced-pam.service')
-    same(p['ActiveState'], 'active')
+    same((p['ActiveState'], p['CapabilityBoundingSet']), ('active', ''))
+    pid = next(iter(box.processes('spliced-pam.service').values()))
+    status = proc.status(pid)
+    same((int(status['CapEff'], 16), status['NoNewPrivs'], status['Seccomp']),
+         (0, '1', '2'))
     # The folder of its socket goes with the service, and comes back.
     for verb in ('restart', 'stop', 'start'):
         box.systemctl(verb, s.unit, seconds=60)
