@@ -22,33 +22,13 @@
 
 #include "core/clock.h"
 #include "core/pace.h"
+#include "core/relay_internal.h"
 #include "core/sock.h"
 
 #include <stdlib.h>
 
-#define STEPS       4
-#define OPEN_AFTER  50   /* ms that a side may wait for its first bytes */
-#define DRAIN_FIRST 5    /* ms between looks at a send queue, doubling */
-#define DRAIN_LAST  1000 /* to this */
-#define TELL_EVERY  1000 /* ms */
-
-struct tcp_relay {
-	struct tcp_conn *side[2];
-	struct flow flow[2]; /* [i] reads from side[i] */
-	struct work turn;
-	struct timer timer;
-	struct list all, moved;
-	int64_t progress_ms, expires_ms;
-	uint32_t idle_ms, half_closed_ms;
-	int16_t error;
-	uint16_t drain_ms; /* not 0: draining side[!broken] */
-	int8_t broken;     /* the side that failed first, or -1 */
-	bool half_closed;
-	bool shutting[2]; /* the end of [i] waits for room in side[!i] */
-	const struct tcp_relay_events *events;
-	void *ctx;
-	struct tcp_relay_pacer *pacer; /* NULL: as fast as it goes */
-};
+#define STEPS      4
+#define TELL_EVERY 1000 /* ms */
 
 static struct tcp_relay_count relay_count(const struct tcp_relay *r)
 {
@@ -67,7 +47,7 @@ static void close_flow(struct tcp_relay *r, int i)
 }
 
 /* Frees the relay and closes both sides. */
-static void finish(struct tcp_relay *r, enum tcp_relay_end end)
+void relay_finish(struct tcp_relay *r, enum tcp_relay_end end)
 {
 	struct net *net = net_self();
 	struct tcp_relay_count count = relay_count(r);
@@ -91,7 +71,7 @@ static void finish(struct tcp_relay *r, enum tcp_relay_end end)
 	free(r);
 }
 
-static void note_broken(struct tcp_relay *r, int side, int error)
+void relay_note_broken(struct tcp_relay *r, int side, int error)
 {
 	if (r->broken >= 0)
 		return;
@@ -99,160 +79,10 @@ static void note_broken(struct tcp_relay *r, int side, int error)
 	r->error = (int16_t)error;
 }
 
-static void finish_broken(struct tcp_relay *r)
+void relay_finish_broken(struct tcp_relay *r)
 {
-	finish(r, r->broken == 0 ? TCPSERVER_END_BROKEN_A
-				 : TCPSERVER_END_BROKEN_B);
-}
-
-/* --- Time --------------------------------------------------------------- */
-
-static uint32_t quiet_bound(const struct tcp_relay *r)
-{
-	return r->half_closed ? r->half_closed_ms : r->idle_ms;
-}
-
-/* When the silence began, or will have: no pause is one. */
-static int64_t quiet_since(const struct tcp_relay *r)
-{
-	int64_t since = r->progress_ms;
-
-	for (int i = 0; i < 2; i++)
-		if (!r->flow[i].closed)
-			since = max_i64(since, r->flow[i].paused_until);
-	return since;
-}
-
-/* When the relay must be looked at though nothing happens. */
-static int64_t next_look(const struct tcp_relay *r)
-{
-	int64_t at = r->expires_ms;
-	uint32_t quiet = quiet_bound(r);
-
-	/* A drain is looked at often enough to see a silence, too. */
-	if (quiet && !r->drain_ms)
-		at = min_i64(at, clock_after(quiet_since(r), quiet));
-	for (int i = 0; i < 2; i++) {
-		const struct tcp_conn *c = r->side[i];
-
-		if (r->flow[i].paused_until && !r->flow[i].closed)
-			at = min_i64(at, r->flow[i].paused_until);
-		if (conn_is_unopened(c))
-			at = min_i64(at, c->started_ms + OPEN_AFTER);
-	}
-	if (r->drain_ms)
-		at = min_i64(at, loop_now(net_self()->loop) + r->drain_ms);
-	return at;
-}
-
-/*
- * Arms the timer.  Activity only stores its time; the timer finds out when it
- * fires.  Moving it cannot fail.
- */
-static void look_again(struct tcp_relay *r)
-{
-	int64_t at = next_look(r);
-
-	/* Even without a time: that keeps its place in the heap. */
-	int moved = timer_set(net_self()->loop, &r->timer,
-			      min_i64(at, INT64_MAX - 1));
-
-	ASSERT(moved == 0);
-}
-
-/*
- * Tells whether the side that is left has acknowledged all that its socket
- * held, or has failed.  Bytes on their way count as progress.
- */
-static bool drained(struct tcp_relay *r)
-{
-	struct tcp_conn *c = r->side[!r->broken];
-	uint32_t *last = &r->flow[r->broken].unsent;
-	int unsent = sock_unsent(c->watch.fd);
-
-	if (unsent <= 0 || c->watch.ready & EPOLLERR)
-		return true;
-	if ((uint32_t)unsent < *last)
-		r->progress_ms = loop_now(net_self()->loop);
-	*last = (uint32_t)unsent;
-	return false;
-}
-
-static bool too_quiet(const struct tcp_relay *r, int64_t now)
-{
-	uint32_t bound = quiet_bound(r);
-
-	return bound && now - quiet_since(r) >= bound;
-}
-
-/* Looks after a relay of which only a send queue is left. */
-static void look_at_queue(struct tcp_relay *r, int64_t now)
-{
-	/* In this order: what has moved since the last look counts. */
-	if (drained(r) || too_quiet(r, now)) {
-		finish_broken(r);
-		return;
-	}
-	r->drain_ms = (uint16_t)min_size(r->drain_ms * 2u, DRAIN_LAST);
-	look_again(r);
-}
-
-static void end_pauses(struct tcp_relay *r, int64_t now)
-{
-	for (int i = 0; i < 2; i++) {
-		struct flow *f = &r->flow[i];
-
-		if (!f->paused_until || now < f->paused_until)
-			continue;
-		f->paused_until = 0;
-		r->progress_ms = now; /* what has waited moves in its turn */
-		if (f->most == 0 && !f->closed && !pace_take(r->pacer, f, i))
-			continue;
-		work_queue(net_self()->loop, &r->turn);
-	}
-}
-
-/*
- * TCP Fast Open: the SYN has waited long enough for bytes to take along; the
- * other end may be the one that speaks first.  Returns false when the relay
- * is gone.
- */
-static bool open_sides(struct tcp_relay *r)
-{
-	for (int i = 0; i < 2; i++) {
-		int error = 0;
-
-		if (conn_is_unopened(r->side[i]))
-			error = conn_open_now(r->side[i]);
-		if (error == 0)
-			continue;
-		note_broken(r, i, -error);
-		finish_broken(r);
-		return false;
-	}
-	return true;
-}
-
-static void time_is_up(struct timer *t)
-{
-	struct tcp_relay *r = container_of(t, struct tcp_relay, timer);
-	int64_t now = loop_now(net_self()->loop);
-
-	if (now >= r->expires_ms) {
-		finish(r, TCPSERVER_END_EXPIRED);
-	} else if (!open_sides(r)) {
-		return;
-	} else if (r->drain_ms) {
-		look_at_queue(r, now);
-	} else if (too_quiet(r, now) && r->broken >= 0) {
-		finish_broken(r);
-	} else if (too_quiet(r, now)) {
-		finish(r, r->half_closed ? TCPSERVER_END_HALF_CLOSED
-					 : TCPSERVER_END_IDLE);
-	} else {
-		end_pauses(r, now);
-		look_again(r);
-	}
+	relay_finish(r, r->broken == 0 ? TCPSERVER_END_BROKEN_A
+				       : TCPSERVER_END_BROKEN_B);
 }
 
 /* --- Ends --------------------------------------------------------------- */
@@ -262,7 +92,7 @@ static void half_close(struct tcp_relay *r)
 {
 	r->half_closed = true;
 	r->progress_ms = loop_now(net_self()->loop);
-	look_again(r);
+	relay_look_again(r);
 }
 
 /*
@@ -271,11 +101,11 @@ static void half_close(struct tcp_relay *r)
  */
 static bool drain(struct tcp_relay *r)
 {
-	if (drained(r)) {
-		finish_broken(r);
+	if (relay_drained(r)) {
+		relay_finish_broken(r);
 		return false;
 	}
-	r->drain_ms = DRAIN_FIRST;
+	r->drain_ms = RELAY_DRAIN_FIRST;
 	half_close(r);
 	return true;
 }
@@ -294,7 +124,7 @@ static bool say_end(struct tcp_relay *r, int i)
 		r->shutting[i] = to->ops->shut(to) == -EAGAIN;
 	if (!last || r->shutting[i])
 		return true;
-	finish(r, TCPSERVER_END_CLOSED);
+	relay_finish(r, TCPSERVER_END_CLOSED);
 	return false;
 }
 
@@ -326,7 +156,7 @@ static bool say_ends_again(struct tcp_relay *r)
 /* Reading from side i failed: nothing can be delivered to it either. */
 static bool read_failed(struct tcp_relay *r, int i, int error)
 {
-	note_broken(r, i, error);
+	relay_note_broken(r, i, error);
 	r->flow[i].end = FLOW_BROKEN;
 	close_flow(r, !i);
 	return true; /* the next step passes the end on */
@@ -335,7 +165,7 @@ static bool read_failed(struct tcp_relay *r, int i, int error)
 /* Writing to side !i failed; what it sent before may still be read. */
 static bool write_failed(struct tcp_relay *r, int i, int error)
 {
-	note_broken(r, !i, error);
+	relay_note_broken(r, !i, error);
 	close_flow(r, i);
 	if (r->flow[!i].closed)
 		return drain(r);
@@ -368,7 +198,7 @@ static bool run_flow(struct tcp_relay *r, int i, bool *more)
 		case FLOW_SPENT:
 			if (pace_take(r->pacer, f, i))
 				continue;
-			look_again(r);
+			relay_look_again(r);
 			return true;
 		case FLOW_AT_END:
 			return pass_end_on(r, i);
@@ -380,7 +210,7 @@ static bool run_flow(struct tcp_relay *r, int i, bool *more)
 			*more = true;
 			break;
 		case FLOW_NO_MEMORY:
-			finish(r, TCPSERVER_END_NO_MEMORY);
+			relay_finish(r, TCPSERVER_END_NO_MEMORY);
 			return false;
 		}
 		if (!alive)
@@ -430,7 +260,7 @@ static bool lost_side(struct tcp_relay *r, int i)
 	if (r->broken >= 0 || !r->flow[i].closed || r->flow[!i].closed ||
 	    !(c->watch.ready & EPOLLERR))
 		return false;
-	note_broken(r, i, -sock_error(c->watch.fd));
+	relay_note_broken(r, i, -sock_error(c->watch.fd));
 	close_flow(r, !i);
 	(void)drain(r);
 	return true;
@@ -449,13 +279,13 @@ static bool lost_paused_side(struct tcp_relay *r, int i)
 	if (r->broken < 0 && r->side[i]->watch.ready & EPOLLERR) {
 		error = -sock_error(r->side[i]->watch.fd);
 		if (error) {
-			note_broken(r, i, error);
+			relay_note_broken(r, i, error);
 			close_flow(r, !i);
 		}
 	} else if (r->broken == i && r->side[!i]->watch.ready & EPOLLERR &&
 		   sock_error(r->side[!i]->watch.fd) < 0) {
 		/* There is nobody left to whom that could go. */
-		finish_broken(r);
+		relay_finish_broken(r);
 		return true;
 	}
 	return false;
@@ -517,7 +347,7 @@ static struct tcp_relay *relay_new(const struct tcp_relay_options *o)
 	if (!r)
 		return NULL;
 	r->turn.run = turn;
-	r->timer.fire = time_is_up;
+	r->timer.fire = relay_time_is_up;
 	r->broken = -1;
 	r->progress_ms = now;
 	r->expires_ms = clock_after(now, o->max_ms > 0 ? o->max_ms : -1);
@@ -552,7 +382,7 @@ int tcp_relay_start(struct tcp_conn *a, struct tcp_conn *b,
 	}
 	/* Armed even when no time is set: that makes the room for later. */
 	if (timer_set(net->loop, &r->timer,
-		      min_i64(next_look(r), INT64_MAX - 1)) < 0)
+		      min_i64(relay_next_look(r), INT64_MAX - 1)) < 0)
 		goto no_memory;
 	conn_give(a, r, event);
 	conn_give(b, r, event);
@@ -576,15 +406,15 @@ no_memory:
 void tcp_relay_pause(struct tcp_relay *r, int direction, int64_t until_ms)
 {
 	r->flow[direction].paused_until = until_ms;
-	end_pauses(r, loop_now(net_self()->loop));
+	relay_end_pauses(r, loop_now(net_self()->loop));
 	if (until_ms <= 0) /* was none, and there is none now */
 		work_queue(net_self()->loop, &r->turn);
-	look_again(r);
+	relay_look_again(r);
 }
 
 void tcp_relay_kill(struct tcp_relay *r)
 {
-	finish(r, TCPSERVER_END_KILLED);
+	relay_finish(r, TCPSERVER_END_KILLED);
 }
 
 size_t relays_kill(struct net *n)
@@ -592,8 +422,8 @@ size_t relays_kill(struct net *n)
 	size_t count = 0;
 
 	while (!list_empty(&n->relays)) {
-		finish(list_first(&n->relays, struct tcp_relay, all),
-		       TCPSERVER_END_KILLED);
+		relay_finish(list_first(&n->relays, struct tcp_relay, all),
+			     TCPSERVER_END_KILLED);
 		count++;
 	}
 	return count;
@@ -608,9 +438,9 @@ size_t relays_kill_idle(struct net *n, int64_t idle_ms)
 	list_for_each_safe (at, safe, &n->relays) {
 		struct tcp_relay *r = list_entry(at, struct tcp_relay, all);
 
-		if (now - quiet_since(r) < idle_ms)
+		if (now - relay_quiet_since(r) < idle_ms)
 			continue;
-		finish(r, TCPSERVER_END_KILLED);
+		relay_finish(r, TCPSERVER_END_KILLED);
 		count++;
 	}
 	return count;
@@ -627,7 +457,7 @@ size_t relays_kill_if(struct net *n, bool (*wanted)(void *ctx, void *arg),
 
 		if (!wanted(r->ctx, arg))
 			continue;
-		finish(r, TCPSERVER_END_KILLED);
+		relay_finish(r, TCPSERVER_END_KILLED);
 		count++;
 	}
 	return count;

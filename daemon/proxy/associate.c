@@ -9,6 +9,8 @@
  * wait for those who flood.
  */
 #include "daemon/proxy/associate_internal.h"
+#include "daemon/proxy/associate_pace.h"
+#include "daemon/proxy/rule_times.h"
 
 #include "core/conn.h"
 
@@ -323,10 +325,10 @@ static enum outcome open_association(struct association **ret,
 
 static int64_t idle_ms(const struct association *a)
 {
-	const struct proxy *p = a->here->proxy;
+	const struct proxy_options *o = &a->here->proxy->options;
 
-	return proxy_idle_ms(p, a->session->rule,
-			     p->options.timeouts.udp_idle_ms);
+	return rule_idle_ms(&o->actions, a->session->rule,
+			    o->timeouts.udp_idle_ms);
 }
 
 /* When something is to be done though the client says nothing. */

@@ -23,10 +23,8 @@ void association_moved(struct association *a, bool up, unsigned count,
 /* So many came that were not passed on. */
 void association_dropped(struct association *a, unsigned count);
 
-/* Handles a batch of each socket that has something. */
+/* Reads a batch of each socket that has one; the same, unless it is queued. */
 void association_turn(struct association *a);
-
-/* Something may be there to read. */
 void association_wake(struct association *a, struct association_socket *s);
 
 /* --- Sockets, associate_open.c ------------------------------------------ */
@@ -87,24 +85,6 @@ bool association_has_room(const struct association *a, uint16_t rule);
 /* Datagrams go there: the record tells the first such target. */
 void association_note_target(struct association *a, const struct tcp_addr *to,
 			     struct span host, uint16_t rule);
-
-/* --- Bandwidth, associate_pace.c ---------------------------------------- */
-
-/*
- * By the user, and by the rule that decides; SESSION_NONE: no target is known
- * yet.  -ENOMEM: it stays as it is.
- */
-int association_pace_set(struct association *a, uint16_t rule) MUST_CHECK;
-void association_pace_close(struct association *a);
-
-/* Tells whether a batch may be read; if not, it gets its turn in time. */
-bool association_may_pass(struct association *a, bool up);
-
-/* So many bytes did. */
-void association_passed(struct association *a, bool up, size_t bytes);
-
-/* When a datagram passed last, or will: waiting for that is not idle. */
-int64_t association_quiet_since(const struct association *a);
 
 /* --- Names, associate_name.c -------------------------------------------- */
 

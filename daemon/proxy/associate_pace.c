@@ -6,6 +6,8 @@
  * How much a batch brings is known only afterwards; what it brought too much is
  * owed, and waited for the next time.
  */
+#include "daemon/proxy/associate_pace.h"
+
 #include "daemon/proxy/associate_internal.h"
 
 #include <stdlib.h>

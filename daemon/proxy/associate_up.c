@@ -4,6 +4,7 @@
  * that one went.
  */
 #include "daemon/proxy/associate_internal.h"
+#include "daemon/proxy/associate_pace.h"
 
 #include <string.h>
 

@@ -3,6 +3,7 @@
  * the name, the rules for each address, the race of those that are left.
  */
 #include "daemon/proxy/proxy_internal.h"
+#include "daemon/proxy/rule_times.h"
 
 #include <string.h>
 
@@ -380,9 +381,9 @@ static enum outcome dial(struct request *rq, struct candidates *c, bool partial)
 	struct session *s = rq->session;
 	struct rest rest = { .rq = rq, .all = c };
 	struct tcp_dial_more more = { .fn = take_rest, .ctx = &rest };
-	const struct proxy *p = rq->here->proxy;
-	int64_t wait = proxy_connect_ms(p, c->rule[0],
-					p->options.timeouts.connect_ms);
+	const struct proxy_options *o = &rq->here->proxy->options;
+	int64_t wait = rule_connect_ms(&o->actions, c->rule[0],
+				       o->timeouts.connect_ms);
 	int r;
 
 	rq->rule = c->rule[0];

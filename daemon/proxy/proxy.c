@@ -101,20 +101,6 @@ struct proxy_worker *proxy_here(void)
 	return here;
 }
 
-int64_t proxy_idle_ms(const struct proxy *p, uint16_t rule, int64_t usual)
-{
-	const struct rule_action *a = rule_action(&p->options.actions, rule);
-
-	return a && a->idle_ms >= 0 ? a->idle_ms : usual;
-}
-
-int64_t proxy_connect_ms(const struct proxy *p, uint16_t rule, int64_t usual)
-{
-	const struct rule_action *a = rule_action(&p->options.actions, rule);
-
-	return a && a->connect_ms > 0 ? a->connect_ms : usual;
-}
-
 static void sources_changed(void *ctx)
 {
 	outbound_refresh(ctx);

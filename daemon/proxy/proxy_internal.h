@@ -45,10 +45,6 @@ struct proxy {
 /* This thread's. */
 struct proxy_worker *proxy_here(void);
 
-/* Timeouts of a rule's sessions: its own, or what `usual` says. */
-int64_t proxy_idle_ms(const struct proxy *p, uint16_t rule, int64_t usual);
-int64_t proxy_connect_ms(const struct proxy *p, uint16_t rule, int64_t usual);
-
 /* Rules, names and connecting: rq->server, or why not. */
 enum outcome request_connect(struct request *rq);
 

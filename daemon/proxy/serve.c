@@ -5,6 +5,7 @@
 #include "core/task.h"
 #include "daemon/proxy/guess.h"
 #include "daemon/proxy/proxy_internal.h"
+#include "daemon/proxy/rule_times.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -180,8 +181,8 @@ static int start_relay(struct request *rq)
 	struct bandwidth *bandwidth;
 	struct tcp_relay_options ro = {
 		.mode = o->relay,
-		.idle_ms = proxy_idle_ms(rq->here->proxy, rq->rule,
-					 o->timeouts.idle_ms),
+		.idle_ms = rule_idle_ms(&o->actions, rq->rule,
+					o->timeouts.idle_ms),
 		.half_closed_ms = o->timeouts.half_closed_ms,
 		.max_ms = o->timeouts.session_ms,
 		.early = rq->input.at,

@@ -11,9 +11,22 @@
 
 #include <check.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MB 1000000u
+
+/* The one of that number fails, from 1; 0: none does. */
+static unsigned allocations;
+
+void *aligned_alloc(size_t alignment, size_t bytes)
+{
+	void *at;
+
+	if (allocations && --allocations == 0)
+		return NULL;
+	return posix_memalign(&at, alignment, bytes) ? NULL : at;
+}
 
 static struct rule_action actions[4];
 static const struct rule_actions list = { .at = actions,
@@ -271,6 +284,36 @@ START_TEST(ten_sessions_of_a_user_are_equally_fast)
 }
 END_TEST
 
+static void crowd(void)
+{
+	static struct mover m[300];
+
+	for (size_t i = 2; i < ARRAY_SIZE(rates) - 1; i++) {
+		size_t count = ARRAY_SIZE(m);
+
+		memset(m, 0, sizeof(m));
+		options.user = rates[i];
+		open_all();
+		for (size_t k = 0; k < count; k++) {
+			m[k].b = open_one(0, "alice");
+			m[k].late_ms = k % 3;
+		}
+		run_for(m, count, 1, 3000);
+		clear(m, count);
+		run_for(m, count, 1, 20000);
+		expect_equal(m, count, rates[i] * 20, 10);
+		close_movers(m, count);
+		close_all();
+	}
+}
+
+START_TEST(so_are_three_hundred)
+{
+	reset();
+	crowd();
+}
+END_TEST
+
 static void some_want_little(void)
 {
 	struct mover m[TEN] = { 0 };
@@ -414,6 +457,39 @@ START_TEST(what_has_passed_without_leave_is_waited_for)
 }
 END_TEST
 
+/* --- Memory ------------------------------------------------------------- */
+
+static void refuse_each(void)
+{
+	struct span alice = { .at = (const uint8_t *)"alice", .len = 5 };
+	struct bandwidth *b = NULL;
+	int r = -ENOMEM;
+
+	open_all();
+	for (unsigned i = 1; r == -ENOMEM; i++) {
+		ck_assert_uint_le(i, 10);
+		ck_assert_ptr_null(b);
+		ck_assert_uint_eq(bandwidths_count(all), 0);
+		allocations = i;
+		r = bandwidth_open(&b, all, 1, alice, now_ms);
+	}
+	allocations = 0;
+	ck_assert_int_eq(r, 0);
+	ck_assert_uint_eq(bandwidths_count(all), 3);
+	bandwidth_close(b);
+	close_all();
+}
+
+START_TEST(without_memory_there_is_nothing_half)
+{
+	reset();
+	options.user = MB;
+	actions[0].bandwidth = MB;
+	actions[0].bandwidth_user = MB;
+	refuse_each();
+}
+END_TEST
+
 /* --- Threads ------------------------------------------------------------ */
 
 #define THREADS 4
@@ -468,7 +544,9 @@ int main(void)
 	tcase_add_test(t, of_an_unused_rate_a_tenth_of_a_second_is_kept);
 	tcase_add_test(t, who_is_not_bounded_has_nothing);
 	tcase_add_test(t, ten_sessions_of_a_user_are_equally_fast);
+	tcase_add_test(t, so_are_three_hundred);
 	tcase_add_test(t, what_some_do_not_want_the_others_get);
+	tcase_add_test(t, without_memory_there_is_nothing_half);
 	tcase_add_test(t, all_bounds_of_a_session_hold);
 	tcase_add_test(t, what_ended_sessions_had_the_others_get);
 	tcase_add_test(t, quiet_sessions_have_no_part_in_it);
