@@ -5,6 +5,7 @@
  */
 #include "daemon/proxy/associate_internal.h"
 #include "daemon/proxy/associate_pace.h"
+#include "daemon/proxy/request_count.h"
 
 #include <string.h>
 

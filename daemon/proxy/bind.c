@@ -8,6 +8,7 @@
 #include "core/passive.h"
 #include "core/task.h"
 #include "daemon/proxy/proxy_internal.h"
+#include "daemon/proxy/request_count.h"
 
 #include <sys/random.h>
 

@@ -3,6 +3,7 @@
  * the name, the rules for each address, the race of those that are left.
  */
 #include "daemon/proxy/proxy_internal.h"
+#include "daemon/proxy/request_count.h"
 #include "daemon/proxy/rule_times.h"
 
 #include <string.h>

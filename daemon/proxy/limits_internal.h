@@ -4,6 +4,7 @@
 #pragma once
 
 #include "daemon/proxy/limits.h"
+#include "daemon/proxy/limits_steps.h"
 
 #include <stdatomic.h>
 

@@ -87,17 +87,6 @@ void request_choose_out(struct request *rq);
 /* It has what it asked for: notes that, and tells who wants to know. */
 void request_began(struct request *rq);
 
-/*
- * Counts the session of a request for its user, and for a rule that has
- * decided, before it costs more.  Why it may not be.
- */
-enum outcome request_count_user(struct request *rq);
-enum outcome request_count_rule(struct request *rq, uint16_t rule);
-
-/* The same for a session without its request. */
-enum outcome session_count_rule(struct proxy *p, const struct session *s,
-				uint16_t rule);
-
 /* Notes the state of the session in its record. */
 void request_set_state(struct request *rq, enum session_state state);
 

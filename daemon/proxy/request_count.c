@@ -1,7 +1,9 @@
 /*
- * Where the limits meet requests: when the user is known, and when a rule has
- * decided.  What is counted goes with the session's record.
+ * From requests and sessions to what the limits ask for.
  */
+#include "daemon/proxy/request_count.h"
+
+#include "daemon/proxy/limits_steps.h"
 #include "daemon/proxy/proxy_internal.h"
 
 static struct limits_session counted(const struct proxy *p,

@@ -4,7 +4,9 @@
  */
 #include "core/task.h"
 #include "daemon/proxy/guess.h"
+#include "daemon/proxy/limits_steps.h"
 #include "daemon/proxy/proxy_internal.h"
+#include "daemon/proxy/request_count.h"
 #include "daemon/proxy/rule_times.h"
 
 #include <stdlib.h>

@@ -3,6 +3,8 @@
  * back, and that other generations count.
  */
 #include "daemon/proxy/limits.h"
+
+#include "daemon/proxy/limits_steps.h"
 #include "t/unit/suite.h"
 
 #include <check.h>

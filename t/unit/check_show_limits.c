@@ -5,6 +5,7 @@
 #include "daemon/ctl/show_limits.h"
 
 #include "daemon/proxy/limits.h"
+#include "daemon/proxy/limits_steps.h"
 #include "daemon/publish.h"
 #include "t/unit/suite.h"
 

@@ -4,6 +4,7 @@
 #include "daemon/siblings.h"
 
 #include "daemon/proxy/limits.h"
+#include "daemon/proxy/limits_steps.h"
 #include "daemon/publish.h"
 #include "t/unit/suite.h"
 

@@ -1,0 +1,60 @@
+/*
+ * A session is counted in three steps: at its admission, when its user is
+ * known, and when a rule has decided.  What it holds is noted by the number
+ * of its slot, and given back when that is closed.
+ */
+#pragma once
+
+#include "core/addr.h"
+#include "daemon/proxy/outcome.h"
+
+struct limits; /* NULL: come in */
+
+/* One that was just accepted. */
+struct limits_who {
+	const struct tcp_addr *client;
+	uint16_t listener, rule; /* the client rule */
+};
+
+/* What admission gives fits into so many bits. */
+#define LIMITS_TICKET_BITS 4
+
+/*
+ * May he come?  OUTCOME_NONE with a ticket, which one of the next two takes
+ * back; or why not.
+ */
+enum outcome limits_admit(struct limits *l, unsigned worker,
+			  const struct limits_who *who, int64_t now_ms,
+			  unsigned *ret_ticket);
+
+/* He went without a session. */
+void limits_leave(struct limits *l, const struct limits_who *who,
+		  unsigned ticket);
+
+/* What follows is done by the worker that has the slot. */
+
+/* He has one. */
+void limits_begin(struct limits *l, uint32_t slot, const struct limits_who *who,
+		  unsigned ticket);
+
+/* A session that asks for something. */
+struct limits_session {
+	unsigned worker;
+	uint32_t slot;
+	const struct tcp_addr *client;
+	struct span user; /* who has logged in; empty: nobody */
+	int64_t now_ms;
+};
+
+/* Its user is known. */
+enum outcome limits_user(struct limits *l, const struct limits_session *s);
+
+/*
+ * A rule has decided.  If another one had before, its counts are given back,
+ * unless this one refuses.
+ */
+enum outcome limits_rule(struct limits *l, const struct limits_session *s,
+			 uint16_t rule);
+
+/* Gives back what the session of a slot holds, if it does. */
+void limits_end(struct limits *l, uint32_t slot);
