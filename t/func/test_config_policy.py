@@ -6,7 +6,7 @@ from lib import client
 from lib.case import each, same
 from lib.client import (dial, echoes, http_ask, http_request, read_all,
                         socks5_ask, socks5_greet)
-from lib.daemon import Daemon, check
+from lib.daemon import Daemon, check, once
 from lib.origin import Origin, echo
 from lib.users import demand, users
 
@@ -218,3 +218,25 @@ def test_rules_are_about_users_groups_lists_and_protocols(t):
     with s:
         same(reply.status, 403)
         read_all(s)
+
+
+def test_what_is_dumped_loads_from_anywhere(t):
+    """Lists beside the file are still those when the dump lies elsewhere."""
+    t.file('nets', '127.0.0.0/8\n')
+    path = t.file('main.conf', LISTENERS + CLIENTS.replace(
+        '"password", ', '') + 'rules: ( { action = "allow"; from = "@nets"; '
+        'rate = "60/60s"; idle = "0"; log = [ ]; users = "-"; } );\n')
+    # Relative, as it may be written on a command line.
+    done = once(t, '--config', os.path.relpath(path), '--dump')
+    same((done.returncode, done.err), (0, ''))
+    folder = os.path.dirname(path)
+    for line in (f'from = "@{folder}/nets";', 'rate = "60/m";',
+                 'idle = "0";', 'log = [ ];', 'users = "-";',
+                 'connect = "default";  # default'):
+        assert f'\t{line}\n' in done.out, f'{line}: {done.out}'
+    os.mkdir(t.path('elsewhere'))
+    again = check(t, done.out)
+    same((again.returncode, again.err), (0, ''))
+    moved = t.file('elsewhere/main.conf', done.out)
+    done = once(t, '--config', moved, '--check')
+    same((done.returncode, done.err), (0, ''))
