@@ -26,6 +26,8 @@ CONFIGS = {
                      0),
     'list': Config([('203.0.113.10', 443)], ['n', *USERS], 0),
     'branch': Config([('10.20.0.1', 1080), ('127.0.0.1', 1080)], GUESTS, 3),
+    'mixed': Config([('10.20.0.1', 1080), ('203.0.113.10', 1081)],
+                    ['n', 'n', *USERS, 'nu:alice:pwalice'], 0),
 }
 
 # Why danted's outcome is not spliced's: of which configuration (None: any),
