@@ -74,27 +74,22 @@ struct danted_rule {
 	const char *pam;                  /* NULL: not written */
 };
 
-/* Grows in an arena. */
-struct danted_rules {
-	struct danted_rule *at;
-	size_t count, room;
-};
-
-struct danted_addrs {
-	struct danted_addr *at;
-	size_t count, room;
-};
-
 struct danted_file {
 	struct conf_arena *arena;
-	struct danted_addrs internals, externals;
+	struct danted_addrs {
+		struct danted_addr *at;
+		size_t count, room;
+	} internals, externals;
 	uint32_t internal_families, external_families; /* 0: both */
 	enum danted_rotation rotation;
 	struct danted_methods methods;
 	int64_t negotiate_s, connect_s, io_s, udp_io_s, fin_s;
 	bool full_cone, debug, syslog;
 	const char *log, *user; /* log: a path; NULL */
-	struct danted_rules clients, rules, routes;
+	struct danted_rules {
+		struct danted_rule *at;
+		size_t count, room;
+	} clients, rules, routes;
 };
 
 /*

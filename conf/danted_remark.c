@@ -28,6 +28,16 @@ static bool make_room(struct danted_remarks *r)
 	return true;
 }
 
+/* What is written in several rules is said once. */
+static bool is_said(const struct danted_remarks *r, unsigned line,
+		    const char *text)
+{
+	for (size_t i = 0; i < r->kept; i++)
+		if (r->list[i].line == line && !strcmp(r->list[i].text, text))
+			return true;
+	return false;
+}
+
 void danted_remark(struct danted_remarks *r, enum danted_grade grade,
 		   unsigned line, const char *fmt, ...)
 {
@@ -38,6 +48,8 @@ void danted_remark(struct danted_remarks *r, enum danted_grade grade,
 	va_start(args, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
+	if (is_said(r, line, text))
+		return;
 	r->counts[grade]++;
 	if (!make_room(r))
 		return;

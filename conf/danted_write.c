@@ -5,6 +5,7 @@
  */
 #include "conf/danted_write.h"
 
+#include "conf/danted_lex.h"
 #include "conf/quantity.h"
 
 #include <inttypes.h>
@@ -16,6 +17,9 @@
 #define HOUR_S   (60 * MINUTE_S)
 #define YEAR_S   (365 * 24 * HOUR_S)
 
+/* The longest element: a word of the file, and a little more. */
+#define ELEMENT_BYTES (DANTED_WORD_MAX + 24)
+
 /* What the kernel takes to give up a connection. */
 #define SYSTEM_CONNECT_S 130
 
@@ -24,7 +28,7 @@
 void danted_add(struct danted_writer *w, struct conf_texts *list,
 		const char *fmt, ...)
 {
-	char text[DANTED_ELEMENT_BYTES];
+	char text[ELEMENT_BYTES];
 	const char **at;
 	va_list args;
 
@@ -162,11 +166,10 @@ static void look_at_pam(struct danted_writer *w, const struct danted_rule *r)
 	w->pam = r->pam;
 }
 
-/* What answers may pass decides what requests are good for. */
-static void look_at_replies(struct danted_writer *w)
+/* Rules for answers to UDP are not asked here: whom was sent to may answer. */
+static void look_at_rules(struct danted_writer *w)
 {
-	uint32_t passed = 0, from_all = 0, wanted = 0;
-	uint32_t all = DANTED_IPV4 | DANTED_IPV6;
+	bool wanted = false, all = false;
 
 	for (size_t i = 0; i < w->f->rules.count; i++) {
 		const struct danted_rule *r = &w->f->rules.at[i];
@@ -175,34 +178,16 @@ static void look_at_replies(struct danted_writer *w)
 		look_at_ports(w, r);
 		look_at_pam(w, r);
 		w->groups |= r->groups.count > 0;
-		if (!r->pass)
-			continue;
-		wanted |= commands;
-		passed |= commands & DANTED_REPLIES;
-		if (danted_is_all(&r->from, all) ||
-		    danted_is_all(&r->from, DANTED_IPV4) ||
-		    commands & ~DANTED_REPLIES)
-			from_all |= commands & DANTED_REPLIES;
+		wanted |= r->pass && commands & DANTED_UDP;
+		if (r->pass && commands & DANTED_UDPREPLY)
+			all |= danted_is_all(&r->from, DANTED_IPV4) ||
+			       danted_is_all(&r->from,
+					     DANTED_IPV4 | DANTED_IPV6);
 	}
-	if (wanted & DANTED_UDP && !(from_all & DANTED_UDPREPLY))
+	if (wanted && !all)
 		danted_remark(w->remarks, DANTED_CHANGED, 0,
-			      passed & DANTED_UDPREPLY
-				      ? "answers to UDP pass from whomever was "
-					"sent to, not only from those of the "
-					"rules for udpreply"
-				      : "answers to UDP, which no rule for "
-					"udpreply lets pass, do pass");
-	if (wanted & DANTED_BIND && !(from_all & DANTED_BINDREPLY)) {
-		w->useless = DANTED_BIND;
-		danted_remark(w->remarks,
-			      passed & DANTED_BINDREPLY ? DANTED_LOST
-							: DANTED_NOTE,
-			      0, "no BIND is allowed, for %s",
-			      passed & DANTED_BINDREPLY
-				      ? "rules for bindreply cannot be "
-					"carried over"
-				      : "no rule for bindreply lets a peer in");
-	}
+			      "answers to UDP pass from whomever was sent to, "
+			      "also where no rule for udpreply says so");
 }
 
 /* --- Groups ------------------------------------------------------------- */
@@ -280,7 +265,8 @@ static void write_times(struct danted_writer *w)
 
 static void write_all(struct danted_writer *w)
 {
-	look_at_replies(w);
+	look_at_rules(w);
+	danted_plan_bind(w);
 	write_top(w);
 	danted_write_listeners(w);
 	danted_write_clients(w);

@@ -5,8 +5,21 @@
 
 #include "conf/danted_file.h"
 
-/* The longest element: a word of the file, and a little more. */
-#define DANTED_ELEMENT_BYTES 1024
+/* How BIND is carried over; see danted_write_bind.c. */
+enum danted_bind {
+	DANTED_BIND_NEVER,    /* no rule lets it pass */
+	DANTED_BIND_TOGETHER, /* in rules with other commands */
+	DANTED_BIND_APART,    /* in rules of its own */
+};
+
+/* One of `rules`, of a rule or of a part of one. */
+struct danted_entry {
+	const struct danted_rule *r; /* for all that is not here */
+	struct danted_addr client, target;
+	uint32_t commands, families; /* families: of target, 0: both */
+	bool pass;
+	unsigned part; /* the other rule that it is made of, or 0 */
+};
 
 struct danted_writer {
 	const struct danted_file *f;
@@ -16,7 +29,8 @@ struct danted_writer {
 	FILE *out;
 	size_t entries;   /* of the list that is being written */
 	uint32_t offered; /* methods that clients may come in with */
-	uint32_t useless; /* commands whose replies no rule lets pass */
+	enum danted_bind bind;
+	size_t plain_entries; /* those of rules but for danted_write_bind() */
 	struct conf_port_range udp_ports; /* lo 0: any */
 	const char *pam;                  /* NULL: none is named */
 	bool groups;
@@ -76,6 +90,9 @@ uint32_t danted_commands(const struct danted_rule *r);
 void danted_write_listeners(struct danted_writer *w);
 void danted_write_clients(struct danted_writer *w);
 void danted_write_rules(struct danted_writer *w);
+void danted_write_entry(struct danted_writer *w, const struct danted_entry *e);
+void danted_plan_bind(struct danted_writer *w);
+void danted_write_bind(struct danted_writer *w);
 void danted_write_routes(struct danted_writer *w);
 void danted_write_outbound(struct danted_writer *w);
 void danted_write_bounds(struct danted_writer *w, const struct danted_rule *r);

@@ -30,27 +30,19 @@ static void add_endpoint(struct danted_writer *w, const struct tcp_addr *addr,
 		   port);
 }
 
-static void prefix_addr(const struct prefix *p, struct tcp_addr *ret)
-{
-	addr_set(ret, p->v4 ? AF_INET : AF_INET6, p->ip + (p->v4 ? 12 : 0), 0);
-}
-
 /* Adds what a listener listens on; nothing where it has no address. */
 static void add_listener(struct danted_writer *w, const struct danted_addr *a,
 			 struct conf_texts *ret)
 {
 	uint32_t families = w->f->internal_families;
 	struct tcp_addr list[DANTED_ADDRS_MAX];
-	size_t count = 1;
+	size_t count;
 
 	if (a->kind == DANTED_INTERFACE && (!families || families == BOTH)) {
 		danted_add(w, ret, "%s:%u", a->text, port_of(a));
 		return;
 	}
-	if (a->kind == DANTED_PREFIX)
-		prefix_addr(&a->prefix, &list[0]);
-	else
-		count = danted_addrs_of(w, a, list);
+	count = danted_addrs_of(w, a, list);
 	for (size_t i = 0; i < count; i++)
 		if (a->kind == DANTED_PREFIX || !families ||
 		    danted_family(&list[i]) & families)
@@ -119,17 +111,14 @@ static enum answer listens_within(struct danted_writer *w,
 				  const struct danted_addr *a)
 {
 	struct tcp_addr list[DANTED_ADDRS_MAX];
-	size_t count = 1, in = 0;
+	size_t count, in = 0;
 
 	if (to->kind == DANTED_ALL)
 		return YES;
 	if (a->kind == DANTED_INTERFACE && to->kind == DANTED_INTERFACE &&
 	    !strcmp(a->text, to->text))
 		return YES;
-	if (a->kind == DANTED_PREFIX)
-		prefix_addr(&a->prefix, &list[0]);
-	else
-		count = danted_addrs_of(w, a, list);
+	count = danted_addrs_of(w, a, list);
 	if (a->kind == DANTED_PREFIX && addr_is_any(&list[0])) {
 		if (to->kind != DANTED_PREFIX)
 			return UNSURE;

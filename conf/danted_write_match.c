@@ -61,6 +61,11 @@ size_t danted_addrs_of(const struct danted_writer *w,
 {
 	const struct danted_world *world = w->world;
 
+	if (a->kind == DANTED_PREFIX) {
+		addr_set(out, a->prefix.v4 ? AF_INET : AF_INET6,
+			 a->prefix.ip + (a->prefix.v4 ? 12 : 0), 0);
+		return 1;
+	}
 	return a->kind == DANTED_INTERFACE
 		       ? world->interface(world->ctx, a->text, out,
 					  DANTED_ADDRS_MAX)

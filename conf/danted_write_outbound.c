@@ -66,8 +66,7 @@ static void find_sources(struct danted_writer *w, struct sources *s)
 			add_interface(w, s, a);
 			continue;
 		}
-		addr_set(&addr, a->prefix.v4 ? AF_INET : AF_INET6,
-			 a->prefix.ip + (a->prefix.v4 ? 12 : 0), 0);
+		(void)danted_addrs_of(w, a, &addr);
 		add_source(w, s, &addr);
 	}
 }

@@ -178,25 +178,42 @@ static bool find_protocol(struct danted_writer *w, const struct danted_rule *r,
 	return true;
 }
 
-/* `from` and `to` are those of the rule, or the other way round. */
-static void write_rule(struct danted_writer *w, const struct danted_rule *r,
-		       uint32_t commands, const struct danted_addr *client,
-		       const struct danted_addr *target)
+static void open_entry(struct danted_writer *w, const struct danted_entry *e)
+{
+	const struct danted_rule *r = e->r;
+	bool apart = e->commands == DANTED_BIND && r->commands != DANTED_BIND;
+
+	danted_open_entry(w, r->line, r->pass ? "socks pass" : "socks block");
+	(void)fprintf(w->out, "\t\tname = \"socks-%u%s", r->number,
+		      apart ? "-bind" : "");
+	if (e->part)
+		(void)fprintf(w->out, "-%u", e->part);
+	(void)fputs("\";\n", w->out);
+	danted_put_text(w, "\t\taction", e->pass ? "allow" : "deny");
+}
+
+void danted_write_entry(struct danted_writer *w, const struct danted_entry *e)
 {
 	struct conf_texts from, to, users, protocols = { 0 };
+	const struct danted_rule *r = e->r;
+	struct danted_addr target = e->target;
 
+	/* The peer of a BIND is an address, whatever the rule says. */
+	target.has_ports &= !e->families;
 	if (!find_protocol(w, r, &protocols) || !find_users(w, r, &users) ||
-	    !danted_from(w, r, client, BOTH, &from) ||
-	    !danted_to(w, r, target, &to))
+	    !danted_from(w, r, &e->client, BOTH, &from) ||
+	    !(e->families ? danted_from(w, r, &target, e->families, &to)
+			  : danted_to(w, r, &target, &to)))
 		return;
-	danted_open_entry(w, r->line, r->pass ? "socks pass" : "socks block");
-	(void)fprintf(w->out, "\t\tname = \"socks-%u\";\n", r->number);
-	danted_put_text(w, "\t\taction", r->pass ? "allow" : "deny");
+	open_entry(w, e);
 	if (from.count)
 		danted_put_texts(w, "\t\tfrom", &from);
-	danted_put_texts(w, "\t\tto", &to);
-	write_ports(w, target);
-	write_commands(w, commands);
+	if (to.count)
+		danted_put_texts(w, "\t\tto", &to);
+	else
+		(void)fputs("\t\tto = [ \"0.0.0.0/0\", \"::/0\" ];\n", w->out);
+	write_ports(w, &e->target);
+	write_commands(w, e->commands);
 	if (protocols.count)
 		danted_put_texts(w, "\t\tprotocols", &protocols);
 	if (users.count)
@@ -205,30 +222,47 @@ static void write_rule(struct danted_writer *w, const struct danted_rule *r,
 		danted_put_texts(w, "\t\tgroups", &r->groups);
 	danted_write_log(w, r);
 	danted_write_bounds(w, r);
-	if (r->pass)
+	if (e->pass)
 		write_bandwidth(w, r);
-	if (r->pass)
-		write_times(w, r, commands);
+	if (e->pass)
+		write_times(w, r, e->commands);
 	danted_close_entry(w);
+}
+
+static void write_rule(struct danted_writer *w, const struct danted_rule *r,
+		       uint32_t commands)
+{
+	struct danted_entry e = { .r = r,
+				  .client = r->from,
+				  .target = r->to,
+				  .commands = commands,
+				  .pass = r->pass };
+
 	tell_groups(w, r);
+	if (r->users.count && r->groups.count)
+		(void)danted_cannot(w, r, r->line,
+				    "that a user is in a group besides cannot "
+				    "be said");
+	else
+		danted_write_entry(w, &e);
 }
 
 /* A rule for answers alone: whom they come from is its "from". */
 static void write_reply_rule(struct danted_writer *w,
-			     const struct danted_rule *r, uint32_t commands)
+			     const struct danted_rule *r)
 {
-	uint32_t requests = 0;
+	struct danted_entry e = { .r = r,
+				  .client = r->to,
+				  .target = r->from,
+				  .commands = DANTED_UDP,
+				  .pass = false };
 
-	if (r->pass)
-		return; /* see look_at_replies() */
-	if (commands & DANTED_BINDREPLY)
-		requests |= DANTED_BIND;
-	if (commands & DANTED_UDPREPLY)
-		requests |= DANTED_UDP;
+	if (r->pass || !(danted_commands(r) & DANTED_UDPREPLY))
+		return;
 	danted_remark(w->remarks, DANTED_CHANGED, r->line,
-		      "nothing can be sent to those either whose answers are "
+		      "no datagrams are sent either to those whose answers are "
 		      "blocked");
-	write_rule(w, r, requests, &r->to, &r->from);
+	danted_write_entry(w, &e);
 }
 
 void danted_write_rules(struct danted_writer *w)
@@ -238,17 +272,21 @@ void danted_write_rules(struct danted_writer *w)
 	danted_write_routes(w);
 	for (size_t i = 0; i < w->f->rules.count; i++) {
 		const struct danted_rule *r = &w->f->rules.at[i];
-		uint32_t commands = danted_commands(r);
-		uint32_t requests = commands & MAIN_COMMANDS & ~w->useless;
+		uint32_t all = danted_commands(r),
+			 commands = all & MAIN_COMMANDS;
 
-		if (requests)
-			write_rule(w, r, requests, &r->from, &r->to);
-		else if (!(commands & MAIN_COMMANDS) && commands)
-			write_reply_rule(w, r, commands);
-		else
-			(void)danted_never(w, r,
-					   "it is about nothing that "
-					   "is allowed");
+		/* Where it is never allowed it need not be denied alone. */
+		if (w->bind == DANTED_BIND_APART ||
+		    (w->bind == DANTED_BIND_NEVER && r->pass))
+			commands &= ~(uint32_t)DANTED_BIND;
+		if (commands)
+			write_rule(w, r, commands);
+		else if (!(all & MAIN_COMMANDS))
+			write_reply_rule(w, r);
+		else if (w->bind == DANTED_BIND_NEVER)
+			(void)danted_never(w, r, "there is no BIND");
 	}
+	w->plain_entries = w->entries;
+	danted_write_bind(w);
 	(void)fputs("\n);\n", w->out);
 }

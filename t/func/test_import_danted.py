@@ -7,8 +7,8 @@ be the same for both, but for what DIFFERENCES justifies.
 """
 import collections
 
-from lib import danted
-from lib.case import each, netns, timeout, tool
+from lib import client, danted
+from lib.case import each, netns, same, timeout, tool
 from lib.danted import ask_all, convert, expected, generated
 from lib.pam import Helper
 
@@ -28,21 +28,36 @@ CONFIGS = {
     'branch': Config([('10.20.0.1', 1080), ('127.0.0.1', 1080)], GUESTS, 3),
     'mixed': Config([('10.20.0.1', 1080), ('203.0.113.10', 1081)],
                     ['n', 'n', *USERS, 'nu:alice:pwalice'], 0),
+    'bind': Config([('10.20.0.1', 1080)], GUESTS, 0),
 }
 
 # Why danted's outcome is not spliced's: of which configuration (None: any),
 # which requests, the two outcomes (as they begin), and the reason.
 Difference = collections.namedtuple(
     'Difference', 'config when danted spliced why')
+
+
+def goes_directly(request):
+    """Of the configuration `branch`."""
+    return request.host.startswith('10.') or \
+        request.host == 'inner.example.com'
+
+
 DIFFERENCES = [
     Difference(
-        'gateway', lambda r: ':' in r.host, 'rep:08', 'rep:02',
+        None, lambda r: ':' in r.host, 'rep:08', 'rep:02',
         'without a source of IPv6 danted says so before it asks the rules'),
+    Difference(
+        'bind', lambda r: r.command == 'connect', 'rep:04', 'rep:02',
+        'a name is not looked up for whom every address is denied'),
+    Difference(
+        'bind', lambda r: r.command == 'bind', 'ok', 'rep:02',
+        'where every peer is denied, that is said before one comes'),
     Difference(
         'list', lambda r: r.host == 'evilexample.com', '', 'rep:02',
         'a suffix begins at a label'),
     Difference(
-        'branch', lambda r: True, 'ok', 'rep:02',
+        'branch', lambda r: not goes_directly(r), 'ok', 'rep:02',
         'what would go by a parent proxy is denied: there are none yet'),
     Difference(
         'branch', lambda r: r.offer == 'v4', 'ok', 'v4fail',
@@ -81,7 +96,7 @@ def test_requests_end_as_with_danted(t, name):
     requests = [r.request for r in rows] + \
         generated(name, REQUESTS, config.listeners, config.offers)
 
-    real = danted.Danted(t, text, config.listeners[0])
+    real = danted.Danted(t, text, rows[0])
     theirs = ask_all(requests)
     real.stop()
     d = danted.serve(t, convert(t, text, config.status).out, helper)
@@ -104,3 +119,46 @@ def test_requests_end_as_with_danted(t, name):
     for why, count in found.items():
         print(f'{count} of {REQUESTS}: {why}')
     assert not wrong, f'{len(wrong)}:\n' + '\n'.join(wrong[:60])
+
+
+def peer_gets_in(request, peer):
+    """Whether a BIND ends with that peer at the client's other end."""
+    s, reply = client.socks5_ask(request.listener, (peer, 0), client.BIND,
+                                 source=request.source)
+    with s:
+        if reply.code:
+            return False
+        try:
+            far = client.dial((reply.host, reply.port), source=peer)
+        except ConnectionRefusedError:
+            return False
+        with far:
+            try:
+                far.sendall(b'x')
+                got = client.read_to_end(far)[0] if not danted.first_bytes(
+                    s, 10)[1:2] == b'\0' else s.recv(1)
+            except OSError:
+                return False
+            return got == b'x'
+
+
+@netns
+@timeout(60)
+def test_peers_of_a_bind_are_those_of_danted(t):
+    tool('danted', 'dante-server')
+    danted.enter(t)
+    text = danted.read('bind.conf')
+    row = next(expected('bind'))
+    pairs = [(row.request._replace(source=source), peer)
+             for source in ('10.20.1.5', '10.20.2.9', '10.30.0.7',
+                            '192.168.50.4')
+             for peer in ('192.0.2.80', '192.0.2.99', '198.51.100.77')]
+    real = danted.Danted(t, text, row)
+    theirs = [peer_gets_in(*pair) for pair in pairs]
+    real.stop()
+    d = danted.serve(t, convert(t, text).out)
+    ours = [peer_gets_in(*pair) for pair in pairs]
+    d.stop()
+    same([(r.source, peer) for (r, peer), got in zip(pairs, theirs) if got],
+         [('10.20.1.5', '192.0.2.80'), ('10.20.2.9', '192.0.2.80')])
+    same(ours, theirs)

@@ -150,22 +150,22 @@ def socks_parent(s):
 class Danted:
     """The real one, with its own file."""
 
-    def __init__(self, t, text, listener):
+    def __init__(self, t, text, first):
         self.process = t.start(
             tool('danted', 'dante-server'), '-p', t.path('danted.pid'), '-f',
             t.file('danted.conf', text), start_new_session=True)
         t.defer(self.stop)
-        self.wait(listener)
+        self.wait(first)
 
-    def wait(self, listener):
+    def wait(self, first):
+        """Until the first line of `expect` is true: it accepts before."""
         def up():
             assert self.process.poll() is None, 'danted has ended'
             try:
-                client.dial(listener).close()
-                return True
+                return ask(first.request).startswith(first.danted)
             except OSError:
                 return False
-        eventually(up, 20, 'danted accepts')
+        eventually(up, 20, f'danted serves {first}')
 
     def stop(self):
         """Ends it with its children, which would go on."""
@@ -196,6 +196,7 @@ def serve(t, text, helper=None):
     text = text.replace('\nauth: {', f'\nauth: {{ {options}')
     # More of its own lines than its author wants, for when a test fails.
     text = text.replace('[ "error" ]', '[ "disconnect", "error" ]')
+    text = text.replace('\ntimeouts: {', '\ntimeouts: { bind = "1s";')
     text += 'admin: { socket = ""; };\n'
     return Daemon(t, text=text)
 
