@@ -454,9 +454,40 @@ def test_calls_per_round_trip(proxy, pid):
     return f"{calls:.2f}: {per(counts, units)}"
 
 
-def run_all(proxy, pid, only):
+# --- floor -a ---------------------------------------------------------------
+
+LOGIN = b"\x01\x05alice\x06secret"
+
+
+def login_lets_in(proxy):
+    """who logs in gets through, whole or byte by byte"""
+    with Server(echo_until_end) as server:
+        for step in (1, 1000):
+            with plain(proxy) as sock:
+                said = b"\x05\x02\x00\x02" + LOGIN + request(server.addr)
+                for at in range(0, len(said), step):
+                    sock.sendall(said[at:at + step])
+                assert exactly(sock, 4) == b"\x05\x02\x01\x00"
+                assert reply(sock) == 0
+                sock.sendall(b"hello")
+                assert exactly(sock, 5) == b"hello"
+
+
+def login_is_asked_for(proxy):
+    """who does not offer a login, or says something else, is closed"""
+    with plain(proxy) as sock:
+        sock.sendall(GREETING)
+        assert to_end(sock) == b"\x05\xff"
+    with plain(proxy) as sock:
+        sock.sendall(b"\x05\x01\x02")
+        assert exactly(sock, 2) == b"\x05\x02"
+        sock.sendall(b"\x05")
+        assert to_end(sock) == b""
+
+
+def run_all(proxy, pid, only, prefix="test_"):
     tests = [(name, f) for name, f in globals().items()
-             if name.startswith("test_") and (not only or only in name)]
+             if name.startswith(prefix) and (not only or only in name)]
     failed = 0
     print(f"1..{len(tests)}")
     for i, (name, f) in enumerate(tests, 1):
@@ -487,15 +518,18 @@ def main():
     args = parser.parse_args()
     if args.proxy:
         return 1 if run_all(args.proxy, args.pid, args.only) else 0
-    floor = subprocess.Popen(
-        [os.path.join(args.build, "floor"), "--listen", "127.0.0.1:0",
-         "--workers", "2"], stdout=subprocess.PIPE, text=True)
-    try:
-        proxy = address(floor.stdout.readline().split()[1])
-        return 1 if run_all(proxy, floor.pid, args.only) else 0
-    finally:
-        floor.kill()
-        floor.wait()
+    failed = 0
+    for prefix, more in (("test_", []), ("login_", ["-a"])):
+        floor = subprocess.Popen(
+            [os.path.join(args.build, "floor"), "--listen", "127.0.0.1:0",
+             "--workers", "2", *more], stdout=subprocess.PIPE, text=True)
+        try:
+            proxy = address(floor.stdout.readline().split()[1])
+            failed += run_all(proxy, floor.pid, args.only, prefix)
+        finally:
+            floor.kill()
+            floor.wait()
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
