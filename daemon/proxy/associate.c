@@ -190,6 +190,7 @@ void association_turn(struct association *a)
 	for (int i = 0; i < 2; i++)
 		if (is_ready(&a->target[i]) && association_may_pass(a, false))
 			more |= association_down(a, &a->target[i]);
+	association_pay(a);
 	if (!more)
 		return;
 	list_append(&all->busy, &a->busy);

@@ -3,8 +3,9 @@
  * was granted is not read before its time, and what comes meanwhile waits in
  * its buffer as long as that has room.
  *
- * How much a batch brings is known only afterwards; what it brought too much is
- * owed, and waited for the next time.
+ * How much a batch brings is known only afterwards.  What it brought too much
+ * is owed, and paid off by what would be granted, as often as that takes: so
+ * these have no more of a shared rate than others.
  */
 #include "daemon/proxy/associate_pace.h"
 
@@ -55,6 +56,7 @@ static void time_has_come(struct timer *t)
 		if (p->way[i].waits_for && p->way[i].waits_for <= now)
 			p->way[i].waits_for = 0;
 	set_timer(p);
+	association_pay(p->of);
 	if (!p->of->busy.next) /* else it has its turn to come */
 		association_turn(p->of);
 }
@@ -140,8 +142,7 @@ bool association_may_pass(struct association *a, bool up)
 		w->left = 0;
 	}
 	while (w->left <= 0) {
-		uint32_t granted = bandwidth_take(p->bandwidth, !up,
-						  (uint32_t)-w->left, now,
+		uint32_t granted = bandwidth_take(p->bandwidth, !up, now,
 						  &w->waits_for);
 
 		if (!granted) {
@@ -152,6 +153,13 @@ bool association_may_pass(struct association *a, bool up)
 		w->taken_ms = now;
 	}
 	return true;
+}
+
+void association_pay(struct association *a)
+{
+	for (int i = 0; a->pace && i < 2; i++)
+		if (a->pace->way[i].left < 0)
+			(void)association_may_pass(a, i == 0);
 }
 
 void association_passed(struct association *a, bool up, size_t bytes)

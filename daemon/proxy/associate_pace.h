@@ -18,5 +18,8 @@ bool association_may_pass(struct association *a, bool up);
 /* So many bytes did. */
 void association_passed(struct association *a, bool up, size_t bytes);
 
+/* Begins to pay off what passed too much, though nothing else may follow. */
+void association_pay(struct association *a);
+
 /* When a datagram passed last, or will: waiting for that is not idle. */
 int64_t association_quiet_since(const struct association *a);

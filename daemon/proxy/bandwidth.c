@@ -248,7 +248,7 @@ static uint32_t pacer_take(struct tcp_relay_pacer *p, int direction,
 			   int64_t now_ms, int64_t *ret_ms)
 {
 	return bandwidth_take(container_of(p, struct bandwidth, pacer),
-			      direction, 0, now_ms, ret_ms);
+			      direction, now_ms, ret_ms);
 }
 
 static void pacer_give(struct tcp_relay_pacer *p, int direction, uint32_t bytes)
@@ -380,27 +380,26 @@ static int64_t take_places(struct bandwidth *b, int direction, uint32_t bytes,
 }
 
 /* Sees to it that a place is taken. */
-static void line_up(struct bandwidth *b, int direction, uint32_t owed,
-		    int64_t now_ms)
+static void line_up(struct bandwidth *b, int direction, int64_t now_ms)
 {
 	struct lane *l = &b->lane[direction];
 	int64_t at_ns;
 
 	if (l->held)
 		return;
-	l->held = share(b, direction, now_ms) + owed;
+	l->held = share(b, direction, now_ms);
 	at_ns = take_places(b, direction, l->held, now_ms);
 	l->asked_ms = now_ms;
 	l->from_ms = at_ns / NS_PER_MS;
 }
 
-uint32_t bandwidth_take(struct bandwidth *b, int direction, uint32_t owed,
-			int64_t now_ms, int64_t *ret_ms)
+uint32_t bandwidth_take(struct bandwidth *b, int direction, int64_t now_ms,
+			int64_t *ret_ms)
 {
 	struct lane *l = &b->lane[direction];
 	uint32_t bytes;
 
-	line_up(b, direction, owed, now_ms);
+	line_up(b, direction, now_ms);
 	if (l->from_ms > now_ms) {
 		*ret_ms = l->from_ms;
 		return 0;

@@ -47,11 +47,7 @@ void bandwidth_close(struct bandwidth *b);
 /* For a relay, which closes it at its end.  NULL gives NULL. */
 struct tcp_relay_pacer *bandwidth_pacer(struct bandwidth *b);
 
-/*
- * For who moves bytes himself, and knows their number only afterwards: as the
- * pacer's take and give.  `owed` has passed without leave, and is part of what
- * is given leave to.
- */
-uint32_t bandwidth_take(struct bandwidth *b, int direction, uint32_t owed,
-			int64_t now_ms, int64_t *ret_ms);
+/* For who moves bytes himself: as the pacer's take and give. */
+uint32_t bandwidth_take(struct bandwidth *b, int direction, int64_t now_ms,
+			int64_t *ret_ms);
 void bandwidth_give(struct bandwidth *b, int direction, uint32_t bytes);

@@ -1,16 +1,15 @@
 """How fast sessions are: as fast as they may be, and all alike."""
 import socket
-import struct
 import threading
 import time
 
 from lib import conf
 from lib.case import (SLOWNESS, alone, each, eventually, measured, patient,
                       same, timeout)
-from lib.client import CONNECT, read_exact, reset, tunnel
+from lib.client import read_exact, reset, tunnel
 from lib.daemon import Daemon
 from lib.origin import Listener
-from lib.udp import Association
+from lib.udp import Association, bound
 from lib.users import demand, users
 
 MB = 1000000
@@ -99,8 +98,12 @@ def about(got, wanted, percent):
 def test_a_session_is_as_fast_as_its_rule_says(t, rate):
     d = start(t, [conf.allow(bandwidth_session=str(rate * MB))])
     o = Listener(t)
-    for upward in (False, True):
-        about(rates([Flow(t, d, o, upward)])[0], rate * MB, 5)
+    if rate == 200:  # as much as both at once leave no CPU for
+        got = [rates([Flow(t, d, o, up)], 1)[0] for up in (False, True)]
+    else:
+        got = rates([Flow(t, d, o, up) for up in (False, True)])
+    for one in got:
+        about(one, rate * MB, 5)
 
 
 def test_both_directions_have_a_rate_each(t):
@@ -122,7 +125,7 @@ def test_ten_sessions_of_a_user_are_equally_fast(t, rate):
     d = start(t, [conf.allow()], {'bandwidth_user': str(rate * MB)},
               **demand(users(t, LOGINS)))
     o = Listener(t)
-    got = rates([Flow(t, d, o, login=('alice', 'a')) for _ in range(10)], 2)
+    got = rates([Flow(t, d, o, login=('alice', 'a')) for _ in range(10)])
     about(sum(got), rate * MB, 5)
     for one in got:
         about(one, rate * MB / 10, 10)
@@ -147,7 +150,7 @@ def test_what_one_does_not_want_the_other_gets(t):
     d = start(t, [conf.allow(bandwidth=str(5 * MB))])
     o = Listener(t)
     slow, fast = Flow(t, d, o, slow=MB // 2), Flow(t, d, o)
-    got = rates([slow, fast], 2)
+    got = rates([slow, fast])
     about(sum(got), 5 * MB, 10)
     if SLOWNESS == 1:
         assert got[1] > 4.2 * MB, got
@@ -199,38 +202,46 @@ def test_a_reset_is_no_matter_of_time(t, upward):
 
 
 @alone
-def test_it_costs_little_and_is_spliced(t):
+def test_it_costs_little(t):
     d = start(t, [conf.allow(bandwidth_session=str(50 * MB))], workers=1)
     o = Listener(t)
     used = d.cpu()
-    about(rates([Flow(t, d, o)], 2)[0], 50 * MB, 5)
+    about(rates([Flow(t, d, o)], 1.5)[0], 50 * MB, 5)
     used = d.cpu() - used
     print(f'{used:.3f} s of CPU')
     assert used < measured(0.5), f'{used} s of CPU for 100 MB'
 
 
 def test_datagrams_have_the_same_rate(t):
-    rate = MB
+    rate = MB // 5
     d = start(t, [conf.allow(bandwidth_session=str(rate))])
-    far = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    t.defer(far.close)
-    far.bind(('127.0.0.1', 0))
-    far.settimeout(patient(5))
+    far = bound(t)
     u = Association(t, d.address)
     ended = threading.Event()
-    t.defer(ended.set)
 
     def flood():
         while not ended.is_set():
-            u.send(far.getsockname(), bytes(1000))
-            time.sleep(0.0002)  # some four times as much as may pass
+            for _ in range(5):
+                u.send(far.getsockname(), bytes(1000))
+            time.sleep(0.002)
 
-    threading.Thread(target=flood, daemon=True).start()
-    far.recv(2000)
+    thread = threading.Thread(target=flood)
+    thread.start()
+    try:
+        # What passes at once, because it came at once, is waited for.
+        taken(far, 0.5)
+        count, seconds = taken(far, 1.5)
+    finally:
+        ended.set()
+        thread.join()
+    about(count / seconds, rate, 12)
+
+
+def taken(s, seconds):
+    """What comes in that time, and how long it was."""
     begin = now = time.monotonic()
     count = 0
-    while now < begin + 2:
-        count += len(far.recv(2000))
+    while now < begin + seconds:
+        count += len(s.recv(2000))
         now = time.monotonic()
-    ended.set()
-    about(count / (now - begin), rate, 10)
+    return count, now - begin

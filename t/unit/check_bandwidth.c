@@ -101,7 +101,7 @@ static void wake(struct mover *m, int direction, int64_t now)
 		m->backlog -= m->wants ? n : 0;
 		if (m->left || (m->wants && !m->backlog))
 			break;
-		m->left = bandwidth_take(m->b, direction, 0, now, &at);
+		m->left = bandwidth_take(m->b, direction, now, &at);
 		if (!m->left)
 			break;
 	}
@@ -428,35 +428,6 @@ START_TEST(quiet_sessions_have_no_part_in_it)
 }
 END_TEST
 
-static void owe(void)
-{
-	struct bandwidth *b;
-	int64_t now, at = 0;
-	uint32_t first;
-
-	open_all();
-	b = open_one(0, "");
-	now = now_ms;
-	first = bandwidth_take(b, 0, 0, now, &at);
-	ck_assert_uint_gt(first, 0);
-	/* A second's worth passed without leave. */
-	ck_assert_uint_eq(bandwidth_take(b, 0, MB, now, &at), 0);
-	ck_assert_int_ge(at, now + 1000 * (int64_t)first / MB - 1);
-	ck_assert_uint_ge(bandwidth_take(b, 0, 0, at, &at), MB);
-	ck_assert_uint_eq(bandwidth_take(b, 0, 0, now + 900, &at), 0);
-	ck_assert_int_ge(at, now + 1000);
-	bandwidth_close(b);
-	close_all();
-}
-
-START_TEST(what_has_passed_without_leave_is_waited_for)
-{
-	reset();
-	options.session = MB;
-	owe();
-}
-END_TEST
-
 /* --- Memory ------------------------------------------------------------- */
 
 static void refuse_each(void)
@@ -503,8 +474,8 @@ static void open_and_close(void)
 		int64_t at, now = now_ms;
 
 		for (size_t k = 0; k < 3; k++)
-			if (b[k] && bandwidth_take(b[k], 0, 0, now, &at) == 0)
-				(void)!bandwidth_take(b[k], 1, 0, now, &at);
+			if (b[k] && bandwidth_take(b[k], 0, now, &at) == 0)
+				(void)!bandwidth_take(b[k], 1, now, &at);
 		for (size_t k = 0; k < 3; k++)
 			bandwidth_close(b[k]);
 	}
@@ -550,7 +521,6 @@ int main(void)
 	tcase_add_test(t, all_bounds_of_a_session_hold);
 	tcase_add_test(t, what_ended_sessions_had_the_others_get);
 	tcase_add_test(t, quiet_sessions_have_no_part_in_it);
-	tcase_add_test(t, what_has_passed_without_leave_is_waited_for);
 	tcase_add_test(t, threads_share_and_leave_nothing);
 	suite_add_tcase(s, t);
 	return run_suite(s);
