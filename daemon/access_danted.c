@@ -13,8 +13,10 @@
 #include "daemon/access_line.h"
 #include "daemon/proxy/rule_spec.h"
 
-/* A host name of odd bytes is cut here. */
-#define HOST_MAX 768
+/* A host name of odd bytes is cut here: a line may have it twice. */
+#define HOST_MAX 512
+
+#define USER_MAX ((size_t)SESSION_USER_BYTES * 4)
 
 /* --- Text and addresses -------------------------------------------------- */
 
@@ -24,11 +26,9 @@ static bool is_harmless(uint8_t c)
 	       c != '@';
 }
 
-/* At most `max` bytes. */
-static void put_text(struct access_line *l, struct span text, size_t max)
+static void put_text(struct access_line *l, struct span text, const char *end)
 {
 	static const char digits[] = "0123456789abcdef";
-	const char *end = access_within(l, max);
 
 	for (size_t i = 0; i < text.len && end - l->at >= 4; i++) {
 		uint8_t c = text.at[i];
@@ -69,7 +69,7 @@ static void put_user(struct access_line *l, const struct session *s)
 	/* None would be what no pattern takes for a name. */
 	if (user.len == 0)
 		user = (struct span){ (const uint8_t *)"-", 1 };
-	put_text(l, user, (size_t)SESSION_USER_BYTES * 4);
+	put_text(l, user, access_within(l, USER_MAX));
 }
 
 /* danted's word for how somebody has logged in; "" for who has not. */
@@ -107,18 +107,24 @@ static void put_client(struct access_line *l, const struct access_entry *e)
 	put_address(l, own);
 }
 
+static void put_host(struct access_line *l, const struct access_entry *e)
+{
+	const char *end = access_within(l, HOST_MAX);
+
+	put_text(l, access_host(e->session), end);
+	put_text(l, e->host_tail, end);
+}
+
 /* The address, or the name where that has none. */
 static void put_target(struct access_line *l, const struct access_entry *e)
 {
 	const struct session *s = e->session;
-	struct span host = access_host(s);
 
-	if (s->target.family != AF_UNSPEC || host.len == 0) {
+	if (s->target.family != AF_UNSPEC || s->host_len == 0) {
 		put_address(l, &s->target);
 		return;
 	}
-	put_text(l, host, HOST_MAX / 2);
-	put_text(l, e->host_tail, HOST_MAX / 2);
+	put_host(l, e);
 	access_put(l, ".");
 	access_put_number(l, s->target.port);
 }
@@ -300,8 +306,7 @@ static void put_unresolved(struct access_line *l, const struct access_entry *e)
 	put_head(l, e->session, false, " ]: ");
 	put_client(l, e);
 	access_put(l, ": could not resolve hostname \"");
-	put_text(l, access_host(e->session), HOST_MAX / 2);
-	put_text(l, e->host_tail, HOST_MAX / 2);
+	put_host(l, e);
 	access_put(l, "\": ");
 	put_outcome(l, e->session);
 }
