@@ -57,7 +57,7 @@ static int find_out(int fd, struct question *q)
 	enum helper_verdict verdict = HELPER_FAILED;
 	uint8_t reply[HELPER_REPLY_BYTES];
 	struct verify_login *l = &q->login;
-	struct helper_request said;
+	struct helper_request said = { .kind = HELPER_PAM };
 	int r = receive(fd, q, &said);
 
 	if (r < 0)
