@@ -6,7 +6,7 @@
 
 #include "conf/conf.h"
 #include "daemon/access_log.h"
-#include "daemon/proxy/proxy.h"
+#include "daemon/proxy/proxy_listener.h"
 #include "daemon/publish.h"
 
 struct setup {

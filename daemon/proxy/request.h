@@ -6,7 +6,7 @@
 
 #include "core/list.h"
 #include "daemon/proxy/outbound.h"
-#include "daemon/proxy/proxy.h"
+#include "daemon/proxy/proxy_listener.h"
 #include "daemon/proxy/target.h"
 #include "daemon/proxy/users.h"
 

@@ -2,7 +2,7 @@
  * The proxy in a server of its own: what a session leaves in the memory that
  * the proxy was given, while it lives and when it has ended.
  */
-#include "daemon/proxy/proxy.h"
+#include "daemon/proxy/proxy_listener.h"
 
 #include "daemon/proxy/guess.h"
 #include "daemon/proxy/sessions.h"

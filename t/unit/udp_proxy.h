@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "daemon/proxy/proxy.h"
+#include "daemon/proxy/proxy_listener.h"
 
 /* What the proxy will be made of; a test may change it before it starts. */
 extern struct proxy_options udp_options;
