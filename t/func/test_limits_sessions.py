@@ -6,9 +6,11 @@ import os
 import select
 import signal
 import socket
+import threading
 
 from lib import client, conf
-from lib.case import each, eventually, fewer, netns, same, valgrind
+from lib.case import (each, eventually, fewer, netns, same, timeout,
+                      valgrind)
 from lib.client import dial, echoes, tunnel
 from lib.daemon import Daemon
 from lib.net import add_address
@@ -419,6 +421,61 @@ def test_a_generation_that_is_killed_holds_nothing(t):
         assert sent_away(d)
         os.kill(first, signal.SIGKILL)
         eventually(lambda: not sent_away(d))
+
+
+def test_a_crash_of_the_one_that_serves_frees_all(t):
+    d = limited(t, {'per_client': 2})
+    o = Origin(t, echo)
+    with tunnels(d, o.target, 2):
+        assert sent_away(d)
+        os.kill(d.worker, signal.SIGKILL)
+        d.wait_ready(2)
+        assert not sent_away(d)
+
+
+@timeout(60)
+def test_a_bound_holds_while_generations_change(t):
+    """Clients come and go all the time.
+
+    Only those that were in a handshake with the older generation when the new
+    one began to accept are not seen by it yet.
+    """
+    bound = 8
+    d = limited(t, rules={'sessions': bound}, workers=2)
+    o, ended = Origin(t, echo), threading.Event()
+    lock, inside, most, served = threading.Lock(), [0], [0], [0]
+
+    def come_and_go():
+        while not ended.is_set():
+            try:
+                s = tunnel(d.address, o.target)
+            except client.ProxyError as e:
+                same(e.code, client.DENIED)
+                continue
+            with lock:
+                inside[0] += 1
+                served[0] += 1
+                most[0] = max(most[0], inside[0])
+            assert echoes(s)
+            with lock:
+                inside[0] -= 1
+            s.close()
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        every = [pool.submit(come_and_go) for _ in range(16)]
+        try:
+            for _ in range(fewer(6)):
+                d.reload()
+                before = served[0]
+                eventually(lambda: served[0] > before + 100, 30)
+                most[0] = 0
+                eventually(lambda: served[0] > before + 300, 30)
+                assert 0 < most[0] <= bound, f'{most[0]} at once'
+        finally:
+            ended.set()
+        for one in every:
+            one.result()
+    eventually(lambda: not rows(d)[0])
 
 
 # --- splicedctl -------------------------------------------------------------
