@@ -174,11 +174,13 @@ const char *users_decoy(const struct users *u, struct span name)
 
 bool users_has(const struct users *u, struct span name, bool cut)
 {
+	size_t i = cut ? u->count : 0;
+
 	if (users_hash(u, name))
 		return true;
-	for (size_t i = 0; cut && i < u->count; i++)
-		if (u->list[i].name_len > name.len &&
-		    memcmp(u->list[i].name, name.at, name.len) == 0)
+	/* Long names stand at the end. */
+	for (; i > 0 && u->list[i - 1].name_len > name.len; i--)
+		if (memcmp(u->list[i - 1].name, name.at, name.len) == 0)
 			return true;
 	return false;
 }

@@ -1,6 +1,7 @@
 /*
  * A file of users, a line each: "name:hash", the hash as crypt(5) has it and
- * `splicedctl passwd` or `htpasswd -B` write it.  Empty lines and those that begin with
+ * `splicedctl passwd` or `htpasswd -B` write it.  Empty lines and those that
+ * begin with
  * '#' are passed over.  Read once, never changed: threads share it.
  */
 #pragma once
@@ -38,7 +39,7 @@ const char *users_decoy(const struct users *u, struct span name);
 
 /*
  * Tells whether there is a user of that name; `cut`: or one whose name begins
- * with it, for who knows no more of it, which looks at all of them.
+ * with it, for who knows no more of it, which looks at all that are longer.
  */
 bool users_has(const struct users *u, struct span name, bool cut);
 
