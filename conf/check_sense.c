@@ -7,8 +7,11 @@
 
 #include <string.h>
 
-/* Comparing each rule with all before it; longer lists are generated. */
-#define COMPARED_RULES_MAX 2000
+/* Comparing each entry with all before it; longer lists are generated. */
+#define COMPARED_CLIENTS_MAX 2000
+
+/* The same of rules, whose lists may be long: pairs of elements. */
+#define COMPARED_ELEMENTS_MAX 6000000u
 
 /* --- Listeners ---------------------------------------------------------- */
 
@@ -153,7 +156,7 @@ static void check_client_order(struct sense *k)
 {
 	const struct conf *c = k->c;
 
-	for (size_t i = 1; i < min_size(c->client_count, COMPARED_RULES_MAX);
+	for (size_t i = 1; i < min_size(c->client_count, COMPARED_CLIENTS_MAX);
 	     i++) {
 		size_t j = 0;
 
@@ -220,22 +223,34 @@ static size_t find_catch_all(const struct conf *c)
 	return i;
 }
 
+/* How many elements meet at most when two rules are compared. */
+static uint64_t comparisons(const struct conf_rule *a,
+			    const struct conf_rule *b)
+{
+	return 1 + (uint64_t)a->from.count * b->from.count +
+	       (uint64_t)a->to.count * b->to.count +
+	       (uint64_t)a->ports.count * b->ports.count +
+	       (uint64_t)a->listener.count * b->listener.count +
+	       (uint64_t)a->users.count * b->users.count +
+	       (uint64_t)a->groups.count * b->groups.count;
+}
+
 static void check_rule_order(struct sense *k)
 {
 	const struct conf *c = k->c;
-	size_t all = find_catch_all(c);
+	size_t all = find_catch_all(c), i;
+	uint64_t spent = 0;
 
-	for (size_t i = 1; i < min_size(c->rule_count, COMPARED_RULES_MAX);
-	     i++) {
+	for (i = 1; i < c->rule_count && spent < COMPARED_ELEMENTS_MAX; i++) {
+		const struct conf_rule *r = &c->rules[i];
 		size_t j = 0;
 
-		while (j < i && !rule_covers(&c->rules[j], &c->rules[i]))
-			j++;
+		while (j < i && !rule_covers(&c->rules[j], r))
+			spent += comparisons(&c->rules[j++], r);
 		if (j < i)
-			warn_of_hidden(k, &c->rules[j], &c->rules[i]);
+			warn_of_hidden(k, &c->rules[j], r);
 	}
-	for (size_t i = max_size(all + 1, COMPARED_RULES_MAX);
-	     i < c->rule_count; i++)
+	for (i = max_size(all + 1, i); i < c->rule_count; i++)
 		if (rule_covers(&c->rules[all], &c->rules[i]))
 			warn_of_hidden(k, &c->rules[all], &c->rules[i]);
 }

@@ -335,7 +335,7 @@ START_TEST(a_rule_behind_a_wider_one_is_warned_of)
 }
 END_TEST
 
-/* The longer list is not compared as a whole. */
+/* A list that is so long is not compared as a whole. */
 START_TEST(what_is_behind_a_catch_all_is_found_in_long_lists_too)
 {
 	struct conf_errors e = { 0 };
@@ -345,8 +345,13 @@ START_TEST(what_is_behind_a_catch_all_is_found_in_long_lists_too)
 	FILE *out = open_memstream(&text, &size);
 
 	fputs(CONF_TEXT_LISTENERS CONF_TEXT_CLIENTS "rules: (", out);
-	for (int i = 0; i < 3000; i++)
-		fprintf(out, "{ action = \"allow\"; ports = %d; },\n", i + 1);
+	for (int i = 0; i < 3000; i++) {
+		fprintf(out, "{ action = \"allow\"; ports = %d; to = [ ",
+			i + 1);
+		for (int j = 0; j < 20; j++)
+			fprintf(out, "\"192.0.2.%d\", ", j);
+		fputs("\"192.0.2.99\" ]; },\n", out);
+	}
 	fputs("{ action = \"deny\"; },\n"
 	      "{ action = \"allow\"; to = \"loopback\"; },\n"
 	      "{ action = \"allow\"; to = \"10.0.0.0/8\"; } );",
