@@ -36,11 +36,18 @@ const char *access_event_word(enum access_event event)
 
 /* --- Keys and values ---------------------------------------------------- */
 
+/* The key as logfmt has it, with blank and equals sign; JSON: `,"key":`. */
 static void put_key(struct pairs *p, const char *key)
 {
-	access_put(&p->line, p->json ? ",\"" : " ");
-	access_put(&p->line, key);
-	access_put(&p->line, p->json ? "\":" : "=");
+	size_t len = strlen(key);
+
+	if (!p->json) {
+		access_put_bytes(&p->line, key, len);
+		return;
+	}
+	access_put(&p->line, ",\"");
+	access_put_bytes(&p->line, key + 1, len - 2);
+	access_put(&p->line, "\":");
 }
 
 static void put_quote(struct pairs *p, bool needed)
@@ -119,10 +126,10 @@ static void put_target(struct pairs *p, const struct access_entry *e)
 	const char *end;
 
 	if (host.len == 0) {
-		put_address(p, "target", &s->target);
+		put_address(p, " target=", &s->target);
 		return;
 	}
-	put_key(p, "target");
+	put_key(p, " target=");
 	put_quote(p, quotes);
 	end = access_within(&p->line, p->json ? HOST_MAX_JSON : HOST_MAX);
 	put_escaped(p, host, end);
@@ -130,7 +137,7 @@ static void put_target(struct pairs *p, const struct access_entry *e)
 	access_put(&p->line, ":");
 	access_put_number(&p->line, s->target.port);
 	put_quote(p, quotes);
-	put_address(p, "address", &s->target);
+	put_address(p, " address=", &s->target);
 }
 
 static void put_protocol(struct pairs *p, const struct session *s)
@@ -147,15 +154,15 @@ static void put_protocol(struct pairs *p, const struct session *s)
 	};
 
 	if (s->protocol < ARRAY_SIZE(protocols) && protocols[s->protocol])
-		put_word(p, "protocol", protocols[s->protocol]);
+		put_word(p, " protocol=", protocols[s->protocol]);
 	if (s->command < ARRAY_SIZE(commands) && commands[s->command])
-		put_word(p, "command", commands[s->command]);
+		put_word(p, " command=", commands[s->command]);
 }
 
 /* Seconds, with three places. */
 static void put_duration(struct pairs *p, uint64_t ms)
 {
-	put_count(p, "duration", ms / 1000);
+	put_count(p, " duration=", ms / 1000);
 	access_put(&p->line, ".");
 	access_put_number(&p->line, ms / 100 % 10);
 	access_put_number(&p->line, ms / 10 % 10);
@@ -166,7 +173,7 @@ static void put_error(struct pairs *p, int error)
 {
 	const char *name = strerrorname_np(error);
 
-	put_key(p, "error");
+	put_key(p, " error=");
 	put_quote(p, false);
 	if (name)
 		access_put(&p->line, name);
@@ -177,11 +184,12 @@ static void put_error(struct pairs *p, int error)
 
 static void put_end(struct pairs *p, const struct session *s)
 {
-	put_count(p, "up", s->bytes_up);
-	put_count(p, "down", s->bytes_down);
+	put_count(p, " up=", s->bytes_up);
+	put_count(p, " down=", s->bytes_down);
 	put_duration(p, access_duration_ms(s));
 	if (s->outcome < OUTCOME_COUNT)
-		put_word(p, "outcome", outcome_word((enum outcome)s->outcome));
+		put_word(p,
+			 " outcome=", outcome_word((enum outcome)s->outcome));
 	if (s->error != 0)
 		put_error(p, s->error);
 }
@@ -191,20 +199,20 @@ static void put_pairs(struct pairs *p, const struct access_entry *e)
 	const struct session *s = e->session;
 	const struct access_names *n = e->names;
 
-	put_address(p, "client", &s->client);
-	put_name(p, "listener", s->listener, n->listeners, n->listener_count);
+	put_address(p, " client=", &s->client);
+	put_name(p, " listener=", s->listener, n->listeners, n->listener_count);
 	put_protocol(p, s);
 	put_target(p, e);
-	put_address(p, "bound", &s->bound);
+	put_address(p, " bound=", &s->bound);
 	if (s->user_len)
-		put_value(p, "user",
+		put_value(p, " user=",
 			  (struct span){
 				  (const uint8_t *)s->user,
 				  min_size(s->user_len, SESSION_USER_BYTES) },
 			  USER_MAX);
-	put_name(p, "client_rule", s->client_rule, n->client_rules,
+	put_name(p, " client_rule=", s->client_rule, n->client_rules,
 		 n->client_rule_count);
-	put_name(p, "rule", s->rule, n->rules, n->rule_count);
+	put_name(p, " rule=", s->rule, n->rules, n->rule_count);
 	if (e->event != ACCESS_CONNECT)
 		put_end(p, s);
 }
@@ -214,7 +222,7 @@ size_t access_logfmt(const struct access_entry *e, char *out, size_t size)
 	struct pairs p = { .line = { out, out + size } };
 
 	access_put(&p.line, "access");
-	put_word(&p, "event", access_event_word(e->event));
+	put_word(&p, " event=", access_event_word(e->event));
 	put_pairs(&p, e);
 	return (size_t)(p.line.at - out);
 }

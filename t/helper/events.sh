@@ -63,8 +63,7 @@ while IFS= read -r text; do
 	}
 done <$out/texts
 
-sed -n 's/.*put_[a-z]*(&*p, "\([a-z_]*\)".*/\1/p' daemon/access.c |
-	sort -u >$out/keys.code
+grep -o '" [a-z_]*="' daemon/access.c | tr -d '" =' | sort -u >$out/keys.code
 part Fields | sed -n 's/^\.It Cm //p' | tr -d ' ' | tr ',' '\n' |
 	sort -u >$out/keys.page
 same keys
