@@ -239,9 +239,7 @@ class Policy(Spliced):
 workers = {self.workers};
 log: {{ target = "file:{log}"; }};
 admin: {{ socket = ""; }};
-auth: {{ users_file = "{users}"; cache = "1d"; cache_entries = {4 * USERS};
-	lock_after = 0; }};
-limits: {{ per_client = 0; }};
+auth: {{ users_file = "{users}"; cache = "1d"; }};
 listeners: ( {{ name = "bench"; address = "127.0.0.1:{self.port}";
 	protocols = [ "socks5" ]; }} );
 clients: ( {{ action = "allow"; auth = [ "password" ]; }} );
