@@ -98,6 +98,23 @@ START_TEST(a_question_has_two_or_three_words)
 }
 END_TEST
 
+START_TEST(a_password_is_of_one_user)
+{
+	ck_assert_int_eq(PARSE("passwd", "alice"), 0);
+	ck_assert_int_eq(a.verb, CTL_PASSWD);
+	ck_assert_str_eq(a.passwd.user, "alice");
+	ck_assert(!a.passwd.file && !a.passwd.remove);
+	ck_assert_int_eq(PARSE("passwd", "--remove", "bob", "--file", "u"), 0);
+	ck_assert_str_eq(a.passwd.user, "bob");
+	ck_assert_str_eq(a.passwd.file, "u");
+	ck_assert(a.passwd.remove);
+	ck_assert_int_eq(PARSE("passwd"), -EINVAL);
+	ck_assert_int_eq(PARSE("passwd", "alice", "bob"), -EINVAL);
+	ck_assert_int_eq(PARSE("status", "--remove"), -EINVAL);
+	ck_assert_int_eq(PARSE("status", "--file", "u"), -EINVAL);
+}
+END_TEST
+
 START_TEST(the_environment_names_the_socket)
 {
 	ck_assert_int_eq(setenv(ARGS_SOCKET_ENV, "/z", 1), 0);
@@ -151,6 +168,7 @@ int main(void)
 	tcase_add_test(t, each_command_is_known);
 	tcase_add_test(t, options_stand_anywhere);
 	tcase_add_test(t, a_question_has_two_or_three_words);
+	tcase_add_test(t, a_password_is_of_one_user);
 	tcase_add_test(t, the_environment_names_the_socket);
 	tcase_add_test(t, help_and_version_need_no_command);
 	tcase_add_test(t, what_is_wrong_is_refused);
