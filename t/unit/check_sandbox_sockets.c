@@ -1,6 +1,6 @@
 /*
  * What goes on working in the sandbox: every option that sockets get,
- * datagrams, the addresses of interfaces.
+ * datagrams, packets to spliced-pam, the addresses of interfaces.
  */
 #include "daemon/sandbox.h"
 
@@ -14,8 +14,11 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 
 /* --- Options ------------------------------------------------------------ */
 
@@ -180,6 +183,35 @@ START_TEST(own_addresses_are_known)
 }
 END_TEST
 
+/* --- Packets ------------------------------------------------------------ */
+
+/* As workers do where PAM verifies passwords. */
+static void ask_helper(void)
+{
+	const int type = SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK;
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int server = socket(AF_UNIX, type, 0), fd;
+	char got[8];
+
+	(void)snprintf(a.sun_path, sizeof(a.sun_path), "%s", at("far/pam"));
+	NEED(bind(server, (struct sockaddr *)&a, sizeof(a)) == 0);
+	NEED(chmod(a.sun_path, 0777) == 0);
+	NEED(listen(server, 1) == 0);
+	enter();
+	fd = socket(AF_UNIX, type, 0);
+	NEED(fd >= 0);
+	NEED(connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
+	NEED(send(fd, "x", 1, MSG_NOSIGNAL) == 1);
+	fd = accept4(server, NULL, NULL, SOCK_CLOEXEC);
+	NEED(recv(fd, got, sizeof(got), 0) == 1);
+}
+
+START_TEST(a_helper_is_reached)
+{
+	in_child(ask_helper, NULL);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("sandbox_sockets");
@@ -190,6 +222,7 @@ int main(void)
 	tcase_add_test(t, options_are_set);
 	tcase_add_test(t, datagrams_are_relayed_in_batches);
 	tcase_add_test(t, own_addresses_are_known);
+	tcase_add_test(t, a_helper_is_reached);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }

@@ -373,33 +373,6 @@ START_TEST(the_journal_is_reached)
 }
 END_TEST
 
-/* As workers do where PAM verifies passwords. */
-static void ask_helper(void)
-{
-	const int type = SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK;
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int server = socket(AF_UNIX, type, 0), fd;
-	char got[8];
-
-	(void)snprintf(a.sun_path, sizeof(a.sun_path), "%s", at("far/pam"));
-	NEED(bind(server, (struct sockaddr *)&a, sizeof(a)) == 0);
-	NEED(chmod(a.sun_path, 0777) == 0);
-	NEED(listen(server, 1) == 0);
-	enter();
-	fd = socket(AF_UNIX, type, 0);
-	NEED(fd >= 0);
-	NEED(connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
-	NEED(send(fd, "x", 1, MSG_NOSIGNAL) == 1);
-	fd = accept4(server, NULL, NULL, SOCK_CLOEXEC);
-	NEED(recv(fd, got, sizeof(got), 0) == 1);
-}
-
-START_TEST(a_helper_is_reached)
-{
-	in_child(ask_helper, NULL);
-}
-END_TEST
-
 /* --- Signals ------------------------------------------------------------ */
 
 static void *ring(void *whom)
@@ -594,7 +567,6 @@ int main(void)
 	tcase_add_test(t, files_that_were_renamed_over_are_read);
 	tcase_add_test(t, the_log_is_opened_anew_after_a_rotation);
 	tcase_add_test(t, the_journal_is_reached);
-	tcase_add_test(t, a_helper_is_reached);
 	tcase_add_test(t, signals_come_and_go_within);
 	tcase_add_test(t, an_abort_is_one_without_a_core);
 	tcase_add_test(t, many_processes_of_one_parent_enter);
