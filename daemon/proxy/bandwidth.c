@@ -49,7 +49,7 @@ struct lane {
 	uint32_t held;    /* a place was taken for them */
 	unsigned waits;   /* in which of its rates, by bit */
 	int64_t asked_ms; /* when that was */
-	int64_t from_ms;  /* the place's time */
+	int64_t from_ms;  /* the time of the place, then that of the grant */
 	/* How long the lines were then, each; 0: there was none. */
 	int64_t line_us[SHARED_MAX + 1];
 };
@@ -379,18 +379,46 @@ static int64_t take_places(struct bandwidth *b, int direction, uint32_t bytes,
 	return last_ns;
 }
 
+/*
+ * Takes places of nobody's turn, for so little that all others hardly notice,
+ * where the last time is twice as long ago as the lines are.  Who types, or
+ * asks for a page, does not stand behind those who load.  Returns whether.
+ */
+static bool pass_by(struct bandwidth *b, int direction, int64_t now_ms)
+{
+	struct lane *l = &b->lane[direction];
+	uint32_t bytes = UINT32_MAX;
+	int64_t line_us = 0;
+
+	for (unsigned i = 0; i < b->count; i++) {
+		struct bucket *k = &b->rate[i]->way[direction];
+
+		line_us = max_i64(line_us, bucket_line_us(k, now_ms));
+		bytes = (uint32_t)min_size(bytes, bucket_least(k));
+	}
+	if (line_us == 0 || (now_ms - l->from_ms) * US_PER_MS < 2 * line_us)
+		return false;
+	for (unsigned i = 0; i < b->count; i++) {
+		(void)bucket_take(&b->rate[i]->way[direction], bytes, now_ms);
+		l->line_us[i] = 0;
+	}
+	l->held = bytes;
+	l->asked_ms = l->from_ms = now_ms;
+	return true;
+}
+
 /* Sees to it that a place is taken. */
 static void line_up(struct bandwidth *b, int direction, int64_t now_ms)
 {
 	struct lane *l = &b->lane[direction];
 	int64_t at_ns;
 
-	if (l->held)
+	if (l->held || pass_by(b, direction, now_ms))
 		return;
 	l->held = share(b, direction, now_ms);
 	at_ns = take_places(b, direction, l->held, now_ms);
 	l->asked_ms = now_ms;
-	l->from_ms = at_ns / NS_PER_MS;
+	l->from_ms = max_i64(at_ns / NS_PER_MS, now_ms);
 }
 
 uint32_t bandwidth_take(struct bandwidth *b, int direction, int64_t now_ms,
@@ -407,6 +435,7 @@ uint32_t bandwidth_take(struct bandwidth *b, int direction, int64_t now_ms,
 	stop_waiting(b, direction);
 	bytes = l->held;
 	l->held = 0;
+	l->from_ms = now_ms;
 	return bytes;
 }
 

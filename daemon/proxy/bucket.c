@@ -5,6 +5,7 @@
 #include "daemon/proxy/bucket.h"
 
 #define NS_PER_MS 1000000
+#define NS_PER_US 1000
 #define NS_PER_S  1000000000
 #define US_PER_S  1000000u
 
@@ -32,17 +33,22 @@ void bucket_init(struct bucket *b, uint64_t rate, int64_t now_ms)
 	atomic_init(&b->waiting, 0);
 }
 
+uint32_t bucket_least(const struct bucket *b)
+{
+	uint64_t least = b->rate / LEAST_PER_S;
+
+	return (uint32_t)min_size(LEAST, least ? least : 1);
+}
+
 /* What each of so many may take, for the line to be as long as it should. */
 static uint64_t fair_share(const struct bucket *b, uint64_t all)
 {
 	uint64_t a_ms = b->rate / 1000;
-	uint64_t least = b->rate / LEAST_PER_S;
 	uint64_t share = a_ms * LINE_MS / all;
 
 	if (share < WORTH)
 		share = min_size(WORTH, a_ms * LINE_LONG_MS / all);
-	least = min_size(LEAST, least ? least : 1);
-	return min_size(BUCKET_SHARE_MAX, share > least ? share : least);
+	return min_size(BUCKET_SHARE_MAX, max_size(share, bucket_least(b)));
 }
 
 /*
@@ -73,6 +79,14 @@ uint32_t bucket_share(struct bucket *b, int64_t since_us, int64_t line_us)
 static int64_t span_ns(const struct bucket *b, uint32_t bytes)
 {
 	return (int64_t)((uint64_t)bytes * NS_PER_S / b->rate);
+}
+
+int64_t bucket_line_us(struct bucket *b, int64_t now_ms)
+{
+	int64_t next_ns = atomic_load_explicit(&b->next_ns,
+					       memory_order_relaxed);
+
+	return max_i64(next_ns - now_ms * NS_PER_MS, 0) / NS_PER_US;
 }
 
 int64_t bucket_take(struct bucket *b, uint32_t bytes, int64_t now_ms)

@@ -33,6 +33,15 @@ void bucket_init(struct bucket *b, uint64_t rate, int64_t now_ms);
 uint32_t bucket_share(struct bucket *b, int64_t since_us, int64_t line_us);
 #define BUCKET_SHARE_MAX (4u << 20)
 
+/*
+ * What may pass without standing in the line, if that is not done more often
+ * than the line passes: a segment, for those who want little and want it soon.
+ */
+uint32_t bucket_least(const struct bucket *b);
+
+/* How long the line is: 0 where what is asked for now may pass now. */
+int64_t bucket_line_us(struct bucket *b, int64_t now_ms);
+
 /* Takes a place for so many bytes; returns its time, which may be past. */
 int64_t bucket_take(struct bucket *b, uint32_t bytes, int64_t now_ms);
 

@@ -156,6 +156,31 @@ def test_what_one_does_not_want_the_other_gets(t):
         assert got[1] > 4.2 * MB, got
 
 
+@alone
+def test_who_types_does_not_stand_behind_who_loads(t):
+    d = start(t, [conf.allow(bandwidth=str(MB))])
+    o = Listener(t)
+    flows = [Flow(t, d, o, up) for up in (False, True) * 3]
+    eventually(lambda: all(len(f.seen) > 3 for f in flows), said='arrivals')
+    near, far = tunnel(d.address, o.target), o.accept()
+    took = []
+    with near, far:
+        for _ in range(9):
+            time.sleep(0.12)  # as one does
+            begin = time.monotonic()
+            near.sendall(b'k')
+            same(far.recv(10), b'k')
+            far.sendall(b'echo')
+            same(near.recv(10), b'echo')
+            took.append(time.monotonic() - begin)
+    for f in flows:
+        f.stop()
+    took.sort()
+    print(f'{took[4] * 1000:.1f} ms, {took[-1] * 1000:.1f} at most')
+    # Behind them it would be 80.
+    assert took[4] < measured(0.02), took
+
+
 def test_a_rule_without_a_rate_bounds_nobody(t):
     d = start(t, [conf.allow(ports=['1'], bandwidth_session='1k'),
                   conf.allow()])

@@ -373,6 +373,43 @@ START_TEST(all_bounds_of_a_session_hold)
 }
 END_TEST
 
+static void type(void)
+{
+	struct mover m[TEN] = { 0 };
+	struct bandwidth *b;
+	int64_t at;
+
+	open_all();
+	for (size_t k = 0; k < TEN; k++)
+		m[k].b = open_one(0, "alice");
+	run_for(m, TEN, 0, 1000);
+	b = open_one(0, "alice");
+	for (int i = 0; i < 20; i++) {
+		uint32_t n = bandwidth_take(b, 0, now_ms, &at);
+
+		ck_assert_uint_gt(n, 1000);
+		bandwidth_give(b, 0, n - 100);
+		run_for(m, TEN, 0, 100);
+	}
+	/* Who wants more stands in the line. */
+	ck_assert_uint_gt(bandwidth_take(b, 0, now_ms, &at), 0);
+	ck_assert_uint_eq(bandwidth_take(b, 0, now_ms, &at), 0);
+	ck_assert_int_gt(at, now_ms);
+	ck_assert_uint_gt(bandwidth_take(b, 0, at, &at), 0);
+	ck_assert_uint_eq(bandwidth_take(b, 0, at, &at), 0);
+	bandwidth_close(b);
+	close_movers(m, TEN);
+	close_all();
+}
+
+START_TEST(who_wants_little_need_not_wait)
+{
+	reset();
+	options.user = MB;
+	type();
+}
+END_TEST
+
 static void come_and_go(void)
 {
 	struct mover m[TEN] = { 0 };
@@ -519,6 +556,7 @@ int main(void)
 	tcase_add_test(t, what_some_do_not_want_the_others_get);
 	tcase_add_test(t, without_memory_there_is_nothing_half);
 	tcase_add_test(t, all_bounds_of_a_session_hold);
+	tcase_add_test(t, who_wants_little_need_not_wait);
 	tcase_add_test(t, what_ended_sessions_had_the_others_get);
 	tcase_add_test(t, quiet_sessions_have_no_part_in_it);
 	tcase_add_test(t, threads_share_and_leave_nothing);
