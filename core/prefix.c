@@ -68,6 +68,22 @@ char *prefix_format(const struct prefix *p, char *out, size_t size)
 	return out;
 }
 
+struct prefix prefix_of(const struct tcp_addr *a, unsigned bits)
+{
+	struct tcp_addr plain = *a;
+	struct prefix p = { .v4 = false };
+
+	addr_unmap(&plain);
+	p.v4 = plain.family == AF_INET;
+	p.bits = (uint8_t)(p.v4 ? 96 + min_size(bits, 32)
+				: min_size(bits, 128));
+	memcpy(p.ip, plain.ip, p.bits / 8);
+	if (p.bits % 8)
+		p.ip[p.bits / 8] = plain.ip[p.bits / 8] &
+				   (uint8_t)(0xff00u >> p.bits % 8);
+	return p;
+}
+
 bool prefix_match(const struct prefix *p, const struct tcp_addr *a)
 {
 	struct tcp_addr plain = *a;

@@ -24,6 +24,10 @@ int prefix_parse(struct prefix *ret, const char *text) MUST_CHECK;
 /* Writes the usual text into out[size]; returns out. */
 char *prefix_format(const struct prefix *p, char *out, size_t size);
 
+/* The prefix of an address that has `bits` of its 32 or 128; IPv4-mapped counts
+ * as IPv4. */
+struct prefix prefix_of(const struct tcp_addr *a, unsigned bits);
+
 /* Tells whether the prefix holds the address; IPv4-mapped counts as IPv4. */
 bool prefix_match(const struct prefix *p, const struct tcp_addr *a);
 

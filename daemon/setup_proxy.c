@@ -210,6 +210,8 @@ struct associate_options setup_udp(const struct setup *s)
 		.any_reply = c->udp.replies == CONF_REPLIES_ANY,
 		.max = max ? max_size(max / s->workers, 1) : 0,
 		.per_client = c->limits.udp_per_client,
+		.client_prefix4 = (uint8_t)c->limits.client_prefix4,
+		.client_prefix6 = (uint8_t)c->limits.client_prefix6,
 		.bytes = max_size(c->limits.udp_memory / s->workers,
 				  ASSOCIATION_BYTES),
 		.buffer = c->udp.buffer,

@@ -76,24 +76,26 @@ void associations_free(struct associations *all)
 
 /* --- Bounds for each client --------------------------------------------- */
 
-/* A client is an address of IPv4, or a network of 64 bits. */
-static bool same_client(const struct tcp_addr *a, const struct tcp_addr *b)
+static struct prefix prefix_of_client(const struct associations *all,
+				      const struct tcp_addr *a)
 {
-	return a->family == b->family &&
-	       memcmp(a->ip, b->ip, a->family == AF_INET ? 16 : 8) == 0;
+	return prefix_of(a, a->family == AF_INET ? all->o.client_prefix4
+						 : all->o.client_prefix6);
 }
 
 static size_t hash_client(const struct associations *all,
 			  const struct tcp_addr *a)
 {
-	return siphash(&all->key, a->ip, a->family == AF_INET ? 16 : 8) %
-	       CLIENT_BUCKETS;
+	struct prefix p = prefix_of_client(all, a);
+
+	return siphash(&all->key, p.ip, sizeof(p.ip)) % CLIENT_BUCKETS;
 }
 
 static bool has_room(const struct associations *all,
 		     const struct tcp_addr *client)
 {
 	const struct list *bucket = &all->client[hash_client(all, client)];
+	struct prefix p = prefix_of_client(all, client);
 	size_t count = 0;
 
 	if (all->count >= all->o.max)
@@ -101,8 +103,8 @@ static bool has_room(const struct associations *all,
 	if (all->o.per_client == 0)
 		return true;
 	for (const struct list *at = bucket->next; at != bucket; at = at->next)
-		if (same_client(client,
-				&list_entry(at, struct association, same_client)
+		if (prefix_match(
+			    &p, &list_entry(at, struct association, same_client)
 					 ->query.client))
 			count++;
 	return count < all->o.per_client;

@@ -140,7 +140,7 @@ static enum outcome outcome_of(enum limits_kind kind)
 struct asking {
 	unsigned worker;
 	int64_t now_ms;
-	uint8_t prefix[16], bits; /* of the client */
+	struct prefix client;
 	struct span user;
 };
 
@@ -210,8 +210,8 @@ static int take(struct limits *l, const struct limits_held *h,
 				    .number = number_of(h, kind) };
 
 	if (KIND_BIT(kind) & KINDS_OF_CLIENTS) {
-		name.bits = a->bits;
-		name.text = (struct span){ a->prefix, sizeof(a->prefix) };
+		name.bits = a->client.bits;
+		name.text = (struct span){ a->client.ip, sizeof(a->client.ip) };
 	} else if (kind == LIMITS_USER || kind == LIMITS_RULE_USER) {
 		name.text = a->user;
 	}
@@ -312,7 +312,7 @@ static uint64_t client_key(const struct limits *l, const struct tcp_addr *a,
 	if (!wants(l, KINDS_OF_CLIENTS) ||
 	    (a->family != AF_INET && a->family != AF_INET6))
 		return 0;
-	return limits_client_key(l, a, ret->prefix, &ret->bits);
+	return limits_client_key(l, a, &ret->client);
 }
 
 static struct limits_held held_by(const struct limits *l,

@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "core/prefix.h"
 #include "daemon/proxy/limits.h"
 #include "daemon/proxy/limits_steps.h"
 
@@ -58,9 +59,9 @@ struct limits {
 	struct limits_reader reader[];
 };
 
-/* Who is one client: a hash of its prefix, and these 16 bytes. */
+/* Who is one client: a hash of its prefix. */
 uint64_t limits_client_key(const struct limits *l, const struct tcp_addr *a,
-			   uint8_t prefix[16], uint8_t *ret_bits);
+			   struct prefix *ret);
 uint64_t limits_user_key(const struct limits *l, struct span user);
 
 /* Of kind and rule, for one of these. */

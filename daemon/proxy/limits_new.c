@@ -85,20 +85,15 @@ static uint64_t make_key(const struct limits *l, enum limits_kind kind,
 }
 
 uint64_t limits_client_key(const struct limits *l, const struct tcp_addr *a,
-			   uint8_t prefix[16], uint8_t *ret_bits)
+			   struct prefix *ret)
 {
 	bool v4 = a->family == AF_INET;
-	unsigned bits = v4 ? 96u + l->o.client_prefix4 : l->o.client_prefix6;
-	uint8_t all[24] = { LIMITS_CLIENT, (uint8_t)bits, v4 };
+	uint8_t all[8 + sizeof(ret->ip)] = { LIMITS_CLIENT, 0, v4 };
 	uint64_t key;
 
-	memcpy(prefix, a->ip, bits / 8);
-	if (bits % 8)
-		prefix[bits / 8] = a->ip[bits / 8] &
-				   (uint8_t)(0xff00u >> bits % 8);
-	memset(prefix + (bits + 7) / 8, 0, 16 - (bits + 7) / 8);
-	*ret_bits = (uint8_t)bits;
-	memcpy(all + 8, prefix, 16);
+	*ret = prefix_of(a, v4 ? l->o.client_prefix4 : l->o.client_prefix6);
+	all[1] = ret->bits;
+	memcpy(all + 8, ret->ip, sizeof(ret->ip));
 	key = siphash(&l->table.about->key, all, sizeof(all));
 	return key ? key : 1;
 }

@@ -36,9 +36,10 @@ struct associate_options {
 	enum associate_source source;
 	bool any_reply;    /* also from whom nothing was sent to, if allowed */
 	size_t max;        /* associations; 0: UDP is not served */
-	size_t per_client; /* of one client: its /32 or /64; 0: no bound */
-	size_t bytes;      /* all memory that they hold, socket buffers too */
-	size_t buffer;     /* SO_RCVBUF, SO_SNDBUF of each socket; 0: default */
+	size_t per_client; /* of one client; 0: no bound */
+	uint8_t client_prefix4, client_prefix6; /* bits: who is one client */
+	size_t bytes;  /* all memory that they hold, socket buffers too */
+	size_t buffer; /* SO_RCVBUF, SO_SNDBUF of each socket; 0: default */
 };
 
 struct proxy_options {

@@ -81,6 +81,20 @@ def test_addresses_count_by_their_prefix(t):
                 same(client.read_exact(two, 2), b'\5\0')
 
 
+@netns
+def test_associations_count_by_the_same_prefix(t):
+    for a in ('198.51.100.1/32', '198.51.100.2/32', '198.51.101.1/32'):
+        add_address(a)
+    d = Daemon(t, {'workers': 1,
+                   'limits': {'udp_per_client': 1, 'client_prefix4': 24}})
+    Association(t, d.address, source='198.51.100.1')
+    s, reply = client.socks5_ask(d.address, ('0.0.0.0', 0), client.UDP,
+                                 source='198.51.100.2')
+    s.close()
+    same(reply.code, client.FAILURE)
+    Association(t, d.address, source='198.51.101.1')
+
+
 def test_who_says_nothing_counts_too(t):
     d = limited(t, {'per_client': 2}, timeouts={'handshake': '1s'})
     with dial(d.address), dial(d.address):

@@ -242,6 +242,35 @@ START_TEST(what_embeds_nothing_stays)
 }
 END_TEST
 
+static void expect_prefix_of(const char *address, unsigned bits,
+			     const char *wanted)
+{
+	struct tcp_addr a;
+	struct prefix p;
+	char text[PREFIX_STRLEN];
+
+	ck_assert_int_eq(addr_parse_ip(&a, address), 0);
+	p = prefix_of(&a, bits);
+	ck_assert_str_eq(prefix_format(&p, text, sizeof(text)), wanted);
+	ck_assert(prefix_match(&p, &a));
+}
+
+START_TEST(an_address_has_prefixes_of_all_lengths)
+{
+	expect_prefix_of("192.0.2.255", 32, "192.0.2.255/32");
+	expect_prefix_of("192.0.2.255", 31, "192.0.2.254/31");
+	expect_prefix_of("192.0.2.255", 24, "192.0.2.0/24");
+	expect_prefix_of("192.0.2.255", 1, "128.0.0.0/1");
+	expect_prefix_of("192.0.2.255", 0, "0.0.0.0/0");
+	expect_prefix_of("192.0.2.255", 99, "192.0.2.255/32");
+	expect_prefix_of("::ffff:192.0.2.255", 24, "192.0.2.0/24");
+	expect_prefix_of("2001:db8::ffff", 128, "2001:db8::ffff/128");
+	expect_prefix_of("2001:db8::ffff", 127, "2001:db8::fffe/127");
+	expect_prefix_of("2001:db8:1:ff:2::", 60, "2001:db8:1:f0::/60");
+	expect_prefix_of("2001:db8::1", 0, "::/0");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("prefix");
@@ -257,6 +286,7 @@ int main(void)
 	tcase_add_test(t, containment_is_of_every_address);
 	tcase_add_test(t, embedded_addresses_are_unwrapped);
 	tcase_add_test(t, what_embeds_nothing_stays);
+	tcase_add_test(t, an_address_has_prefixes_of_all_lengths);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }
