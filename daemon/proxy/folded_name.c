@@ -1,3 +1,6 @@
+/*
+ * Only ASCII: other bytes are no part of host names.
+ */
 #include "daemon/proxy/folded_name.h"
 
 static char fold(uint8_t c)

@@ -1,3 +1,8 @@
+/*
+ * A table of texts, and what is known of each: whether it stands for itself or
+ * for a domain, and how many labels there may be, so that a name of many is not
+ * looked for at lengths that no other has.
+ */
 #include "daemon/proxy/name_set.h"
 
 #include <stdlib.h>

@@ -95,14 +95,16 @@ static void by_target(struct search *f)
 
 static void by_port(struct search *f)
 {
-	const struct rule_keys *keys = &f->rules->keys;
+	const struct port_table *t = &f->rules->keys.ports;
 
 	if (!f->ix->by[KEY_PORT].start)
 		return;
-	for (uint32_t left = keys->port_levels; left; left &= left - 1)
+	for (unsigned left = t->levels; left; left &= left - 1) {
+		unsigned level = (unsigned)__builtin_ctz(left);
+
 		by_key(f, KEY_PORT,
-		       rule_keys_port(keys, f->s->q->port,
-				      (unsigned)__builtin_ctz(left)));
+		       port_table_find(t, port_run(f->s->q->port, level)));
+	}
 }
 
 size_t rule_index_find(const struct rule_index *ix, const struct rules *rules,

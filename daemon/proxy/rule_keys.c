@@ -1,23 +1,16 @@
 /*
- * Ports are found as addresses are: a range of them is cut into aligned runs,
- * the nodes of a binary tree over all ports, and a port lies in one run of each
- * length.
+ * Keys get their numbers when rules are taken in; each_...() find them again,
+ * for each index that is made.
  */
 #include "daemon/proxy/rule_keys.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define PORT_LEVELS 17u
-#define PORT_LEAF   (1u << 16) /* the node of port 0 */
-
 int rule_keys_init(struct rule_keys *k, const struct rule_users *users)
 {
-	int r;
-
 	*k = (struct rule_keys){ .users = users };
-	r = name_set_init(&k->names);
-	return r < 0 ? r : text_table_init(&k->ports);
+	return name_set_init(&k->names);
 }
 
 void rule_keys_done(struct rule_keys *k)
@@ -25,61 +18,19 @@ void rule_keys_done(struct rule_keys *k)
 	name_set_done(&k->names);
 	prefix_table_done(&k->to);
 	prefix_table_done(&k->from);
-	text_table_done(&k->ports);
+	port_table_done(&k->ports);
 }
 
-/* --- Ports -------------------------------------------------------------- */
-
-static struct span port_text(const uint32_t *node)
-{
-	return (struct span){ (const uint8_t *)node, sizeof(*node) };
-}
-
-/* The nodes that a range is made of, into out[30]; how many. */
-static unsigned cut_range(const struct port_range *range, uint32_t *out)
-{
-	uint32_t low = PORT_LEAF + range->first;
-	uint32_t high = PORT_LEAF + range->last + 1;
-	unsigned count = 0;
-
-	for (; low < high; low >>= 1, high >>= 1) {
-		if (low & 1)
-			out[count++] = low++;
-		if (high & 1)
-			out[count++] = --high;
-	}
-	return count;
-}
+/* --- Taking in ---------------------------------------------------------- */
 
 static int take_ports(struct rule_keys *k, const struct rule_spec *spec)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < spec->port_count; i++) {
-		uint32_t node[2 * PORT_LEVELS], number;
-		unsigned count = cut_range(&spec->ports[i], node);
-
-		for (unsigned n = 0; r == 0 && n < count; n++) {
-			r = text_table_add(&k->ports, port_text(&node[n]),
-					   &number);
-			k->port_levels |= 1u << (__builtin_clz(node[n]) -
-						 __builtin_clz(PORT_LEAF));
-		}
-	}
+	for (size_t i = 0; r == 0 && i < spec->port_count; i++)
+		r = port_table_add(&k->ports, &spec->ports[i]);
 	return r;
 }
-
-uint32_t rule_keys_port(const struct rule_keys *k, uint16_t port,
-			unsigned level)
-{
-	uint32_t node = (PORT_LEAF + port) >> level;
-
-	if (!(k->port_levels >> level & 1))
-		return TEXT_NONE;
-	return text_table_find(&k->ports, port_text(&node));
-}
-
-/* --- Taking in ---------------------------------------------------------- */
 
 static int take_names(struct rule_keys *k, const struct rule_spec *spec)
 {
@@ -221,12 +172,11 @@ static void each_port(const struct rule_keys *k, const struct rule_spec *spec,
 		      rule_keys_fn *fn, void *ctx)
 {
 	for (size_t i = 0; i < spec->port_count; i++) {
-		uint32_t node[2 * PORT_LEVELS];
-		unsigned count = cut_range(&spec->ports[i], node);
+		uint32_t runs[PORT_RUNS];
+		unsigned count = port_runs(&spec->ports[i], runs);
 
 		for (unsigned n = 0; n < count; n++)
-			fn(ctx, KEY_PORT,
-			   text_table_find(&k->ports, port_text(&node[n])));
+			fn(ctx, KEY_PORT, port_table_find(&k->ports, runs[n]));
 	}
 }
 

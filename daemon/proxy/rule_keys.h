@@ -5,6 +5,7 @@
 #pragma once
 
 #include "daemon/proxy/name_set.h"
+#include "daemon/proxy/port_table.h"
 #include "daemon/proxy/prefix_table.h"
 #include "daemon/proxy/rule_users.h"
 
@@ -15,7 +16,7 @@ enum rule_key_kind {
 	KEY_SUFFIX, /* a domain, */
 	KEY_TO,     /* a prefix */
 	KEY_FROM,   /* a prefix */
-	KEY_PORT,   /* a run of ports, see rule_keys_port() */
+	KEY_PORT,   /* a run of ports, see port_table.h */
 };
 #define KEY_KINDS (KEY_PORT + 1)
 
@@ -33,8 +34,7 @@ struct rule_keys {
 	const struct rule_users *users;
 	struct name_set names;
 	struct prefix_table to, from;
-	struct text_table ports;
-	uint32_t port_levels; /* bits: of which lengths there are runs */
+	struct port_table ports;
 };
 
 /* Takes in what all rules speak of; borrows `users`. */
@@ -46,13 +46,6 @@ int rule_keys_take(struct rule_keys *k, const struct rule_spec *clients,
 void rule_keys_done(struct rule_keys *k);
 
 uint32_t rule_keys_count(const struct rule_keys *k, enum rule_key_kind kind);
-
-/*
- * The number of the run of 2^level ports that a port lies in, level 0 to 16;
- * TEXT_NONE: no rule has it.  Each range of ports is made of at most 30 runs.
- */
-uint32_t rule_keys_port(const struct rule_keys *k, uint16_t port,
-			unsigned level);
 
 /* Calls `fn` with each key of a part; classes and lists have none. */
 typedef void rule_keys_fn(void *ctx, enum rule_key_kind kind, uint32_t key);
