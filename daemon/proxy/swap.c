@@ -1,21 +1,20 @@
 /*
  * A new policy for workers that serve: each takes it on its own loop, between
  * two turns of anything else, so that nobody ever sees half of a change and
- * nobody needs a lock to look.
+ * nobody needs a lock to look.  Nor is there one here: a loop would wait for it
+ * as long as a thread that yields to all others is kept from running.
  */
 #include "core/relay.h"
 #include "core/task.h"
 #include "daemon/proxy/proxy_internal.h"
 
-#include <pthread.h>
+#include <semaphore.h>
 
 struct swap {
 	const struct policy *policy;
 	bool enforce;
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	unsigned left; /* workers that have not taken it */
-	size_t ended;
+	sem_t taken; /* by so many workers */
+	atomic_size_t ended;
 };
 
 /* --- Users who are gone -------------------------------------------------- */
@@ -73,28 +72,21 @@ static void take(struct mail *m)
 	struct proxy_worker *w = container_of(m, struct proxy_worker, mail);
 	struct swap *s = w->swap;
 	const struct policy *old = w->policy;
-	size_t ended;
 
 	w->policy = policy_ref(s->policy);
-	ended = s->enforce ? enforce(w) : 0;
+	if (s->enforce)
+		(void)atomic_fetch_add(&s->ended, enforce(w));
 	policy_unref(old);
-	(void)pthread_mutex_lock(&s->lock);
-	s->ended += ended;
-	s->left--;
-	(void)pthread_cond_signal(&s->changed);
-	(void)pthread_mutex_unlock(&s->lock); /* `s` may be gone from here on */
+	(void)sem_post(&s->taken); /* `s` may be gone from here on */
 }
 
 size_t proxy_set_policy(struct proxy *p, const struct policy *policy,
 			bool enforce_it)
 {
 	unsigned count = p->options.workers;
-	struct swap s = { .policy = policy,
-			  .enforce = enforce_it,
-			  .lock = PTHREAD_MUTEX_INITIALIZER,
-			  .changed = PTHREAD_COND_INITIALIZER,
-			  .left = count };
+	struct swap s = { .policy = policy, .enforce = enforce_it };
 
+	(void)sem_init(&s.taken, 0, 0);
 	for (unsigned i = 0; i < count; i++) {
 		struct proxy_worker *w = &p->worker[i];
 
@@ -102,12 +94,10 @@ size_t proxy_set_policy(struct proxy *p, const struct policy *policy,
 		w->swap = &s;
 		loop_post(w->loop, &w->mail);
 	}
-	(void)pthread_mutex_lock(&s.lock);
-	while (s.left > 0)
-		(void)pthread_cond_wait(&s.changed, &s.lock);
-	(void)pthread_mutex_unlock(&s.lock);
-	(void)pthread_cond_destroy(&s.changed);
-	(void)pthread_mutex_destroy(&s.lock);
+	while (count > 0)
+		if (sem_wait(&s.taken) == 0)
+			count--;
+	(void)sem_destroy(&s.taken);
 	p->options.policy = policy;
 	return s.ended;
 }
