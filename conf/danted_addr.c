@@ -2,10 +2,9 @@
  * Addresses of a danted.conf, with the ports that may stand behind them.
  */
 #include "conf/danted_read.h"
+#include "conf/endpoint.h"
 
 #include <string.h>
-
-#define INTERFACE_MAX 15 /* IFNAMSIZ less its NUL */
 
 /* --- Ports -------------------------------------------------------------- */
 
@@ -176,19 +175,29 @@ static bool read_bits(struct danted_parser *p, const struct danted_token *t,
 	return true;
 }
 
+/* Tells whether a text can be written as an interface in a result. */
+static bool reads_as_interface(const char *text)
+{
+	char why[CONF_WHY_BYTES];
+	struct conf_endpoint e;
+	size_t len;
+
+	return conf_endpoint_parse_source(&e, &len, text, why) == 0 &&
+	       e.interface && len == strlen(text);
+}
+
 /* What is no address is an interface of this machine, or a host. */
 static void set_name(struct danted_parser *p, bool rule, struct danted_addr *a)
 {
 	struct tcp_addr addrs[1];
-	size_t len = strlen(a->text);
 
 	a->kind = *a->text == '.' ? DANTED_SUFFIX : DANTED_NAME;
-	if (a->kind == DANTED_NAME &&
-	    (p->world->interface(p->world->ctx, a->text, addrs, 1) ||
-	     (!rule && len <= INTERFACE_MAX && !strchr(a->text, '.'))))
-		a->kind = DANTED_INTERFACE;
-	if (a->kind == DANTED_NAME && strstr(a->text, "://"))
+	if (strstr(a->text, "://"))
 		a->kind = DANTED_URL;
+	else if (a->kind == DANTED_NAME && reads_as_interface(a->text) &&
+		 (p->world->interface(p->world->ctx, a->text, addrs, 1) ||
+		  (!rule && !strchr(a->text, '.'))))
+		a->kind = DANTED_INTERFACE;
 }
 
 static bool read_address(struct danted_parser *p, const struct danted_token *t,

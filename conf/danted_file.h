@@ -33,8 +33,7 @@ enum danted_method { DANTED_NONE = 1, DANTED_USERNAME = 2, DANTED_PAM = 4 };
 
 /* What was written first is preferred. */
 struct danted_methods {
-	unsigned line; /* 0: not written */
-	unsigned count;
+	unsigned line, count; /* line 0: not written */
 	uint8_t at[3];
 };
 
