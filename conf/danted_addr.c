@@ -25,6 +25,18 @@ static void set_range(struct danted_addr *a, int64_t lo, int64_t hi)
 		add_range(a, lo, hi);
 }
 
+/* Takes a token of the key's row. */
+static bool take(struct danted_parser *p, const struct danted_token *key,
+		 struct danted_token *ret)
+{
+	danted_peek(p, DANTED_PORT, ret);
+	if (ret->row != key->row || ret->kind == DANTED_CLOSE ||
+	    ret->kind == DANTED_END || ret->kind == DANTED_FAULT)
+		return danted_wrong(p, key, "there is no port behind 'port'");
+	danted_lex_next(&p->lex, DANTED_PORT, ret);
+	return true;
+}
+
 static bool read_port(struct danted_parser *p, const struct danted_token *t,
 		      int64_t *ret)
 {
@@ -85,18 +97,17 @@ static bool compare(struct danted_parser *p, const struct danted_token *op,
 }
 
 /* Takes what may stand behind a port: "-8999". */
-static bool read_end(struct danted_parser *p, unsigned row, int64_t lo,
-		     int64_t *ret, bool *ret_found)
+static bool read_end(struct danted_parser *p, const struct danted_token *key,
+		     int64_t lo, int64_t *ret, bool *ret_found)
 {
 	struct danted_token t;
 
 	danted_peek(p, DANTED_PORT, &t);
-	*ret_found = t.kind == DANTED_SIGN && *t.at == '-' && t.row == row;
+	*ret_found = t.kind == DANTED_SIGN && *t.at == '-' && t.row == key->row;
 	if (!*ret_found)
 		return true;
 	danted_lex_next(&p->lex, DANTED_PORT, &t);
-	danted_lex_next(&p->lex, DANTED_PORT, &t);
-	if (!read_port(p, &t, ret))
+	if (!take(p, key, &t) || !read_port(p, &t, ret))
 		return false;
 	return *ret >= lo || danted_wrong(p, &t, "this is below the first one");
 }
@@ -109,12 +120,13 @@ static bool read_ports(struct danted_parser *p, const struct danted_token *key,
 	int64_t n, hi = 0;
 	bool range;
 
-	danted_lex_next(&p->lex, DANTED_PORT, &op);
+	if (!take(p, key, &op))
+		return false;
 	t = op;
-	if (op.kind == DANTED_COLON || op.kind == DANTED_SIGN ||
-	    (op.kind == DANTED_WORD && (*op.at < '0' || *op.at > '9')))
-		danted_lex_next(&p->lex, DANTED_PORT, &t);
-	if (!read_port(p, &t, &n) || !read_end(p, key->row, n, &hi, &range))
+	if (op.kind != DANTED_WORD || *op.at < '0' || *op.at > '9')
+		if (!take(p, key, &t))
+			return false;
+	if (!read_port(p, &t, &n) || !read_end(p, key, n, &hi, &range))
 		return false;
 	if (range)
 		set_range(a, n, hi);

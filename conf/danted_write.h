@@ -33,6 +33,7 @@ struct danted_writer {
 	size_t plain_entries; /* those of rules but for danted_write_bind() */
 	struct conf_port_range udp_ports; /* lo 0: any */
 	const char *pam;                  /* NULL: none is named */
+	struct conf_texts claimed;        /* addresses that are listened on */
 	bool groups;
 	bool no_memory;
 };

@@ -15,6 +15,9 @@
 /* More would not be read by anybody. */
 #define ENTRIES_MAX 500
 
+/* From here on are ports that nobody asks for. */
+#define FREE_PORT 1024
+
 static bool has_command(const struct danted_rule *r, uint32_t command)
 {
 	return danted_commands(r) & command;
@@ -65,11 +68,30 @@ static bool is_ours(const struct danted_writer *w, const struct danted_addr *to,
 	return false;
 }
 
+enum answer { NO, YES, UNSURE };
+
+/* Tells whether a port that nobody has chosen is among those of an address. */
+static enum answer has_free_port(const struct danted_addr *a)
+{
+	enum answer found = NO;
+
+	for (unsigned i = 0; i < a->port_count; i++) {
+		if (a->ports[i].lo <= FREE_PORT && a->ports[i].hi == UINT16_MAX)
+			return YES;
+		if (a->ports[i].hi >= FREE_PORT)
+			found = UNSURE;
+	}
+	return a->has_ports ? found : YES;
+}
+
 /* The families by which a rule is about requests for BIND. */
 static uint32_t families_of(const struct danted_writer *w,
 			    const struct danted_rule *r)
 {
-	if (!has_command(r, DANTED_BIND))
+	enum answer port = has_free_port(&r->to);
+
+	if (!has_command(r, DANTED_BIND) || port == NO ||
+	    (port == UNSURE && r->pass))
 		return 0;
 	return (is_ours(w, &r->to, DANTED_IPV4) ? DANTED_IPV4 : 0) |
 	       (is_ours(w, &r->to, DANTED_IPV6) ? DANTED_IPV6 : 0);
@@ -124,17 +146,37 @@ void danted_plan_bind(struct danted_writer *w)
 
 /* --- Rules of its own --------------------------------------------------- */
 
-/* What both hold; false: nothing, or it cannot be said. */
-static bool intersect(const struct danted_addr *a, const struct danted_addr *b,
-		      struct danted_addr *ret, bool *known)
+/* What both hold. */
+static enum answer intersect(const struct danted_addr *a,
+			     const struct danted_addr *b,
+			     struct danted_addr *ret)
 {
-	*known = true;
+	bool same = a->kind == b->kind && !strcmp(a->text, b->text);
+
 	*ret = covers(a, b) ? *b : *a;
-	if (covers(a, b) || covers(b, a))
-		return true;
-	*known = a->kind == DANTED_PREFIX && b->kind == DANTED_PREFIX &&
-		 !a->has_ports && !b->has_ports;
-	return false;
+	ret->has_ports = false;
+	if (ret->kind == DANTED_SUFFIX)
+		return UNSURE;
+	if (same || covers(a, b) || covers(b, a))
+		return YES;
+	return a->kind == DANTED_PREFIX && b->kind == DANTED_PREFIX ? NO
+								    : UNSURE;
+}
+
+/* Where it cannot be said whom a rule for replies is about. */
+static bool is_vague(struct danted_writer *w, const struct danted_rule *reply)
+{
+	bool meant = reply->commands & DANTED_BINDREPLY;
+
+	if (reply->pass)
+		danted_remark(w->remarks, meant ? DANTED_LOST : DANTED_NOTE,
+			      reply->line,
+			      "for BIND, the peers of this rule cannot be "
+			      "named, and are not let in");
+	else
+		danted_remark(w->remarks, DANTED_CHANGED, reply->line,
+			      "for BIND, this blocks every peer");
+	return !reply->pass;
 }
 
 /* A rule for peers within one for requests. */
@@ -147,14 +189,19 @@ static void write_pair(struct danted_writer *w, const struct danted_rule *r,
 				  .families = families,
 				  .pass = reply->pass,
 				  .part = reply->number };
-	bool known;
+	struct danted_addr to = reply->to;
+	enum answer port = has_free_port(&to), client;
 
-	if (!intersect(&r->from, &reply->to, &e.client, &known)) {
-		if (!known)
-			(void)danted_cannot(w, reply, reply->line,
-					    "for BIND, its 'to' cannot be "
-					    "compared with a 'from'");
+	to.has_ports = false;
+	client = intersect(&r->from, &to, &e.client);
+	if (port == NO || client == NO)
 		return;
+	if (port == UNSURE || client == UNSURE ||
+	    reply->from.kind == DANTED_SUFFIX) {
+		if (!is_vague(w, reply))
+			return;
+		e.client = r->from;
+		e.target = (struct danted_addr){ .kind = DANTED_ALL };
 	}
 	danted_write_entry(w, &e);
 }
@@ -188,11 +235,7 @@ void danted_write_bind(struct danted_writer *w)
 
 		if (!families)
 			continue;
-		if (r->to.has_ports)
-			(void)danted_cannot(w, r, r->line,
-					    "for BIND, the port of ours cannot "
-					    "be said");
-		else if (w->entries > w->plain_entries + ENTRIES_MAX)
+		if (w->entries > w->plain_entries + ENTRIES_MAX)
 			(void)danted_cannot(w, r, r->line,
 					    "for BIND, these are too many");
 		else

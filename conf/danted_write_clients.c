@@ -19,6 +19,21 @@ static uint16_t port_of(const struct danted_addr *a)
 
 /* --- Listeners ---------------------------------------------------------- */
 
+/* Takes note of what is listened on; nothing may be twice. */
+static void claim(struct danted_writer *w, const struct danted_addr *a,
+		  const struct conf_texts *at)
+{
+	for (size_t i = 0; i < at->count; i++) {
+		for (size_t k = 0; k < w->claimed.count; k++)
+			if (!strcmp(at->at[i], w->claimed.at[k]))
+				danted_remark(w->remarks, DANTED_REFUSED,
+					      a->line,
+					      "internal: %.100s stands twice",
+					      at->at[i]);
+		danted_add(w, &w->claimed, "%s", at->at[i]);
+	}
+}
+
 static void add_endpoint(struct danted_writer *w, const struct tcp_addr *addr,
 			 uint16_t port, struct conf_texts *ret)
 {
@@ -67,6 +82,7 @@ void danted_write_listeners(struct danted_writer *w)
 		struct conf_texts at = { 0 };
 
 		add_listener(w, &list->at[i], &at);
+		claim(w, &list->at[i], &at);
 		danted_open_entry(w, list->at[i].line, "internal");
 		(void)fprintf(w->out, "\t\tname = \"internal-%zu\";\n", i + 1);
 		danted_put_texts(w, "\t\taddress", &at);

@@ -321,6 +321,7 @@ START_TEST(what_is_policy_and_has_no_words_refuses_all)
 		"internal: gone.example.com",
 		"external: gone.example.com",
 		"internal: 1.2.3.4 port 5-6",
+		"internal: 192.0.2.1",
 	};
 	static const char *const options[] = {
 		"libwrap: spawn x",      "redirect from: 1.2.3.4",
@@ -508,7 +509,7 @@ START_TEST(each_beginning_of_a_file_is_taken_or_refused)
 		done(&d);
 		free(cut);
 	}
-	ck_assert_uint_gt(taken, 100);
+	ck_assert_uint_gt(taken, 20);
 }
 END_TEST
 
