@@ -177,17 +177,17 @@ def test_a_flood_of_guesses_is_in_nobodys_way(t, sources):
                            'target': 'file:' + t.path('access.log')},
                    'user': None})
     o = Origin(t, echo)
-    p99_of_logins(d, o, 0.5)
-    rest, _ = p99_of_logins(d, o, 3)
+    p99_of_logins(d, o, 0.3)
+    rest, _ = p99_of_logins(d, o, 2)
     flood = subprocess.Popen(
         [sys.executable, '-B', guesser.__file__, *map(str, d.at('127.0.0.1')),
-         '6', '1000', str(sources)], stdout=subprocess.PIPE, text=True)
+         '4', '1000', str(sources)], stdout=subprocess.PIPE, text=True)
     t.defer(flood.kill)
     flood.stdout.readline()
-    time.sleep(1)
+    time.sleep(0.5)
     before = d.cpu()
-    busy, count = p99_of_logins(d, o, 4)
-    spent = (d.cpu() - before) / 4
+    busy, count = p99_of_logins(d, o, 3)
+    spent = (d.cpu() - before) / 3
     said = json.loads(flood.communicate(timeout=patient(30))[0])
     failed, locked, limit = (len(d.access(outcome=x)) for x in
                              ('auth-failed', 'locked-out', 'limit'))
@@ -195,8 +195,8 @@ def test_a_flood_of_guesses_is_in_nobodys_way(t, sources):
           f'({count} logins); {said}; hashed {failed}, locked out {locked}, '
           f'not hashed {limit}; {spent:.2f} CPUs')
     same(said['let_in'], 0)
-    assert said['begun'] >= 4000, said
-    # All but few are never hashed: at most as fast as one thread can.
-    assert failed < 6 * 100 and locked + limit > 2 * failed, \
+    assert said['begun'] >= 3000, said
+    # Most are never hashed: no more than one thread can.
+    assert failed < 4 * 100 and locked + limit > 2 * failed, \
         (failed, locked, limit)
     assert busy < 2 * rest + 10, (rest, busy)

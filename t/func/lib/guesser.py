@@ -10,6 +10,7 @@ import errno
 import json
 import selectors
 import socket
+import struct
 import sys
 import time
 
@@ -66,6 +67,11 @@ class Guesser:
                 self.begin()
             for key, _ in self.open.select(0.002):
                 self.go_on(key.fileobj, key.data)
+        # In order they would be waited for.
+        for key in list(self.open.get_map().values()):
+            key.fileobj.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                   struct.pack('ii', 1, 0))
+            key.fileobj.close()
 
 
 def main():
