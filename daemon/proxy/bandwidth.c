@@ -4,6 +4,9 @@
  * Rates of users and rules are found in a table when a session begins and
  * given back when it ends, under a lock: only by sessions that have such a
  * bound.  In between they are reached by pointer and are atomic.
+ *
+ * One that nobody uses any more stays until its line has passed: who comes
+ * again and again with a new session would have a new rate each time.
  */
 #include "daemon/proxy/bandwidth.h"
 
@@ -40,7 +43,8 @@ struct bandwidths {
 	struct rule_actions actions;
 	struct siphash_key key;
 	pthread_mutex_t lock;
-	size_t count;
+	size_t count;   /* of those in use */
+	unsigned swept; /* the last head that was */
 	struct shared *head[HEADS];
 };
 
@@ -72,6 +76,27 @@ struct wanted {
 };
 
 /* --- The table ---------------------------------------------------------- */
+
+static bool has_passed(struct rate_pair *p, int64_t now_ms)
+{
+	return bucket_line_us(&p->way[0], now_ms) == 0 &&
+	       bucket_line_us(&p->way[1], now_ms) == 0;
+}
+
+/* Frees what nobody uses any more. */
+static void sweep(struct shared **at, int64_t now_ms)
+{
+	while (*at) {
+		struct shared *s = *at;
+
+		if (s->refs == 0 && has_passed(&s->pair, now_ms)) {
+			*at = s->next;
+			free(s);
+		} else {
+			at = &s->next;
+		}
+	}
+}
 
 static bool bounds_anything(const struct bandwidth_options *o,
 			    const struct rule_actions *actions)
@@ -116,6 +141,8 @@ void bandwidths_free(struct bandwidths *all)
 	if (!all)
 		return;
 	ASSERT(all->count == 0);
+	for (unsigned i = 0; i < HEADS; i++)
+		sweep(&all->head[i], INT64_MAX);
 	(void)pthread_mutex_destroy(&all->lock);
 	free(all);
 }
@@ -174,8 +201,12 @@ static bool is_wanted(const struct shared *s, const struct wanted *w)
 static struct shared *shared_get(struct bandwidths *all, const struct wanted *w,
 				 int64_t now_ms)
 {
-	struct shared **head = head_of(all, w->rule, w->user), *s = *head;
+	struct shared **head = head_of(all, w->rule, w->user), *s;
 
+	/* Each newcomer looks after another one's place, too. */
+	sweep(&all->head[all->swept++ % HEADS], now_ms);
+	sweep(head, now_ms);
+	s = *head;
 	while (s && !is_wanted(s, w))
 		s = s->next;
 	if (!s) {
@@ -184,26 +215,17 @@ static struct shared *shared_get(struct bandwidths *all, const struct wanted *w,
 			return NULL;
 		s->next = *head;
 		*head = s;
-		all->count++;
 	}
-	s->refs++;
+	if (s->refs++ == 0)
+		all->count++;
 	return s;
 }
 
 /* Likewise. */
 static void shared_put(struct bandwidths *all, struct shared *s)
 {
-	struct span user = { .at = (const uint8_t *)s->user,
-			     .len = s->user_len };
-	struct shared **at = head_of(all, s->rule, user);
-
-	if (--s->refs > 0)
-		return;
-	while (*at != s)
-		at = &(*at)->next;
-	*at = s->next;
-	all->count--;
-	free(s);
+	if (--s->refs == 0)
+		all->count--;
 }
 
 /* --- A session ---------------------------------------------------------- */
@@ -380,24 +402,23 @@ static int64_t take_places(struct bandwidth *b, int direction, uint32_t bytes,
 }
 
 /*
- * Takes places of nobody's turn, for so little that all others hardly notice,
- * where the last time is twice as long ago as the lines are.  Who types, or
- * asks for a page, does not stand behind those who load.  Returns whether.
+ * Who types, or asks for a page, does not stand behind those who load: takes
+ * places for little, whose time is now whatever the lines are.  Returns
+ * whether.
  */
 static bool pass_by(struct bandwidth *b, int direction, int64_t now_ms)
 {
 	struct lane *l = &b->lane[direction];
+	int64_t away_us = (now_ms - l->from_ms) * US_PER_MS;
 	uint32_t bytes = UINT32_MAX;
-	int64_t line_us = 0;
 
 	for (unsigned i = 0; i < b->count; i++) {
 		struct bucket *k = &b->rate[i]->way[direction];
 
-		line_us = max_i64(line_us, bucket_line_us(k, now_ms));
+		if (!bucket_lets_by(k, away_us, now_ms))
+			return false;
 		bytes = (uint32_t)min_size(bytes, bucket_least(k));
 	}
-	if (line_us == 0 || (now_ms - l->from_ms) * US_PER_MS < 2 * line_us)
-		return false;
 	for (unsigned i = 0; i < b->count; i++) {
 		(void)bucket_take(&b->rate[i]->way[direction], bytes, now_ms);
 		l->line_us[i] = 0;
@@ -407,13 +428,24 @@ static bool pass_by(struct bandwidth *b, int direction, int64_t now_ms)
 	return true;
 }
 
+/* Whether there is any. */
+static bool has_line(struct bandwidth *b, int direction, int64_t now_ms)
+{
+	for (unsigned i = 0; i < b->count; i++)
+		if (bucket_line_us(&b->rate[i]->way[direction], now_ms) > 0)
+			return true;
+	return false;
+}
+
 /* Sees to it that a place is taken. */
 static void line_up(struct bandwidth *b, int direction, int64_t now_ms)
 {
 	struct lane *l = &b->lane[direction];
 	int64_t at_ns;
 
-	if (l->held || pass_by(b, direction, now_ms))
+	if (l->held)
+		return;
+	if (has_line(b, direction, now_ms) && pass_by(b, direction, now_ms))
 		return;
 	l->held = share(b, direction, now_ms);
 	at_ns = take_places(b, direction, l->held, now_ms);

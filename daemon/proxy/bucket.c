@@ -51,6 +51,17 @@ static uint64_t fair_share(const struct bucket *b, uint64_t all)
 	return min_size(BUCKET_SHARE_MAX, max_size(share, bucket_least(b)));
 }
 
+static uint64_t waiting(struct bucket *b)
+{
+	return atomic_load_explicit(&b->waiting, memory_order_relaxed);
+}
+
+/* How long the line is if everybody takes that. */
+static int64_t whole_us(const struct bucket *b, uint64_t share, uint64_t all)
+{
+	return (int64_t)(share * all * US_PER_S / b->rate) + 1;
+}
+
 /*
  * Timers are late, and on a busy worker more so.  So it is time that all have
  * the same part of, not turns: what one takes is in proportion to the time
@@ -59,19 +70,17 @@ static uint64_t fair_share(const struct bucket *b, uint64_t all)
  */
 uint32_t bucket_share(struct bucket *b, int64_t since_us, int64_t line_us)
 {
-	uint64_t all = (uint64_t)atomic_load_explicit(&b->waiting,
-						      memory_order_relaxed) +
-		       1;
+	uint64_t all = waiting(b) + 1;
 	uint64_t share = fair_share(b, all);
-	int64_t whole_us = (int64_t)(share * all * US_PER_S / b->rate) + 1;
+	int64_t whole = whole_us(b, share, all);
 	int64_t off_us;
 
 	if (since_us == 0)
 		return (uint32_t)share;
-	share = share * (uint64_t)since_us / (uint64_t)whole_us;
-	off_us = line_us ? whole_us - line_us : 0;
-	off_us = max_i64(min_i64(off_us, whole_us), -whole_us);
-	share += (uint64_t)((int64_t)share * off_us / (whole_us * SLOWLY));
+	share = share * (uint64_t)since_us / (uint64_t)whole;
+	off_us = line_us ? whole - line_us : 0;
+	off_us = max_i64(min_i64(off_us, whole), -whole);
+	share += (uint64_t)((int64_t)share * off_us / (whole * SLOWLY));
 	return (uint32_t)max_size(1, min_size(BUCKET_SHARE_MAX, share));
 }
 
@@ -86,7 +95,19 @@ int64_t bucket_line_us(struct bucket *b, int64_t now_ms)
 	int64_t next_ns = atomic_load_explicit(&b->next_ns,
 					       memory_order_relaxed);
 
+	/* In ms first: there is no end of time that could overflow. */
+	if (next_ns / NS_PER_MS < now_ms)
+		return 0;
 	return max_i64(next_ns - now_ms * NS_PER_MS, 0) / NS_PER_US;
+}
+
+bool bucket_lets_by(struct bucket *b, int64_t away_us, int64_t now_ms)
+{
+	int64_t line_us = bucket_line_us(b, now_ms);
+	uint64_t all = waiting(b) + 1;
+
+	return away_us >= 2 * line_us &&
+	       line_us <= 4 * whole_us(b, fair_share(b, all), all);
 }
 
 int64_t bucket_take(struct bucket *b, uint32_t bytes, int64_t now_ms)

@@ -34,10 +34,16 @@ uint32_t bucket_share(struct bucket *b, int64_t since_us, int64_t line_us);
 #define BUCKET_SHARE_MAX (4u << 20)
 
 /*
- * What may pass without standing in the line, if that is not done more often
- * than the line passes: a segment, for those who want little and want it soon.
+ * What may pass without standing in the line: a segment, for those who want
+ * little and want it soon.
  */
 uint32_t bucket_least(const struct bucket *b);
+
+/*
+ * Tells whether it may for who did not want anything for so long.  He takes a
+ * place all the same, and where many do the line becomes too long for that.
+ */
+bool bucket_lets_by(struct bucket *b, int64_t away_us, int64_t now_ms);
 
 /* How long the line is: 0 where what is asked for now may pass now. */
 int64_t bucket_line_us(struct bucket *b, int64_t now_ms);

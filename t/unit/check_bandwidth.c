@@ -389,7 +389,7 @@ static void type(void)
 
 		ck_assert_uint_gt(n, 1000);
 		bandwidth_give(b, 0, n - 100);
-		run_for(m, TEN, 0, 100);
+		run_for(m, TEN, 0, 150); /* two lines and more */
 	}
 	/* Who wants more stands in the line. */
 	ck_assert_uint_gt(bandwidth_take(b, 0, now_ms, &at), 0);
@@ -434,6 +434,32 @@ START_TEST(what_ended_sessions_had_the_others_get)
 	reset();
 	options.user = 10 * MB;
 	come_and_go();
+}
+END_TEST
+
+static void come_again(void)
+{
+	uint64_t moved = 0;
+	int64_t at;
+
+	open_all();
+	for (int64_t end = now_ms + 1000; now_ms < end; now_ms++) {
+		struct bandwidth *b = open_one(0, "alice");
+
+		moved += bandwidth_take(b, 0, now_ms, &at);
+		bandwidth_close(b);
+		ck_assert_uint_eq(bandwidths_count(all), 0);
+	}
+	/* And what each may pass without standing in line, for a while. */
+	expect_about(moved, MB, 20);
+	close_all();
+}
+
+START_TEST(new_sessions_are_no_new_rate)
+{
+	reset();
+	options.user = MB;
+	come_again();
 }
 END_TEST
 
@@ -558,6 +584,7 @@ int main(void)
 	tcase_add_test(t, all_bounds_of_a_session_hold);
 	tcase_add_test(t, who_wants_little_need_not_wait);
 	tcase_add_test(t, what_ended_sessions_had_the_others_get);
+	tcase_add_test(t, new_sessions_are_no_new_rate);
 	tcase_add_test(t, quiet_sessions_have_no_part_in_it);
 	tcase_add_test(t, threads_share_and_leave_nothing);
 	suite_add_tcase(s, t);
