@@ -140,16 +140,25 @@ static void count_note(void *ctx, enum rule_key_kind kind, uint32_t key)
 	struct making *m = ctx;
 
 	if (is_of_use(m, kind))
-		m->ix->by[kind].start[key + 1]++;
+		m->ix->by[kind].of[key]++;
 }
 
+/* Those that a key has twice are noted once: they come one after the other. */
 static void note(void *ctx, enum rule_key_kind kind, uint32_t key)
 {
 	struct making *m = ctx;
 	struct rule_notes *n = &m->ix->by[kind];
+	uint16_t *list;
 
-	if (is_of_use(m, kind))
-		n->rule[n->start[key]++] = m->rule;
+	if (!is_of_use(m, kind))
+		return;
+	if (n->of[key] & NOTE_ONE) {
+		n->of[key] = NOTE_ONE | m->rule;
+		return;
+	}
+	list = n->list + n->of[key];
+	if (list[0] == 0 || list[list[0]] != m->rule)
+		list[++list[0]] = m->rule;
 }
 
 static void each_note(struct making *m, rule_keys_fn *fn)
@@ -163,32 +172,30 @@ static void each_note(struct making *m, rule_keys_fn *fn)
 	}
 }
 
-/* From how many there are of each key to where those of each begin. */
-static int sum_up(struct rule_notes *n, uint32_t keys)
+/* From how many there are of each key to where they are to be noted. */
+static int make_room(struct rule_notes *n, uint32_t keys)
 {
-	uint64_t sum = 0;
+	uint64_t room = 0;
+	bool any = false;
 
-	for (uint32_t k = 0; k < keys; k++)
-		sum += n->start[k + 1];
-	if (sum >= UINT32_MAX)
-		return -E2BIG;
-	if (sum == 0) {
-		free(TAKE_PTR(n->start));
-		return 0;
+	for (uint32_t k = 0; k < keys; k++) {
+		uint32_t count = n->of[k];
+
+		any |= count > 0;
+		n->of[k] = count == 0   ? NOTE_NONE
+			   : count == 1 ? NOTE_ONE
+					: (uint32_t)room;
+		/* One of two keys in one rule is not noted: room is left. */
+		room += count > 1 ? count + 1 : 0;
+		if (room >= NOTE_ONE)
+			return -E2BIG;
 	}
-	for (uint32_t k = 0; k < keys; k++)
-		n->start[k + 1] += n->start[k];
-	n->rule = calloc(sum, sizeof(*n->rule));
-	return n->rule ? 0 : -ENOMEM;
-}
-
-/* Noting has moved each start to the next one's. */
-static void set_back(struct rule_notes *n, uint32_t keys)
-{
-	if (!n->start)
-		return;
-	memmove(n->start + 1, n->start, keys * sizeof(*n->start));
-	n->start[0] = 0;
+	if (!any)
+		free(TAKE_PTR(n->of));
+	if (room == 0)
+		return 0;
+	n->list = calloc(room, sizeof(*n->list));
+	return n->list ? 0 : -ENOMEM;
 }
 
 static int note_keys(struct making *m)
@@ -198,20 +205,16 @@ static int note_keys(struct making *m)
 	for (unsigned kind = 0; kind < KEY_KINDS; kind++) {
 		uint32_t keys = rule_keys_count(m->keys, kind);
 
-		m->ix->by[kind].start = calloc((size_t)keys + 1,
-					       sizeof(uint32_t));
-		if (!m->ix->by[kind].start)
+		m->ix->by[kind].of = calloc((size_t)keys + 1, sizeof(uint32_t));
+		if (!m->ix->by[kind].of)
 			return -ENOMEM;
 	}
 	each_note(m, count_note);
 	for (unsigned kind = 0; r == 0 && kind < KEY_KINDS; kind++)
-		r = sum_up(&m->ix->by[kind], rule_keys_count(m->keys, kind));
-	if (r < 0)
-		return r;
-	each_note(m, note);
-	for (unsigned kind = 0; kind < KEY_KINDS; kind++)
-		set_back(&m->ix->by[kind], rule_keys_count(m->keys, kind));
-	return 0;
+		r = make_room(&m->ix->by[kind], rule_keys_count(m->keys, kind));
+	if (r == 0)
+		each_note(m, note);
+	return r;
 }
 
 static int note_others(struct making *m)
@@ -270,8 +273,8 @@ int rule_index_init(struct rule_index *ix, const struct rule_keys *keys,
 void rule_index_done(struct rule_index *ix)
 {
 	for (unsigned kind = 0; kind < KEY_KINDS; kind++) {
-		free(ix->by[kind].start);
-		free(ix->by[kind].rule);
+		free(ix->by[kind].of);
+		free(ix->by[kind].list);
 	}
 	free(ix->others);
 }

@@ -24,10 +24,15 @@ static void look_at(struct search *f, const uint16_t *rule, uint32_t count)
 static void by_key(struct search *f, enum rule_key_kind kind, uint32_t key)
 {
 	const struct rule_notes *n = &f->ix->by[kind];
+	uint32_t note = n->of && key != TEXT_NONE ? n->of[key] : NOTE_NONE;
+	uint16_t rule = (uint16_t)note;
 
-	if (n->start && key != TEXT_NONE)
-		look_at(f, n->rule + n->start[key],
-			n->start[key + 1] - n->start[key]);
+	if (note == NOTE_NONE)
+		return;
+	if (note & NOTE_ONE)
+		look_at(f, &rule, 1);
+	else
+		look_at(f, n->list + note + 1, n->list[note]);
 }
 
 static void by_user(struct search *f)
@@ -39,7 +44,7 @@ static void by_user(struct search *f)
 	if (f->s->user == TEXT_NONE || f->s->user == USER_UNNAMED)
 		return;
 	by_key(f, KEY_USER, f->s->user);
-	if (!f->ix->by[KEY_GROUP].start)
+	if (!f->ix->by[KEY_GROUP].of)
 		return;
 	groups = rule_users_groups(users, f->s->user, &count);
 	for (uint32_t i = 0; i < count; i++)
@@ -52,7 +57,7 @@ static void by_name(struct search *f, const struct folded_name *name)
 	unsigned labels = 0;
 	uint32_t key;
 
-	if (!f->ix->by[KEY_NAME].start && !f->ix->by[KEY_SUFFIX].start)
+	if (!f->ix->by[KEY_NAME].of && !f->ix->by[KEY_SUFFIX].of)
 		return;
 	while ((key = name_set_next(names, name, &labels)) != TEXT_NONE) {
 		by_key(f, KEY_SUFFIX, key);
@@ -68,7 +73,7 @@ static void by_addr(struct search *f, enum rule_key_kind kind,
 						      : &f->rules->keys.from;
 	uint32_t at;
 
-	if (!f->ix->by[kind].start)
+	if (!f->ix->by[kind].of)
 		return;
 	for (at = prefix_table_find(t, k); at != PREFIX_NONE;
 	     at = t->node[at].parent)
@@ -97,7 +102,7 @@ static void by_port(struct search *f)
 {
 	const struct port_table *t = &f->rules->keys.ports;
 
-	if (!f->ix->by[KEY_PORT].start)
+	if (!f->ix->by[KEY_PORT].of)
 		return;
 	for (unsigned left = t->levels; left; left &= left - 1) {
 		unsigned level = (unsigned)__builtin_ctz(left);

@@ -17,6 +17,9 @@
 #define ALL_PROTOCOLS                                                          \
 	(1u << PROTOCOL_SOCKS5 | 1u << PROTOCOL_HTTP | 1u << PROTOCOL_SOCKS4)
 
+/* A bit that no command and no protocol has. */
+#define NOTHING 0x80
+
 /* How much there is to copy. */
 struct room {
 	size_t matches, userids, ports, listeners, numbers, text;
@@ -50,6 +53,11 @@ static int add_room(struct room *room, const struct rule_spec *specs,
 	for (size_t i = 0; i < count; i++) {
 		const struct rule_spec *spec = &specs[i];
 
+		if (spec->port_count > UINT16_MAX ||
+		    spec->listener_count > UINT16_MAX ||
+		    spec->user_count > UINT16_MAX ||
+		    spec->group_count > UINT16_MAX)
+			return -E2BIG;
 		room->matches += spec->from_count + spec->to_count;
 		room->userids += spec->userid_count;
 		room->ports += spec->port_count;
@@ -61,29 +69,28 @@ static int add_room(struct room *room, const struct rule_spec *specs,
 		for (size_t k = 0; k < spec->userid_count; k++)
 			room->text += strlen(spec->userids[k]) + 1;
 	}
-	return room->matches < UINT32_MAX && room->ports < UINT32_MAX &&
-			       room->listeners < UINT32_MAX &&
-			       room->numbers < UINT32_MAX
-		       ? 0
-		       : -E2BIG;
+	return 0;
 }
 
 static int make_pools(struct rules *rules, const struct room *room,
 		      struct pools *to)
 {
 	size_t count = rules->clients.count + rules->requests.count;
+	size_t bytes = count * sizeof(struct rule) +
+		       rules->clients.count * sizeof(*rules->client) +
+		       room->matches * sizeof(*to->matches) +
+		       room->userids * sizeof(*to->userids) +
+		       room->numbers * sizeof(*to->numbers) +
+		       room->ports * sizeof(*to->ports) +
+		       room->listeners * sizeof(*to->listeners) + room->text;
 
-	rules->block = calloc(
-		1, count * sizeof(struct rule) +
-			   rules->clients.count * sizeof(*rules->client) +
-			   room->matches * sizeof(*to->matches) +
-			   room->userids * sizeof(*to->userids) +
-			   room->numbers * sizeof(*to->numbers) +
-			   room->ports * sizeof(*to->ports) +
-			   room->listeners * sizeof(*to->listeners) +
-			   room->text + 1);
+	/* A size that the alignment divides, as C11 wants it. */
+	bytes = (bytes + sizeof(struct rule)) / sizeof(struct rule) *
+		sizeof(struct rule);
+	rules->block = aligned_alloc(_Alignof(struct rule), bytes);
 	if (!rules->block)
 		return -ENOMEM;
+	memset(rules->block, 0, bytes);
 	/* What needs the widest alignment comes first. */
 	rules->clients.at = rules->block;
 	rules->requests.at = rules->clients.at + rules->clients.count;
@@ -151,7 +158,7 @@ static void copy_match(struct rule_match *copy, struct pools *to,
 
 static int copy_matches(struct pools *to, const struct rule_match *from,
 			size_t count, const struct rule_match **ret,
-			uint32_t *ret_count)
+			uint16_t *ret_count)
 {
 	bool make_list = count_ones(from, count) > ELEMENTS_INLINE;
 	struct rule_match *first = to->matches;
@@ -168,8 +175,10 @@ static int copy_matches(struct pools *to, const struct rule_match *from,
 		*to->matches++ = (struct rule_match){ .type = RULE_MATCH_LIST,
 						      .list = list };
 	}
+	if (to->matches - first > UINT16_MAX)
+		return -E2BIG;
 	*ret = first;
-	*ret_count = (uint32_t)(to->matches - first);
+	*ret_count = (uint16_t)(to->matches - first);
 	return 0;
 }
 
@@ -181,9 +190,8 @@ static int compare_numbers(const void *a, const void *b)
 }
 
 /* The numbers of names that are all in the table. */
-static const uint32_t *copy_numbers(struct pools *to,
-				    const struct text_table *t,
-				    const char *const *names, size_t count)
+static void copy_numbers(struct pools *to, const struct text_table *t,
+			 const char *const *names, size_t count)
 {
 	uint32_t *numbers = to->numbers;
 
@@ -193,13 +201,14 @@ static const uint32_t *copy_numbers(struct pools *to,
 					  strlen(names[i]) });
 	qsort(numbers, count, sizeof(*numbers), compare_numbers);
 	to->numbers += count;
-	return numbers;
 }
 
-/* A set of all that there is narrows nothing. */
-static uint32_t narrow(uint32_t set, uint32_t all)
+/* A set of all that there is narrows nothing; one of none takes nothing. */
+static uint8_t narrow(uint32_t set, uint32_t all)
 {
-	return (set & all) == all ? 0 : set;
+	if (!set || (set & all) == all)
+		return 0;
+	return set & all ? (uint8_t)(set & all) : NOTHING;
 }
 
 static int copy_rule(struct rule *rule, struct pools *to,
@@ -212,10 +221,11 @@ static int copy_rule(struct rule *rule, struct pools *to,
 				  spec->name ? strlen(spec->name) : 0),
 		.ports = to->ports,
 		.listeners = to->listeners,
-		.port_count = (uint32_t)spec->port_count,
-		.listener_count = (uint32_t)spec->listener_count,
-		.user_count = (uint32_t)spec->user_count,
-		.group_count = (uint32_t)spec->group_count,
+		.port_count = (uint16_t)spec->port_count,
+		.listener_count = (uint16_t)spec->listener_count,
+		.user_count = (uint16_t)spec->user_count,
+		.group_count = (uint16_t)spec->group_count,
+		.people = to->numbers,
 		.commands = narrow(spec->commands, ALL_COMMANDS),
 		.protocols = narrow(spec->protocols, ALL_PROTOCOLS),
 		.named = spec->user_count + spec->group_count > 0,
@@ -230,10 +240,8 @@ static int copy_rule(struct rule *rule, struct pools *to,
 				 &rule->to_count);
 	if (r < 0)
 		return r;
-	rule->users = copy_numbers(to, &rules->users.users, spec->users,
-				   spec->user_count);
-	rule->groups = copy_numbers(to, &rules->users.groups, spec->groups,
-				    spec->group_count);
+	copy_numbers(to, &rules->users.users, spec->users, spec->user_count);
+	copy_numbers(to, &rules->users.groups, spec->groups, spec->group_count);
 	for (size_t i = 0; i < spec->port_count; i++)
 		*to->ports++ = spec->ports[i];
 	for (size_t i = 0; i < spec->listener_count; i++)

@@ -7,20 +7,24 @@
 #include "daemon/proxy/rule_keys.h"
 #include "daemon/proxy/rules.h"
 
+/* In one line of the cache: most of what a question costs is to fetch it. */
 struct rule {
 	const struct rule_match *from, *to;
 	const struct port_range *ports;
 	const uint16_t *listeners;
-	const uint32_t *users, *groups; /* ascending numbers, rule_users.h */
-	uint32_t from_count, to_count, port_count, listener_count;
-	uint32_t user_count, group_count;
-	uint32_t commands, protocols;
-	bool allow;
-	bool named;   /* only users who are, by themselves or by a group */
-	bool anybody; /* "*" is among them: whoever has logged in */
-	bool nobody;  /* "-" is: whoever has not */
+	const uint32_t
+		*people; /* ascending: users, then groups, rule_users.h */
 	const char *name;
-};
+	uint16_t from_count, to_count, port_count, listener_count;
+	uint16_t user_count, group_count;
+	uint8_t commands, protocols; /* bits; 0: all */
+	bool allow : 1;
+	bool named : 1;   /* only users who are, by themselves or by a group */
+	bool anybody : 1; /* "*" is among them: whoever has logged in */
+	bool nobody : 1;  /* "-" is: whoever has not */
+} __attribute__((aligned(64)));
+
+_Static_assert(sizeof(struct rule) == 64, "a rule has a line of its own");
 
 /* What a client rule has besides. */
 struct client_part {
@@ -36,10 +40,13 @@ struct rule_list {
 	size_t count;
 };
 
-/* Rules by key: their places in the list, ascending. */
+#define NOTE_NONE UINT32_MAX
+#define NOTE_ONE  UINT32_C(0x80000000) /* and the rule's place itself */
+
+/* Rules by key, as their places in the list. */
 struct rule_notes {
-	uint32_t *start; /* of each key's, and of the next one's; NULL: none */
-	uint16_t *rule;
+	uint32_t *of;   /* a key's: NOTE_..., or where in `list` they begin */
+	uint16_t *list; /* how many, then they themselves, ascending */
 };
 
 struct rule_index {

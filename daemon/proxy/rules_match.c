@@ -232,7 +232,7 @@ static bool has_number(const uint32_t *list, uint32_t count, uint32_t number)
 bool rule_has_user(const struct rule *rule, const struct rules *rules,
 		   uint32_t user)
 {
-	const uint32_t *groups;
+	const uint32_t *groups, *own;
 	uint32_t count;
 
 	if (!rule->named)
@@ -243,11 +243,12 @@ bool rule_has_user(const struct rule *rule, const struct rules *rules,
 		return true;
 	if (user == USER_UNNAMED)
 		return false;
-	if (has_number(rule->users, rule->user_count, user))
+	if (has_number(rule->people, rule->user_count, user))
 		return true;
+	own = rule->people + rule->user_count;
 	groups = rule_users_groups(&rules->users, user, &count);
 	for (uint32_t i = 0; i < count; i++)
-		if (has_number(rule->groups, rule->group_count, groups[i]))
+		if (has_number(own, rule->group_count, groups[i]))
 			return true;
 	return false;
 }
