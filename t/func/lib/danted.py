@@ -168,11 +168,15 @@ class Danted:
         eventually(up, 20, f'danted serves {first}')
 
     def stop(self):
-        """Ends it with its children, which would go on."""
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        """Ends it with its children, which would go on, and listen."""
+        def gone():
+            try:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.poll()
+                return False
+            except ProcessLookupError:
+                return True
+        eventually(gone, 5, 'danted and its children end')
         self.process.wait(patient(5))
 
 
