@@ -528,6 +528,8 @@ install: all install-library ## into $(DESTDIR)$(prefix); keeps a present splice
 	$(Q)$(INSTALL) -m 755 $(B)/spliced-pam '$(DESTDIR)$(sbindir)/spliced-pam'
 	$(foreach page,$(wildcard man/*.8),\
 		$(Q)$(call install_text,$(page),$(mandir)/man8)$(newline))
+	$(foreach page,$(wildcard man/*.7),\
+		$(Q)$(call install_text,$(page),$(mandir)/man7)$(newline))
 	$(foreach page,$(wildcard man/*.5),\
 		$(Q)$(call install_text,$(page),$(mandir)/man5)$(newline))
 	$(foreach unit,$(unit_files),\
@@ -548,6 +550,8 @@ uninstall: uninstall-library ## remove what install put there, but spliced.conf
 		'$(DESTDIR)$(sbindir)/spliced-pam' \
 		$(foreach page,$(wildcard man/*.8),\
 			'$(DESTDIR)$(mandir)/man8/$(notdir $(page))') \
+		$(foreach page,$(wildcard man/*.7),\
+			'$(DESTDIR)$(mandir)/man7/$(notdir $(page))') \
 		$(foreach page,$(wildcard man/*.5),\
 			'$(DESTDIR)$(mandir)/man5/$(notdir $(page))') \
 		$(foreach unit,$(unit_files),\
