@@ -188,9 +188,8 @@ END_TEST
 /* As workers do where PAM verifies passwords. */
 static void ask_helper(void)
 {
-	const int type = SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK;
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int server = socket(AF_UNIX, type, 0), fd;
+	int server = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), fd;
 	char got[8];
 
 	(void)snprintf(a.sun_path, sizeof(a.sun_path), "%s", at("far/pam"));
@@ -198,7 +197,7 @@ static void ask_helper(void)
 	NEED(chmod(a.sun_path, 0777) == 0);
 	NEED(listen(server, 1) == 0);
 	enter();
-	fd = socket(AF_UNIX, type, 0);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	NEED(fd >= 0);
 	NEED(connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
 	NEED(send(fd, "x", 1, MSG_NOSIGNAL) == 1);
