@@ -16,9 +16,14 @@ struct prefix_node {
 	uint8_t bits;
 };
 
+#define PREFIX_FLOORS 8u
+
 struct prefix_table {
 	struct prefix_node *node; /* those of IPv4, then those of IPv6 */
 	uint32_t count, v4_count;
+	uint32_t *address; /* those of IPv4 again, in floors of blocks */
+	size_t floor[PREFIX_FLOORS]; /* where each begins, the ground first */
+	unsigned floors;
 };
 
 /* An address as it is looked for. */

@@ -128,6 +128,65 @@ START_TEST(all_that_hold_an_address_are_found)
 }
 END_TEST
 
+/* Tables of all sizes: blocks that are full, and one entry more. */
+START_TEST(tables_of_every_size_are_searched)
+{
+	static struct prefix list[5000];
+
+	for (uint32_t i = 0; i < ARRAY_SIZE(list); i++) {
+		struct tcp_addr a;
+		uint8_t ip[4] = { 10, (uint8_t)(i >> 7), (uint8_t)(i << 1), 8 };
+
+		addr_set(&a, AF_INET, ip, 0);
+		list[i] = (struct prefix){ .bits = 128, .v4 = true };
+		memcpy(list[i].ip, a.ip, sizeof(a.ip));
+	}
+	for (uint32_t n = 1; n <= ARRAY_SIZE(list); n += n < 600 ? 1 : 489) {
+		struct prefix_table t;
+
+		ck_assert_int_eq(prefix_table_init(&t, list, n), 0);
+		for (uint32_t i = 0; i < n; i += n < 40 ? 1 : 7) {
+			struct tcp_addr a = { .family = AF_INET };
+			struct prefix_key k;
+
+			memcpy(a.ip, list[i].ip, sizeof(a.ip));
+			k = prefix_key(&a);
+			ck_assert_uint_eq(prefix_table_find(&t, &k), i);
+			k.low++;
+			ck_assert_uint_eq(prefix_table_find(&t, &k),
+					  PREFIX_NONE);
+			k.low -= 2;
+			ck_assert_uint_eq(prefix_table_find(&t, &k),
+					  PREFIX_NONE);
+		}
+		ck_assert_int_eq(longest(&t, "255.255.255.255"), -1);
+		ck_assert_int_eq(longest(&t, "0.0.0.0"), -1);
+		prefix_table_done(&t);
+	}
+}
+END_TEST
+
+START_TEST(the_last_address_of_all_is_found)
+{
+	struct prefix list[40];
+	struct prefix_table t;
+
+	for (unsigned n = 1; n <= ARRAY_SIZE(list); n++) {
+		for (unsigned i = 0; i < n; i++)
+			list[i] = prefix("0.0.0.0/0");
+		for (unsigned i = 1; i < n; i++) {
+			list[i] = prefix("255.255.255.255");
+			list[i].ip[15] = (uint8_t)(256 - i);
+		}
+		ck_assert_int_eq(prefix_table_init(&t, list, n), 0);
+		ck_assert_int_eq(longest(&t, "255.255.255.255"),
+				 n > 1 ? 128 : 96);
+		ck_assert_int_eq(longest(&t, "0.0.0.0"), 96);
+		prefix_table_done(&t);
+	}
+}
+END_TEST
+
 START_TEST(what_is_no_address_is_in_no_prefix)
 {
 	const struct prefix list[] = { prefix("::/0"), prefix("0.0.0.0/0") };
@@ -151,6 +210,8 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, families_are_apart);
 	tcase_add_test(t, all_that_hold_an_address_are_found);
+	tcase_add_test(t, tables_of_every_size_are_searched);
+	tcase_add_test(t, the_last_address_of_all_is_found);
 	tcase_add_test(t, what_is_no_address_is_in_no_prefix);
 	suite_add_tcase(s, t);
 	return run_suite(s);
