@@ -503,6 +503,27 @@ def rows(d):
     return found, last['refused']
 
 
+def test_a_full_table_refuses_nobody(t):
+    """And whoever found no place in it takes nothing from others."""
+    d = limited(t, {'per_client': 1, 'table': 1024})
+    count = 1300
+    inside = [dial(d.address, source=f'127.1.{i >> 8}.{i & 255}')
+              for i in range(count)]
+    eventually(lambda: d.control.status()['connections']['active'] == count)
+    done = d.control.run('limits')
+    assert '... and' in done.out and 'let in uncounted' in done.out, done.out
+    known = sum(sent_away(d, source=f'127.1.{i >> 8}.{i & 255}')
+                for i in range(count))
+    assert 800 < known <= 1024, known
+    for s in inside:
+        s.close()
+    eventually(lambda: d.control.status()['connections']['active'] == 0)
+    done = d.control.run('limits', '--json')
+    same(len(done.out.splitlines()), 1)
+    same(sum(sent_away(d, source=f'127.1.{i >> 8}.{i & 255}')
+             for i in range(count)), 0)
+
+
 def test_splicedctl_shows_what_counts(t):
     d = limited(t, {'per_client': 4}, {'name': 'lan', 'sessions': 100},
                 {'sessions': 8})
