@@ -17,7 +17,7 @@
  * the line is this long.
  */
 #define LINE_LONG_MS 40
-#define WORTH        (48u << 10)
+#define WORTH        (128u << 10)
 
 /* A segment, or what passes in a quarter of a second. */
 #define LEAST       1448u
