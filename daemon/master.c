@@ -187,9 +187,31 @@ static void ask_drain(void *ctx)
 	master_stop(ctx, false);
 }
 
-static int ask_serving(void *ctx, const char *line, int fd, bool all)
+/* See struct control_ops; -errno of handoff_send(). */
+static int ask_generations(void *ctx, const char *line, int fd, bool all)
 {
-	return master_ask(ctx, line, fd, all);
+	struct master *m = ctx;
+	struct handoff_msg msg = {
+		.type = HANDOFF_ASK,
+		.text = { (const uint8_t *)line, strlen(line) },
+	};
+	struct list *at, *safe;
+	int r;
+
+	if (!m->serving || m->serving->control.fd < 0)
+		return -ESRCH;
+	r = handoff_send(m->serving->control.fd, &msg, &fd, 1);
+	if (r < 0 || !all)
+		return r;
+	list_for_each_safe (at, safe, &m->members) {
+		struct member *g = list_entry(at, struct member, link);
+
+		if (g != m->serving && g->control.fd >= 0 &&
+		    g->state != MEMBER_STARTING)
+			member_sent(g,
+				    handoff_send(g->control.fd, &msg, NULL, 0));
+	}
+	return 0;
 }
 
 static int make(struct master *m)
@@ -198,7 +220,7 @@ static int make(struct master *m)
 		.view = master_view,
 		.reload = ask_reload,
 		.drain = ask_drain,
-		.pass_on = ask_serving,
+		.pass_on = ask_generations,
 	};
 	struct timespec now;
 	int r = loop_new(&m->loop);

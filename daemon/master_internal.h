@@ -84,13 +84,6 @@ void master_use_control(struct master *m);
 
 size_t master_alive(const struct master *m);
 
-/*
- * Passes a line of the control socket on to the generation that serves, with
- * its client's descriptor; `all`: without it to the others that have served,
- * too.  -ESRCH: none serves; -errno of handoff_send().
- */
-int master_ask(struct master *m, const char *line, int fd, bool all);
-
 /* Once a second or more often: watchdogs and the status line. */
 void master_tick(struct timer *t);
 

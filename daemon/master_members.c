@@ -32,31 +32,6 @@ static void tell_gone(struct master *m, uint32_t number)
 	}
 }
 
-int master_ask(struct master *m, const char *line, int fd, bool all)
-{
-	struct handoff_msg msg = {
-		.type = HANDOFF_ASK,
-		.text = { (const uint8_t *)line, strlen(line) },
-	};
-	struct list *at, *safe;
-	int r;
-
-	if (!m->serving || m->serving->control.fd < 0)
-		return -ESRCH;
-	r = handoff_send(m->serving->control.fd, &msg, &fd, 1);
-	if (r < 0 || !all)
-		return r;
-	list_for_each_safe (at, safe, &m->members) {
-		struct member *g = list_entry(at, struct member, link);
-
-		if (g != m->serving && g->control.fd >= 0 &&
-		    g->state != MEMBER_STARTING)
-			member_sent(g,
-				    handoff_send(g->control.fd, &msg, NULL, 0));
-	}
-	return 0;
-}
-
 /* --- Receiving ---------------------------------------------------------- */
 
 static char *text_of(const struct handoff_msg *msg)
