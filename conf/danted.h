@@ -30,7 +30,7 @@ struct danted_remark {
 /* Starts as {}, ends with danted_remarks_done(). */
 struct danted_remarks {
 	struct conf_arena *arena;
-	struct danted_remark *list; /* as they were found */
+	struct danted_remark *list; /* by line */
 	size_t kept, room;
 	size_t counts[DANTED_GRADES];
 };
@@ -68,7 +68,7 @@ int danted_import(const char *text, size_t len, const char *name,
 void danted_remark(struct danted_remarks *r, enum danted_grade grade,
 		   unsigned line, const char *fmt, ...) PRINTF_LIKE(4, 5);
 
-/* Writes them by line, "NAME:LINE: lost: sentence". */
+/* Writes one line each, "NAME:LINE: lost: sentence". */
 void danted_remarks_print(const struct danted_remarks *r, const char *name,
 			  FILE *out);
 const char *danted_grade_word(enum danted_grade grade);

@@ -117,7 +117,7 @@ static bool read_ports(struct danted_parser *p, const struct danted_token *key,
 		       struct danted_addr *a)
 {
 	struct danted_token op, t;
-	int64_t n, hi = 0;
+	int64_t n = 0, hi = 0;
 	bool range;
 
 	if (!take(p, key, &op))

@@ -28,6 +28,19 @@ static bool make_room(struct danted_remarks *r)
 	return true;
 }
 
+/* Behind those of the same line. */
+static void insert(struct danted_remarks *r, struct danted_remark m)
+{
+	size_t i = r->kept;
+
+	while (i && r->list[i - 1].line > m.line)
+		i--;
+	memmove(&r->list[i + 1], &r->list[i],
+		(r->kept - i) * sizeof(r->list[0]));
+	r->list[i] = m;
+	r->kept++;
+}
+
 /* What is written in several rules is said once. */
 static bool is_said(const struct danted_remarks *r, unsigned line,
 		    const char *text)
@@ -42,7 +55,7 @@ void danted_remark(struct danted_remarks *r, enum danted_grade grade,
 		   unsigned line, const char *fmt, ...)
 {
 	char text[REMARK_BYTES];
-	struct danted_remark *m;
+	const char *copy;
 	va_list args;
 
 	va_start(args, fmt);
@@ -53,12 +66,9 @@ void danted_remark(struct danted_remarks *r, enum danted_grade grade,
 	r->counts[grade]++;
 	if (!make_room(r))
 		return;
-	m = &r->list[r->kept];
-	m->grade = grade;
-	m->line = line;
-	m->text = conf_arena_copy(r->arena, text, strlen(text));
-	if (m->text)
-		r->kept++;
+	copy = conf_arena_copy(r->arena, text, strlen(text));
+	if (copy)
+		insert(r, (struct danted_remark){ grade, line, copy });
 }
 
 const char *danted_grade_word(enum danted_grade grade)
@@ -76,32 +86,15 @@ const char *danted_grade_word(enum danted_grade grade)
 	return "";
 }
 
-/* The order of lines, and of remarks on one line as they were made. */
-static int compare(const void *a, const void *b)
-{
-	const struct danted_remark *x = *(const struct danted_remark *const *)a;
-	const struct danted_remark *y = *(const struct danted_remark *const *)b;
-
-	if (x->line != y->line)
-		return x->line < y->line ? -1 : 1;
-	return x < y ? -1 : x > y;
-}
-
 void danted_remarks_print(const struct danted_remarks *r, const char *name,
 			  FILE *out)
 {
-	const struct danted_remark **order = calloc(
-		r->kept + 1, sizeof(const struct danted_remark *));
 	size_t count = 0;
 
 	for (size_t i = 0; i < DANTED_GRADES; i++)
 		count += r->counts[i];
-	for (size_t i = 0; order && i < r->kept; i++)
-		order[i] = &r->list[i];
-	if (order)
-		qsort(order, r->kept, sizeof(*order), compare);
 	for (size_t i = 0; i < r->kept; i++) {
-		const struct danted_remark *m = order ? order[i] : &r->list[i];
+		const struct danted_remark *m = &r->list[i];
 
 		if (m->line)
 			(void)fprintf(out, "%s:%u: %s: %s\n", name, m->line,
@@ -112,7 +105,6 @@ void danted_remarks_print(const struct danted_remarks *r, const char *name,
 	}
 	if (count > r->kept)
 		(void)fprintf(out, "%s: and %zu more\n", name, count - r->kept);
-	free(order);
 }
 
 void danted_remarks_done(struct danted_remarks *r)
