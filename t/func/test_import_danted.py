@@ -8,9 +8,10 @@ be the same for both, but for what DIFFERENCES justifies.
 import collections
 
 from lib import client, danted
-from lib.case import each, netns, same, timeout, tool
+from lib.case import each, netns, patient, same, timeout, tool
 from lib.danted import ask_all, convert, expected, generated
 from lib.pam import Helper
+from lib.udp import Association, Echo
 
 REQUESTS = 500
 
@@ -161,4 +162,48 @@ def test_peers_of_a_bind_are_those_of_danted(t):
     d.stop()
     same([(r.source, peer) for (r, peer), got in zip(pairs, theirs) if got],
          [('10.20.1.5', '192.0.2.80'), ('10.20.2.9', '192.0.2.80')])
+    same(ours, theirs)
+
+
+DATAGRAMS = [('192.0.2.80', 7), ('192.0.2.99', 7), ('10.20.0.1', 7),
+             ('127.0.0.1', 7), ('203.0.113.11', 7), ('2001:db8:2::80', 7),
+             ('www.example.com', 7), ('inner.example.com', 7)]
+
+
+def answered(t, source, listener, login):
+    """Which targets of a client's datagrams answer."""
+    a = Association(t, listener, source=source, login=login)
+    for n, target in enumerate(DATAGRAMS):
+        a.send(target, b'%d' % n)
+    found = set()
+    a.socket.settimeout(patient(0.5))
+    try:
+        while True:
+            found.add(DATAGRAMS[int(a.receive()[1])][0])
+    except TimeoutError:
+        pass
+    a.close()
+    return found
+
+
+@netns
+@timeout(60)
+@each(('gateway', '10.20.1.5', None),
+      ('server', '198.51.100.77', ('bob', 'pwbob')))
+def test_datagrams_go_where_danted_lets_them_go(t, how):
+    tool('danted', 'dante-server')
+    name, source, login = how
+    helper = Helper(t)
+    danted.enter(t)
+    helper.start()
+    for host, port in DATAGRAMS[:6]:
+        Echo(t, host, port)
+    text = danted.read(name + '.conf')
+    real = danted.Danted(t, text, next(expected(name)))
+    theirs = answered(t, source, CONFIGS[name].listeners[0], login)
+    real.stop()
+    d = danted.serve(t, convert(t, text).out, helper)
+    ours = answered(t, source, CONFIGS[name].listeners[0], login)
+    d.stop()
+    assert '192.0.2.80' in theirs and 'www.example.com' in theirs, theirs
     same(ours, theirs)
