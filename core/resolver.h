@@ -7,40 +7,13 @@
  */
 #pragma once
 
-#include "core/addr.h"
 #include "core/host_name.h"
 #include "core/loop.h"
+#include "core/resolver_options.h"
 
 struct resolver;
 
 #define RESOLVE_MAX 16
-
-/* Which families are asked for, and which one comes first in an answer. */
-enum resolver_order {
-	RESOLVER_IPV6_FIRST, /* RFC 8305 §4 */
-	RESOLVER_IPV4_FIRST,
-	RESOLVER_IPV6_ONLY,
-	RESOLVER_IPV4_ONLY,
-};
-
-struct resolver_options {
-	const struct tcp_addr *servers; /* to ask; port 0: 53 */
-	size_t server_count;            /* 0: those of resolv_conf */
-	const char *resolv_conf; /* NULL: /etc/resolv.conf, or none at all */
-				 /* where there are servers */
-	const char *hosts;       /* hosts(5) file; NULL: none */
-	int64_t timeout_ms;      /* of the first try; 0: resolv_conf's */
-	int tries;               /* for each server; 0: resolv_conf's */
-	size_t cache_entries;    /* names kept; 0: none */
-	int64_t ttl_min_ms, ttl_max_ms; /* bounds to what replies say */
-	int64_t negative_ttl_ms;        /* where a negative reply says none */
-	size_t max_pending;             /* names being asked for at a time */
-	const char *const *search;      /* domains in place of the file's */
-	size_t search_count;            /* 0: those of the file, */
-	bool no_search;                 /* or none at all */
-	int ndots;                      /* resolv.conf(5); < 0: the file's */
-	enum resolver_order order;
-};
 
 struct resolve_answer {
 	struct tcp_addr addr[RESOLVE_MAX]; /* port 0; families in turn, the */

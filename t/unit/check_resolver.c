@@ -490,44 +490,6 @@ START_TEST(a_changed_resolv_conf_is_followed)
 }
 END_TEST
 
-/* What the search list made of the name of a job that is done. */
-static const char *full_name(const struct job *j)
-{
-	static char full[HOST_NAME_SIZE];
-	size_t len = resolver_full_name(resolver, j->name, &j->answer, full);
-
-	ck_assert_int_eq(j->result, 0);
-	full[len] = '\0';
-	return full;
-}
-
-START_TEST(what_the_search_list_made_of_a_name_is_told)
-{
-	struct job jobs[] = {
-		{ .name = "V4" },         { .name = "both.test" },
-		{ .name = "both.test." }, { .name = "10.1.2.3" },
-		{ .name = "printer" },    { .name = "a.localhost" },
-	};
-	struct job again = { .name = "v4" };
-
-	write_file(conf, "search off.test four.test\n");
-	write_file(hosts, "10.9.9.9 printer\n");
-	options.resolv_conf = conf;
-	options.hosts = hosts;
-	make_resolver();
-	run_jobs(jobs, ARRAY_SIZE(jobs));
-	ck_assert_str_eq(full_name(&jobs[0]), "v4.four.test");
-	ck_assert_str_eq(full_name(&jobs[1]), "");
-	ck_assert_str_eq(full_name(&jobs[2]), "");
-	ck_assert_str_eq(full_name(&jobs[3]), "");
-	ck_assert_str_eq(full_name(&jobs[4]), "");
-	ck_assert_str_eq(full_name(&jobs[5]), "");
-	/* From the cache, too. */
-	run_jobs(&again, 1);
-	ck_assert_str_eq(full_name(&again), "v4.four.test");
-}
-END_TEST
-
 START_TEST(questions_in_flight_move_to_the_new_channel)
 {
 	struct job jobs[] = { { .name = "silent", .after_ms = 4700 },
@@ -607,7 +569,6 @@ static SRunner *runner(void)
 	tcase_add_test(t, running_out_of_descriptors_is_told);
 	tcase_add_test(t, a_changed_resolv_conf_is_followed);
 	tcase_add_test(t, what_is_no_resolv_conf_changes_nothing);
-	tcase_add_test(t, what_the_search_list_made_of_a_name_is_told);
 	tcase_add_test(t, questions_in_flight_move_to_the_new_channel);
 	suite_add_tcase(s, t);
 	return srunner_create(s);
