@@ -176,7 +176,7 @@ def answered(t, source, listener, login):
     for n, target in enumerate(DATAGRAMS):
         a.send(target, b'%d' % n)
     found = set()
-    a.socket.settimeout(patient(0.5))
+    a.socket.settimeout(patient(1.5))
     try:
         while True:
             found.add(DATAGRAMS[int(a.receive()[1])][0])
