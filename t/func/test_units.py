@@ -52,6 +52,11 @@ def test_the_service_is_hardly_exposed(t):
     assert tenths <= 11, text
 
 
+def test_the_helper_is_less_exposed(t):
+    tenths, text = exposure(t, 'spliced-pam.service')
+    assert tenths <= 7, text
+
+
 def test_with_a_capability_it_is_little_more_exposed(t):
     tenths, text = exposure(t, 'spliced.service', 'capabilities.conf')
     assert tenths <= 16, text
@@ -472,7 +477,8 @@ def test_the_other_tests_pass_under_the_unit(t):
                                   'test_library.py')  # needs the sources
     for name in ('t/func', 't/helper', 'conf'):
         shutil.copytree(os.path.join(TOP, name), f'{top}/{name}', ignore=mine)
-    for name in ('spliced', 'splicedctl', 't/helper', 'bench'):
+    for name in ('spliced', 'splicedctl', 'spliced-pam', 't/helper',
+                 'bench'):
         path = os.path.join(t.build, name)
         if not os.path.exists(path):
             continue
