@@ -84,16 +84,26 @@ static enum helper_verdict verdict_of(pam_handle_t *p,
 	}
 }
 
+/* pam_start(3) takes the name so, whatever is given. */
+static void lower(char *to, const char *from)
+{
+	do {
+		*to++ = *from >= 'A' && *from <= 'Z' ? (char)(*from | 0x20)
+						     : *from;
+	} while (*from++);
+}
+
 /*
  * Without a file of its own a service would be "other", which may let in whom
  * nobody had in mind.
  */
-static bool has_file(const char *service)
+static bool has_file(const char *said)
 {
 	static const char *const folders[] = { "/etc/pam.d", "/usr/lib/pam.d",
 					       "/usr/share/pam.d" };
-	char path[128];
+	char service[HELPER_SERVICE_BYTES + 1], path[128];
 
+	lower(service, said);
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
 		(void)snprintf(path, sizeof(path), "%s/%s", folders[i],
 			       service);
@@ -102,7 +112,7 @@ static bool has_file(const char *service)
 	}
 	(void)fprintf(stderr,
 		      "<3>PAM service \"%s\": there is no /etc/pam.d/%s\n",
-		      service, service);
+		      said, service);
 	return false;
 }
 

@@ -77,17 +77,36 @@ static struct span text_of(const char *s)
 	return (struct span){ .at = (const uint8_t *)s, .len = strlen(s) };
 }
 
+/* What the verdict of spliced-pam rests on; no padding. */
+struct helper_basis {
+	uint64_t policy, scope;
+	uint8_t client[16]; /* where PAM may say no to another one */
+};
+
+static struct helper_basis helper_basis(const struct login_claim *claim,
+					enum auth_method kind)
+{
+	struct helper_basis b = { .policy = policy_number(claim->policy) };
+
+	if (kind == AUTH_PAM) {
+		b.scope = claim->client->scope;
+		memcpy(b.client, claim->client->ip, sizeof(b.client));
+	}
+	return b;
+}
+
 /*
  * A verdict of the users' file holds as long as the user's line stays, others
- * as long as the policy does.  False: nothing can be remembered.
+ * as long as the policy does, and PAM's for the address that it was told.
+ * False: nothing can be remembered.
  */
 static bool mark_of(const struct auth *a, const struct login_claim *claim,
 		    enum auth_method kind, struct auth_mark *ret)
 {
 	const struct users *users = policy_users(claim->policy);
-	uint64_t number = policy_number(claim->policy);
-	struct span basis = { .at = (const uint8_t *)&number,
-			      .len = sizeof(number) };
+	const struct helper_basis other = helper_basis(claim, kind);
+	struct span basis = { .at = (const uint8_t *)&other,
+			      .len = sizeof(other) };
 	const char *hash;
 
 	if (!a->cache)
@@ -235,6 +254,24 @@ static int ask_helper(struct auth *a, struct login *l, enum helper_kind kind,
 	return auth_helper_ask(a->helper, l->request, (size_t)len, deadline);
 }
 
+/*
+ * Many may be asked about at once.  Of a client that was locked out meanwhile
+ * no verdict counts: else that many guesses more would be free.
+ */
+static int ask_helper_in_time(struct auth *a, struct login *l,
+			      enum helper_kind kind, int64_t deadline)
+{
+	int r = -EUSERS;
+
+	if (auth_place_is_locked(&l->place, tcp_deadline(0)))
+		return r;
+	r = ask_helper(a, l, kind, deadline);
+	if ((r == 0 || r == -EACCES) &&
+	    auth_place_is_locked(&l->place, tcp_deadline(0)))
+		return -EUSERS;
+	return r;
+}
+
 /* --- The whole of it ---------------------------------------------------- */
 
 static int ask(struct auth *a, struct login **l, enum auth_method kind,
@@ -246,9 +283,9 @@ static int ask(struct auth *a, struct login **l, enum auth_method kind,
 	case AUTH_PASSWORD:
 		return ask_pool(a, l, deadline);
 	case AUTH_PAM:
-		return ask_helper(a, *l, HELPER_PAM, deadline);
+		return ask_helper_in_time(a, *l, HELPER_PAM, deadline);
 	case AUTH_SYSTEM:
-		return ask_helper(a, *l, HELPER_SYSTEM, deadline);
+		return ask_helper_in_time(a, *l, HELPER_SYSTEM, deadline);
 	}
 	return -EACCES;
 }

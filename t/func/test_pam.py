@@ -93,8 +93,10 @@ def test_pam_is_told_where_the_client_is(t):
     Helper(t, {'spliced': 'auth required pam_permit.so\naccount required '
                f'pam_access.so nodefgroup accessfile={access}\n'},
            accounts(('alice', '*'))).start()
-    d = proxy(t, 'pam', cache='0')
-    same(verdict(d, 'alice', 'x'), GOOD)
+    d = proxy(t, 'pam')
+    for _ in range(2):  # remembered the second time
+        same(verdict(d, 'alice', 'x'), GOOD)
+    # But for that client only.
     with dial(d.at('::1')) as s:
         same(socks5_greet(s, b'\2'), b'\5\2')
         s.sendall(socks5_login('alice', 'x'))
@@ -152,6 +154,18 @@ def test_a_service_needs_its_file(t):
     assert 'there is no /etc/pam.d/spliced' in h.log(), h.log()
 
 
+def test_a_service_is_what_pam_makes_of_its_name(t):
+    # Which knows lower case only, and would take "other".
+    permit = 'auth required pam_permit.so\naccount required pam_permit.so\n'
+    h = Helper(t, {'other': permit, 'Proxy':
+                   'auth required pam_deny.so\n'
+                   'account required pam_deny.so\n'}).start()
+    d = proxy(t, 'pam', pam_service='Proxy')
+    same(verdict(d, 'nobody', 'x'), BAD)
+    d.wait_access(outcome='no-resources')
+    assert 'there is no /etc/pam.d/proxy' in h.log(), h.log()
+
+
 def test_a_module_that_is_missing_is_told(t):
     h = Helper(t, {'spliced': 'auth required pam_nothing.so\n'}).start()
     d = proxy(t, 'pam')
@@ -193,6 +207,34 @@ def test_a_helper_that_hangs_holds_up_only_who_asks(t):
     d.wait_access(outcome='client-left')
     h.start()
     same(verdict(d, 'alice', 'secret'), GOOD)
+
+
+def test_verdicts_that_come_after_the_lock_out_do_not_count(t):
+    path = t.path('pam')
+    d = proxy(t, 'pam', lock_after=2)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as stand_in:
+        stand_in.settimeout(patient(10))
+        stand_in.bind(path)
+        os.chmod(path, 0o666)
+        os.chmod(t.dir, 0o755)
+        stand_in.listen()
+        guesses = []
+        for _ in range(4):
+            guess = dial(d.address)
+            same(socks5_greet(guess, b'\2'), b'\5\2')
+            guess.sendall(socks5_login('alice', 'secret'))
+            question = stand_in.accept()[0]
+            assert question.recv(1000)
+            guesses.append((guess, question))
+        # Whoever asks for many at once learns no more than one by one.
+        for n, said in enumerate((BAD, BAD, GOOD, BAD)):
+            guess, question = guesses[n]
+            question.send(said)
+            same(read_exact(guess, 2), BAD)
+            question.close()
+            guess.close()
+            d.wait_access(1 + n % 2,
+                          outcome='auth-failed' if n < 2 else 'locked-out')
 
 
 # --- The helper by itself ---------------------------------------------------
