@@ -445,6 +445,7 @@ ExecStart=/usr/bin/python3 -B /opt/suite/t/func/run.py {arguments}''')
 NOT_THERE = ('sandbox.all_threads_of_a_generation_are_confined',
              'sandbox.sandbox_off_is_for_finding_faults',
              'auth.others_go_on_meanwhile',
+             'guessing.a_flood_of_guesses_is_in_nobodys_way',
              'reload.the_number_of_workers_may_change',
              'reload_load.no_new_connection_waits_for_a_reload',
              'udp_load.who_floods_harms_himself',
