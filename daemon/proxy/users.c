@@ -172,17 +172,44 @@ const char *users_decoy(const struct users *u, struct span name)
 	return u->list[siphash(&u->key, name.at, name.len) % u->count].hash;
 }
 
+/* The first of those with names of `len` bytes that does not stand before all
+ * that begin so; or of longer ones. */
+static size_t find_first(const struct users *u, size_t len, struct span head)
+{
+	size_t low = 0, high = u->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const struct user *at = &u->list[middle];
+
+		if (at->name_len < len ||
+		    (at->name_len == len &&
+		     memcmp(at->name, head.at, head.len) < 0))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* A search for each length that there is: a loop waits for it. */
+static bool has_longer(const struct users *u, struct span head)
+{
+	size_t len = head.len + 1, i;
+
+	while ((i = find_first(u, len, head)) < u->count) {
+		const struct user *at = &u->list[i];
+
+		if (memcmp(at->name, head.at, head.len) == 0)
+			return true;
+		len = at->name_len > len ? at->name_len : len + 1;
+	}
+	return false;
+}
+
 bool users_has(const struct users *u, struct span name, bool cut)
 {
-	size_t i = cut ? u->count : 0;
-
-	if (users_hash(u, name))
-		return true;
-	/* Long names stand at the end. */
-	for (; i > 0 && u->list[i - 1].name_len > name.len; i--)
-		if (memcmp(u->list[i - 1].name, name.at, name.len) == 0)
-			return true;
-	return false;
+	return users_hash(u, name) || (cut && has_longer(u, name));
 }
 
 size_t users_count(const struct users *u)

@@ -39,7 +39,7 @@ const char *users_decoy(const struct users *u, struct span name);
 
 /*
  * Tells whether there is a user of that name; `cut`: or one whose name begins
- * with it, for who knows no more of it, which looks at all that are longer.
+ * with it, for who knows no more of it.
  */
 bool users_has(const struct users *u, struct span name, bool cut);
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define MD5    "$1$abc$OGyl6dDvZCDiGmIVbeuCq/"
 #define SHA256 "$5$abc$sCOGUciM.GdmYMCUvmUcgu03oRH87O0clF96.9mwWGB"
@@ -99,6 +100,55 @@ START_TEST(a_name_may_be_known_in_part)
 	ck_assert(!users_has(users, of("ali"), false));
 	ck_assert(!users_has(users, of("alicee"), true));
 	ck_assert(!users_has(users, of("bob"), true));
+}
+END_TEST
+
+START_TEST(names_of_each_length_may_be_known_in_part)
+{
+	static const char *const heads[] = { "al", "b", "bob", "zed", "m" };
+	static const char *const others[] = { "ala", "c", "bob-", "ze", "y" };
+
+	ck_assert_int_eq(load("alm:" MD5 "\nbobby:" MD5 "\nbobo:" MD5
+			      "\nmmmmmmmmm:" MD5 "\naaaaa:" MD5
+			      "\nzed-of-all:" MD5 "\nzzzzz:" MD5 "\n"),
+			 0);
+	for (size_t i = 0; i < ARRAY_SIZE(heads); i++)
+		ck_assert(users_has(users, of(heads[i]), true));
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		ck_assert(users_has(users, of(others[i]), true) ==
+			  (strcmp(others[i], "ze") == 0));
+}
+END_TEST
+
+static double cpu_seconds(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* As many sessions ask at once when users are gone, and a loop waits. */
+START_TEST(long_names_are_found_in_no_time)
+{
+	char *text = malloc(100000 * 80), *end = text, name[64];
+	double began;
+
+	ck_assert_ptr_nonnull(text);
+	for (unsigned i = 0; i < 100000; i++)
+		end += snprintf(end, 80, "%08x-0000-4000-8000-%012x:" MD5 "\n",
+				i, i);
+	ck_assert_int_eq(load_bytes(text, (size_t)(end - text)), 0);
+	began = cpu_seconds();
+	for (unsigned i = 0; i < 2000; i++) {
+		(void)snprintf(name, sizeof(name), "%08x-0000-4000-8000-%08x",
+			       i, i >> 16);
+		ck_assert(users_has(users, of(name), true));
+		name[31] = 'x';
+		ck_assert(!users_has(users, of(name), true));
+	}
+	ck_assert_double_lt(cpu_seconds() - began, 0.2);
+	free(text);
 }
 END_TEST
 
@@ -243,6 +293,8 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, users_are_found);
 	tcase_add_test(t, a_name_may_be_known_in_part);
+	tcase_add_test(t, names_of_each_length_may_be_known_in_part);
+	tcase_add_test(t, long_names_are_found_in_no_time);
 	tcase_add_test(t, a_file_may_be_empty);
 	tcase_add_test(t, names_have_a_longest);
 	tcase_add_test(t, lines_that_are_wrong_are_told);
