@@ -118,6 +118,15 @@ static bool fold_name(char *name, const char *text)
 	return label > 0;
 }
 
+/* What inet_aton(3) reads, so that it is an address to some: "0x7f", too. */
+static bool is_number(const char *label)
+{
+	if (label[0] == '0' && label[1] == 'x')
+		return strspn(label + 2, "0123456789abcdef") ==
+		       strlen(label + 2);
+	return strspn(label, "0123456789") == strlen(label);
+}
+
 static int parse_name(struct conf_match *ret, const char *text, char *name,
 		      char *why)
 {
@@ -137,7 +146,7 @@ static int parse_name(struct conf_match *ret, const char *text, char *name,
 			text);
 	last = strrchr(name, '.');
 	last = last ? last + 1 : name;
-	if (strspn(last, "0123456789") == strlen(last))
+	if (is_number(last))
 		return conf_refuse(why,
 				   "'" CONF_SHOWN
 				   "' is neither an address nor a host name",

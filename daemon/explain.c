@@ -226,6 +226,25 @@ static void put_methods(const struct rules *rules, uint16_t rule, FILE *out)
 	(void)fputc('\n', out);
 }
 
+/* User ids of SOCKS4 are no logins: they prove nothing, but may be wanted. */
+static bool explain_userid(const struct rules *rules, uint16_t rule,
+			   const struct rule_query *q, FILE *out)
+{
+	if (q->protocol != PROTOCOL_SOCKS4 ||
+	    !rules_client_has_userids(rules, rule))
+		return true;
+	if (rules_client_userid(rules, rule, q->user)) {
+		(void)fputs("auth: this user id is among those of the entry\n",
+			    out);
+		return true;
+	}
+	(void)fputs(q->user.len ? "auth: this user id is none of the entry's\n"
+				: "auth: the entry wants a user id, and none "
+				  "was named\n",
+		    out);
+	return false;
+}
+
 /* Takes the user out of the query where nobody can log in. */
 static bool explain_login(const struct policy *p, uint32_t auth,
 			  struct rule_query *q, FILE *out)
@@ -264,6 +283,8 @@ static int explain_client(const struct policy *p, struct rule_query *q,
 	if (r < 0 || !v.allow)
 		return r;
 	put_methods(rules, v.rule, out);
+	if (!explain_userid(rules, v.rule, q, out))
+		return 0;
 	return explain_login(p, rules_client_auth(rules, v.rule), q, out);
 }
 

@@ -364,6 +364,26 @@ def test_what_decides_is_told(t):
         same((itself.returncode, itself.stdout.decode()), (status, done.out))
 
 
+@each(([], 4, 'wants a user id'), (['eve'], 4, "none of the entry's"),
+      (['bob'], 0, 'is among those'))
+def test_user_ids_are_explained(t, case):
+    """As the daemon decides itself."""
+    words, status, pattern = case
+    d = Daemon(t, {'clients': [{'action': 'allow', 'from': ['any'],
+                                'userid': ['bob']}],
+                   'rules': [{'action': 'allow', 'to': ['loopback']}]})
+    o = Origin(t, echo)
+    done = d.control.run('explain', '127.0.0.1', '127.0.0.1:80', *words,
+                         '--protocol', 'socks4')
+    same((done.returncode, done.err), (status, ''))
+    assert re.search(pattern, done.out), done.out
+    s, reply = client.socks4_ask(d.address, o.target,
+                                 userid=''.join(words).encode())
+    with s:
+        same(reply.code == client.GRANTED, status == 0)
+    same(d.control.run('explain', '127.0.0.1', '127.0.0.1:80').returncode, 0)
+
+
 NONSENSE = (
     (['10.0.0.1'], 2, 'wants FROM and TO'),
     (['10.0.0.1', 'x:1', 'bob', 'y'], 2, "unexpected argument 'y'"),

@@ -124,6 +124,8 @@ START_TEST(what_is_no_name_is_refused)
 		true, "no keyword");
 	refused("a*", true, "no keyword");
 	refused("example.123", true, "neither an address nor a host name");
+	refused("example.0X7F", true, "neither an address nor a host name");
+	refused(".0x", true, "neither an address nor a host name");
 	refused("example.com..", true, "no keyword");
 }
 END_TEST
