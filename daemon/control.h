@@ -27,8 +27,9 @@ struct control_ops {
 	void (*drain)(void *ctx);
 	/*
 	 * Lets the generation that serves answer this line of a client; `all`:
-	 * the others shall do the same, without an answer.  Borrows the
-	 * descriptor.  -ESRCH: none serves; -errno: it cannot be told.
+	 * the others, one that is starting among them, shall do the same,
+	 * without an answer.  Borrows the descriptor.  -ESRCH: none serves;
+	 * -errno: it cannot be told.
 	 */
 	int (*pass_on)(void *ctx, const char *line, int fd, bool all);
 };

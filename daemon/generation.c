@@ -251,6 +251,11 @@ static int accept_clients(struct generation *g)
 			 strerror(-r));
 		return r;
 	}
+	if (*g->asked)
+		refresh_ask(g->refresh,
+			    (struct span){ (const uint8_t *)g->asked,
+					   strlen(g->asked) },
+			    -1);
 	if (g->siblings.count)
 		generation_share_limit(g);
 	r = listening_begin(&g->listening);

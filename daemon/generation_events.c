@@ -112,6 +112,22 @@ static void adopt_sockets(struct generation *g)
 		adopt_socket(g, take_fd(&in->fds[i]));
 }
 
+/*
+ * Who does not serve yet may have read its files before they changed, and reads
+ * them again when it does; of several lines by that which says most.
+ */
+static void ask(struct generation *g)
+{
+	const struct span *line = &g->received.msg.text;
+	bool wanted = g->received.fd_count > 0;
+
+	if (g->refresh || wanted)
+		refresh_ask(g->refresh, *line,
+			    wanted ? take_fd(&g->received.fds[0]) : -1);
+	else if (line->len > strlen(g->asked) && line->len < sizeof(g->asked))
+		memcpy(g->asked, line->at, line->len);
+}
+
 static void obey(struct generation *g)
 {
 	const struct handoff_msg *m = &g->received.msg;
@@ -145,9 +161,7 @@ static void obey(struct generation *g)
 		siblings_gone(&g->siblings, m->number);
 		break;
 	case HANDOFF_ASK:
-		refresh_ask(g->refresh, m->text,
-			    g->received.fd_count ? take_fd(&g->received.fds[0])
-						 : -1);
+		ask(g);
 		break;
 	case HANDOFF_SEGMENT:
 	case HANDOFF_SOCKETS:

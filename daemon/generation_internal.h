@@ -34,6 +34,7 @@ struct generation {
 	struct listening listening;
 	struct data_files files; /* until `refresh` has them */
 	struct refresh *refresh; /* while it serves */
+	char asked[64];          /* a refresh, before; see ask() */
 	bool serving;            /* its workers accept */
 	bool acked, going;       /* HANDOFF_ACK, HANDOFF_GO came */
 	enum order order;

@@ -206,8 +206,7 @@ static int ask_generations(void *ctx, const char *line, int fd, bool all)
 	list_for_each_safe (at, safe, &m->members) {
 		struct member *g = list_entry(at, struct member, link);
 
-		if (g != m->serving && g->control.fd >= 0 &&
-		    g->state != MEMBER_STARTING)
+		if (g != m->serving && g->control.fd >= 0)
 			member_sent(g,
 				    handoff_send(g->control.fd, &msg, NULL, 0));
 	}

@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 
-from lib import client
+from lib import client, proc
 from lib.case import (Skip, alone, each, eventually, fewer,
                       measured, patient, same, slow, timeout)
 from lib.churn import Churn, assert_whole
@@ -15,6 +15,7 @@ from lib.client import (BIND, UDP, dial, echoes, read_all, read_exact,
                         read_to_end, socks5_ask, socks5_greet, socks5_login)
 from lib.daemon import Daemon
 from lib.origin import Origin, echo
+from lib.serving import Newcomer
 from lib.users import crypt, demand, users
 
 ALICE, BOB = ('alice', 'secret'), ('bob', 'hidden')
@@ -61,6 +62,14 @@ def refresh(d, *words):
     done = d.control.run('refresh', *words)
     same((done.returncode, done.err), (0, ''))
     return done.out
+
+
+def maps(pid):
+    try:
+        with open(f'/proc/{pid}/maps', encoding='ascii') as f:
+            return f.read()
+    except OSError:
+        return ''
 
 
 def fails(done, status, pattern):
@@ -294,6 +303,29 @@ def test_enforce_reaches_old_generations(t):
         d.wait_access(outcome='killed', user='bob')
         same(read_to_end(b), (b'', 'reset'))
         assert echoes(a)
+
+
+@alone
+@timeout(60)
+def test_enforce_reaches_one_that_starts(t):
+    """It has read the users of before, and shall not let them in."""
+    d, path = daemon_of(t, ALICE, BOB)
+    for _ in range(20):
+        new = Newcomer(d)
+        # A segment of its own, beside the other's, comes after the users.
+        eventually(lambda: maps(new.pid).count('/memfd:spliced') > 1 or
+                   new.pid == d.worker)
+        if new.freeze():
+            break
+        d.wait_alone()
+    else:
+        raise Skip('it was never early enough')
+    put_users(t, path, ALICE)
+    refresh(d, '--enforce')
+    new.go_on()
+    eventually(lambda: d.worker == new.pid)
+    same(answer_to(d, BOB), BAD)
+    same(answer_to(d, ALICE), GOOD)
 
 
 def test_enforce_knows_the_beginning_of_long_names(t):
