@@ -330,9 +330,8 @@ int login_verify(struct auth *a, struct login *l, enum auth_method *ret,
 {
 	struct auth_place place;
 	bool wrong = false;
-	int64_t now;
-	int r = auth_clients_enter(a->clients, &place, &l->client,
-				   tcp_deadline(0));
+	int64_t began = tcp_deadline(0);
+	int r = auth_clients_enter(a->clients, &place, &l->client, began);
 
 	if (r < 0) {
 		login_free(l);
@@ -342,11 +341,15 @@ int login_verify(struct auth *a, struct login *l, enum auth_method *ret,
 	r = ask_all(a, &l, ret, &wrong, deadline);
 	login_free(l);
 	wrong &= r != 0;
-	now = tcp_deadline(0);
-	auth_clients_settle(a->clients, &place, wrong, now);
-	/* Whoever hangs up meanwhile has failed all the same. */
+	auth_clients_settle(a->clients, &place, wrong, tcp_deadline(0));
+	/*
+	 * Counted from the beginning, so that the time does not tell what was
+	 * hashed, if anything.  Whoever hangs up meanwhile has failed all the
+	 * same.
+	 */
 	if (wrong && a->failure_delay_ms > 0)
-		(void)!tcp_sleep(min_i64(now + a->failure_delay_ms, deadline));
+		(void)!tcp_sleep(
+			min_i64(began + a->failure_delay_ms, deadline));
 	auth_clients_leave(a->clients, &place);
 	return r;
 }
