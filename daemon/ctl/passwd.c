@@ -12,6 +12,7 @@
 #include "daemon/proxy/secret.h"
 
 #include <crypt.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -38,22 +39,27 @@ static int tell(const char *what)
 
 /*
  * A line of standard input into room for PASSWORD_BYTES and one more, byte by
- * byte lest the rest be lost in a buffer.  Its length, -1: there is none.
+ * byte lest the rest be lost in a buffer; signals come through while it waits.
+ * Its length, -1: there is none.
  */
-static ssize_t read_line(char *to)
+static ssize_t read_line(char *to, const sigset_t *while_waiting)
 {
+	struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
 	size_t len = 0;
 	bool any = false;
 	char c;
 
-	while (read(STDIN_FILENO, &c, 1) == 1) {
+	for (;;) {
+		if (ppoll(&p, 1, NULL, while_waiting) < 0)
+			return -1;
+		if (read(STDIN_FILENO, &c, 1) != 1)
+			break;
 		any = true;
 		if (c == '\n')
 			break;
 		if (len <= PASSWORD_BYTES)
 			to[len++] = c;
 	}
-	c = '\0';
 	to[min_size(len, PASSWORD_BYTES + 1)] = '\0';
 	return any ? (ssize_t)len : -1;
 }
@@ -65,24 +71,32 @@ static void catch (int signo)
 	caught = signo;
 }
 
-/* The terminal must not stay silent when somebody gives up. */
+/*
+ * The terminal must not stay silent when somebody gives up, so signals for the
+ * end are held up but while it is waited for a byte.
+ */
 static ssize_t read_unseen(const char *prompt, char *to)
 {
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 	const struct sigaction ours = { .sa_handler = catch };
 	struct sigaction old[ARRAY_SIZE(signals)];
 	struct termios seen, unseen;
+	sigset_t ends, before;
 	ssize_t len = -1;
 
 	if (tcgetattr(STDIN_FILENO, &seen) < 0)
 		return -1;
+	(void)sigemptyset(&ends);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		(void)sigaddset(&ends, signals[i]);
+	(void)sigprocmask(SIG_BLOCK, &ends, &before);
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		(void)sigaction(signals[i], &ours, &old[i]);
 	unseen = seen;
 	unseen.c_lflag &= ~(tcflag_t)ECHO;
 	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &unseen) == 0) {
 		(void)fputs(prompt, stderr);
-		len = read_line(to);
+		len = read_line(to, &before);
 	}
 	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &seen);
 	(void)fputc('\n', stderr);
@@ -90,6 +104,7 @@ static ssize_t read_unseen(const char *prompt, char *to)
 		(void)sigaction(signals[i], &old[i], NULL);
 	if (caught)
 		(void)raise(caught);
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
 	return len;
 }
 
@@ -111,7 +126,7 @@ static int read_password(struct words *w)
 	bool person = isatty(STDIN_FILENO);
 	int status = check_password(w->first,
 				    person ? read_unseen("Password: ", w->first)
-					   : read_line(w->first));
+					   : read_line(w->first, NULL));
 
 	if (status != CTL_OK || !person)
 		return status;
