@@ -48,13 +48,17 @@ static size_t most_files(const struct conf *c)
 	return most;
 }
 
-/* One that is not there, or not for us, has no stamp. */
-static struct file_stamp stamp_of(const char *path)
+/*
+ * One that is not there has no stamp; that it is out of our reach, now that
+ * rights were given up, is no change.
+ */
+static struct file_stamp stamp_of(const char *path,
+				  const struct file_stamp *before)
 {
 	struct stat st;
 
 	if (stat(path, &st) < 0)
-		return (struct file_stamp){ 0 };
+		return errno == EACCES ? *before : (struct file_stamp){ 0 };
 	return file_stamp(&st);
 }
 
@@ -92,7 +96,7 @@ const char *data_files_look(struct data_files *d)
 	const char *changed = NULL;
 
 	for (size_t i = 0; i < d->count; i++) {
-		struct file_stamp now = stamp_of(d->path[i]);
+		struct file_stamp now = stamp_of(d->path[i], &d->stamp[i]);
 
 		if (!changed && !file_stamp_equal(&now, &d->stamp[i]))
 			changed = d->path[i];

@@ -18,6 +18,7 @@ void data_files_done(struct data_files *d); /* harmless where all is zero */
 
 /*
  * Looks at all of them again and notes what they are now.  Returns the first
- * that is another one than before, or NULL.
+ * that is another one than before, or NULL.  What we may not look at has not
+ * changed.
  */
 const char *data_files_look(struct data_files *d);

@@ -1,132 +1,93 @@
 /*
- * Which files of data a configuration names, and whether they have changed.
+ * Files that are looked at again: what is a change, and what is none.
  */
-#include "core/file_stamp.h"
 #include "daemon/data_files.h"
-#include "t/unit/conf_text.h"
+
 #include "t/unit/suite.h"
 
 #include <check.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-static char dir[] = "/tmp/check_data_files.XXXXXX";
-static struct data_files d;
-static struct conf *c;
+#define NOBODY 65534
 
-static const char *in_dir(const char *name)
+static char folder[64], users[80], groups[80];
+static struct data_files files;
+
+static void put(const char *path, const char *text)
 {
-	static char path[4][64];
-	static unsigned next;
-	char *out = path[next++ % 4];
-
-	(void)snprintf(out, sizeof(path[0]), "%s/%s", dir, name);
-	return out;
-}
-
-static void put(const char *name, const char *text)
-{
-	FILE *f = fopen(in_dir("new"), "we");
+	FILE *f = fopen(path, "we");
 
 	ck_assert_ptr_nonnull(f);
 	ck_assert_int_ge(fputs(text, f), 0);
 	ck_assert_int_eq(fclose(f), 0);
-	ck_assert_int_eq(rename(in_dir("new"), in_dir(name)), 0);
-}
-
-static void load(const char *format)
-{
-	char text[2048];
-	/* All of them may name the folder, in the order of the text. */
-	int len = snprintf(text, sizeof(text),
-			   CONF_TEXT_LISTENERS CONF_TEXT_CLIENTS);
-
-	for (const char *at = format; *at; at++)
-		len += *at == '~'
-			       ? snprintf(text + len,
-					  sizeof(text) - (size_t)len, "%s", dir)
-			       : snprintf(text + len,
-					  sizeof(text) - (size_t)len, "%c",
-					  *at);
-	c = conf_text_load(text);
-	ck_assert_int_eq(data_files_init(&d, c), 0);
 }
 
 static void setup(void)
 {
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	static struct conf c;
+
+	(void)snprintf(folder, sizeof(folder), "/tmp/spliced-data-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(folder));
+	(void)snprintf(users, sizeof(users), "%s/users", folder);
+	(void)snprintf(groups, sizeof(groups), "%s/groups", folder);
+	put(users, "a");
+	put(groups, "a");
+	c.auth.users_file = users;
+	c.auth.groups_file = groups;
+	ck_assert_int_eq(data_files_init(&files, &c), 0);
+	ck_assert_uint_eq(files.count, 2);
 }
 
 static void teardown(void)
 {
-	static const char *const names[] = { "a", "b", "link" };
-
-	data_files_done(&d);
-	conf_free(c);
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		(void)unlink(in_dir(names[i]));
-	ck_assert_int_eq(rmdir(dir), 0);
+	data_files_done(&files);
+	(void)unlink(users);
+	(void)unlink(groups);
+	(void)rmdir(folder);
 }
 
-START_TEST(there_may_be_none)
+START_TEST(a_change_is_told_once)
 {
-	load(CONF_TEXT_RULES);
-	ck_assert_uint_eq(d.count, 0);
-	ck_assert_ptr_null(data_files_look(&d));
-}
-END_TEST
-
-START_TEST(each_is_listed_once)
-{
-	load("rules: ( { action = \"deny\"; from = [ \"@~/a\", "
-	     "\"10.0.0.0/8\" ]; to = [ \"@~/b\" ]; },"
-	     "{ action = \"allow\"; from = \"@~/b\"; to = \"@~/a\"; },"
-	     "{ action = \"allow\"; to = \"@~/link\"; } );");
-	ck_assert_uint_eq(d.count, 3);
-	ck_assert_str_eq(d.path[0], in_dir("a"));
-	ck_assert_str_eq(d.path[1], in_dir("b"));
-	ck_assert_str_eq(d.path[2], in_dir("link"));
+	ck_assert_ptr_null(data_files_look(&files));
+	put(groups, "aa");
+	ck_assert_str_eq(data_files_look(&files), groups);
+	ck_assert_ptr_null(data_files_look(&files));
+	put(users, "aa");
+	put(groups, "aaa");
+	ck_assert_str_eq(data_files_look(&files), users);
+	ck_assert_ptr_null(data_files_look(&files));
 }
 END_TEST
 
-START_TEST(what_changes_is_told_once)
+START_TEST(an_end_and_a_beginning_are_changes)
 {
-	put("a", "1");
-	load("rules: ( { action = \"allow\"; to = [ \"@~/a\", \"@~/b\" ]; "
-	     "} );");
-	ck_assert_ptr_null(data_files_look(&d));
-	put("a", "2");
-	ck_assert_str_eq(data_files_look(&d), in_dir("a"));
-	ck_assert_ptr_null(data_files_look(&d));
-	/* One that comes, and one that goes. */
-	put("b", "1");
-	ck_assert_str_eq(data_files_look(&d), in_dir("b"));
-	ck_assert_int_eq(unlink(in_dir("b")), 0);
-	ck_assert_str_eq(data_files_look(&d), in_dir("b"));
-	ck_assert_ptr_null(data_files_look(&d));
-	/* The first of two. */
-	put("a", "3");
-	put("b", "3");
-	ck_assert_str_eq(data_files_look(&d), in_dir("a"));
-	ck_assert_ptr_null(data_files_look(&d));
+	ck_assert_int_eq(unlink(users), 0);
+	ck_assert_str_eq(data_files_look(&files), users);
+	ck_assert_ptr_null(data_files_look(&files));
+	put(users, "a");
+	ck_assert_str_eq(data_files_look(&files), users);
+	ck_assert_ptr_null(data_files_look(&files));
 }
 END_TEST
 
-START_TEST(a_link_counts_as_what_it_leads_to)
+/* As where root has read it and somebody else looks again. */
+START_TEST(what_is_out_of_reach_has_not_changed)
 {
-	put("a", "1");
-	put("b", "1");
-	ck_assert_int_eq(symlink("a", in_dir("link")), 0);
-	load("rules: ( { action = \"allow\"; to = \"@~/link\"; } );");
-	put("a", "2");
-	ck_assert_str_eq(data_files_look(&d), in_dir("link"));
-	ck_assert_int_eq(unlink(in_dir("link")), 0);
-	ck_assert_int_eq(symlink("b", in_dir("link")), 0);
-	ck_assert_str_eq(data_files_look(&d), in_dir("link"));
-	ck_assert_ptr_null(data_files_look(&d));
+	int status;
+	pid_t child;
+
+	if (geteuid() != 0)
+		return;
+	child = fork();
+	ck_assert_int_ge(child, 0);
+	if (child == 0)
+		_exit(setuid(NOBODY) < 0 ? 2 : data_files_look(&files) != NULL);
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
 }
 END_TEST
 
@@ -136,10 +97,9 @@ int main(void)
 	TCase *t = tcase_create("all");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_add_test(t, there_may_be_none);
-	tcase_add_test(t, each_is_listed_once);
-	tcase_add_test(t, what_changes_is_told_once);
-	tcase_add_test(t, a_link_counts_as_what_it_leads_to);
+	tcase_add_test(t, a_change_is_told_once);
+	tcase_add_test(t, an_end_and_a_beginning_are_changes);
+	tcase_add_test(t, what_is_out_of_reach_has_not_changed);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }
