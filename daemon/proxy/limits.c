@@ -248,9 +248,10 @@ static void give_rates(struct limits *l, const struct limits_held *h,
 {
 	for (unsigned left = kinds; left; left &= left - 1) {
 		enum limits_kind kind = (enum limits_kind)__builtin_ctz(left);
+		const struct rate *rate = rate_of(l, h, kind);
 
-		limits_rate_give(&l->table, key_of(l, h, kind),
-				 rate_of(l, h, kind));
+		if (rate->count)
+			limits_rate_give(&l->table, key_of(l, h, kind), rate);
 	}
 }
 
@@ -404,7 +405,9 @@ enum outcome limits_rule(struct limits *l, const struct limits_session *s,
 	o = take_all(l, &next, KINDS_RULE, &a);
 	if (o != OUTCOME_NONE)
 		return o;
+	/* He did not come by the one before. */
 	give(l, h, KINDS_RULE);
+	give_rates(l, h, KINDS_RULE & l->rated);
 	*h = next;
 	return OUTCOME_NONE;
 }

@@ -50,8 +50,8 @@ struct limits_session {
 enum outcome limits_user(struct limits *l, const struct limits_session *s);
 
 /*
- * A rule has decided.  If another one had before, its counts are given back,
- * unless this one refuses.
+ * A rule has decided.  If another one had before, what he counted for there is
+ * given back, unless this one refuses.
  */
 enum outcome limits_rule(struct limits *l, const struct limits_session *s,
 			 uint16_t rule);

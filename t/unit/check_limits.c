@@ -329,6 +329,26 @@ START_TEST(a_refusal_uses_up_no_rate)
 }
 END_TEST
 
+START_TEST(whom_another_rule_takes_uses_up_no_rate_of_the_first)
+{
+	actions[0].rate = (struct rate){ 1, 60000 };
+	actions[1].rate = (struct rate){ 2, 60000 };
+	start();
+	/* Another address of the name wins the race. */
+	for (uint32_t slot = 1; slot <= 2; slot++) {
+		ck_assert_int_eq(begin(slot), OUTCOME_NONE);
+		ck_assert_int_eq(rule(slot, 1), OUTCOME_NONE);
+		ck_assert_int_eq(rule(slot, 2), OUTCOME_NONE);
+		limits_end(l, slot);
+	}
+	ck_assert_int_eq(begin(1), OUTCOME_NONE);
+	ck_assert_int_eq(rule(1, 1), OUTCOME_NONE);
+	ck_assert_int_eq(begin(2), OUTCOME_NONE);
+	ck_assert_int_eq(rule(2, 1), OUTCOME_LIMIT_RATE);
+	ck_assert_int_eq(rule(2, 2), OUTCOME_LIMIT_RATE);
+}
+END_TEST
+
 START_TEST(refusals_are_counted)
 {
 	struct limits_about about = { 0 };
@@ -485,6 +505,7 @@ int main(void)
 	tcase_add_test(c, a_session_counts_for_one_rule);
 	tcase_add_test(c, rates_refuse_and_forget);
 	tcase_add_test(c, a_refusal_uses_up_no_rate);
+	tcase_add_test(c, whom_another_rule_takes_uses_up_no_rate_of_the_first);
 	tcase_add_test(c, refusals_are_counted);
 	tcase_add_test(c, counts_and_rates_of_another_generation_hold);
 	tcase_add_test(c, a_generation_can_go_while_it_is_looked_at);
