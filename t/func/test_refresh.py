@@ -13,10 +13,11 @@ from lib.case import (Skip, alone, each, eventually, fewer,
 from lib.churn import Churn, assert_whole
 from lib.client import (BIND, UDP, dial, echoes, read_all, read_exact,
                         read_to_end, socks5_ask, socks5_greet, socks5_login)
+from lib.control import fails
 from lib.daemon import Daemon
 from lib.origin import Origin, echo
 from lib.serving import Newcomer
-from lib.users import crypt, demand, users
+from lib.users import crypt, demand, readable, users
 
 ALICE, BOB = ('alice', 'secret'), ('bob', 'hidden')
 BAD, GOOD = b'\1\1', b'\1\0'
@@ -30,12 +31,6 @@ def put(t, path, text, mode=0o644):
 def put_users(t, path, *logins):
     put(t, path, ''.join(f'{name}:{crypt(password)}\n'
                          for name, password in logins))
-
-
-def readable(path):
-    """For the user that a daemon becomes when root starts it."""
-    os.chmod(path, 0o644)
-    return path
 
 
 def daemon_of(t, *logins, **changes):
@@ -70,12 +65,6 @@ def maps(pid):
             return f.read()
     except OSError:
         return ''
-
-
-def fails(done, status, pattern):
-    assert done.returncode == status, \
-        f'exit status {done.returncode}: {done.out}{done.err}'
-    assert re.search(pattern, done.err), f'{pattern!r}: {done.err!r}'
 
 
 # --- What a refresh changes -------------------------------------------------
@@ -353,104 +342,7 @@ def test_who_did_not_log_in_stays(t):
         assert echoes(s) and echoes(s4)
 
 
-# --- Explanations -----------------------------------------------------------
-
-RULES = {'rules': [
-    {'name': 'mail', 'action': 'deny', 'ports': ['25']},
-    {'name': 'web', 'action': 'allow', 'to': ['.example.com', '127.0.0.1'],
-     'ports': ['80']},
-    {'name': 'bobs', 'action': 'allow', 'to': ['127.0.0.0/8'],
-     'users': ['bob']}]}
-
-
-QUESTIONS = (
-    (['127.0.0.1:25'], 4, r'rule 1 mail'),
-    (['127.0.0.1:80'], 0, r'rule 2 web'),
-    (['[2001:db8::1]:80'], 4, r'no rule'),
-    (['www.example.com:25', 'alice'], 4, r'rule 1 mail'),
-    (['www.example.com:80'], 4, r'undecided'),
-    (['www.example.com:80', '--address', '192.0.2.1'], 0, r'rule 2 web'),
-    (['www.example.com:80', '--address', '127.0.0.2'], 4, r'no rule'),
-    (['127.0.0.9:99', 'bob'], 0, r"as 'bob'\n(.*\n)*.*rule 3 bobs"),
-    (['127.0.0.9:99', 'alice'], 4, r'no rule'),
-    (['127.0.0.9:99', 'eve'], 4, r'there is no such user'),
-    (['127.0.0.9:99', 'b%o b'], 4, r"as 'b%o b'\n(.*\n)*.*no such user"),
-    (['127.0.0.1:80', '--command', 'udp'], 0, r'^socks5 udp from'),
-    (['127.0.0.1:80', '--protocol', 'http'], 0, r'^http connect from'),
-    (['127.0.0.9:99', 'bob', '--protocol', 'socks4'], 4,
-     r'nobody can log in here'))
-
-
-def test_what_decides_is_told(t):
-    path = readable(users(t, dict([ALICE, BOB])))
-    d = Daemon(t, {**demand(path, 'none', 'password'), **RULES})
-    for words, status, pattern in QUESTIONS:
-        done = d.control.run('explain', '192.0.2.7', *words)
-        same((words, done.returncode, done.err), (words, status, ''))
-        assert re.search(pattern, done.out), done.out
-        said = done.out.splitlines()[-1]
-        assert said.startswith(('allowed', 'denied', 'undecided')), said
-        # The program says the same of the files, without a daemon.
-        itself = t.run(os.path.join(t.build, 'spliced'), '--config',
-                       d.conf_path, '--explain', '192.0.2.7', *words)
-        same((itself.returncode, itself.stdout.decode()), (status, done.out))
-
-
-@each(([], 4, 'wants a user id'), (['eve'], 4, "none of the entry's"),
-      (['bob'], 0, 'is among those'))
-def test_user_ids_are_explained(t, case):
-    """As the daemon decides itself."""
-    words, status, pattern = case
-    d = Daemon(t, {'clients': [{'action': 'allow', 'from': ['any'],
-                                'userid': ['bob']}],
-                   'rules': [{'action': 'allow', 'to': ['loopback']}]})
-    o = Origin(t, echo)
-    done = d.control.run('explain', '127.0.0.1', '127.0.0.1:80', *words,
-                         '--protocol', 'socks4')
-    same((done.returncode, done.err), (status, ''))
-    assert re.search(pattern, done.out), done.out
-    s, reply = client.socks4_ask(d.address, o.target,
-                                 userid=''.join(words).encode())
-    with s:
-        same(reply.code == client.GRANTED, status == 0)
-    same(d.control.run('explain', '127.0.0.1', '127.0.0.1:80').returncode, 0)
-
-
-NONSENSE = (
-    (['10.0.0.1'], 2, 'wants FROM and TO'),
-    (['10.0.0.1', 'x:1', 'bob', 'y'], 2, "unexpected argument 'y'"),
-    (['10.0.0', '127.0.0.1:1'], 1, "'10.0.0' is no client's address"),
-    (['10.0.0.1', '127.0.0.1'], 1, 'is no target'),
-    (['10.0.0.1', '::1:80'], 1, 'is no target'),
-    (['10.0.0.1', '127.0.0.1:0'], 1, 'has no port'),
-    (['10.0.0.1', '127.0.0.1:65536'], 1, 'has no port'),
-    (['10.0.0.1', '127.1:80'], 1, 'neither a name nor an address'),
-    (['10.0.0.1', '127.0.0.1:80', '--address', '::1'], 1, 'that is one'),
-    (['10.0.0.1', 'a:80', '--address', 'b'], 1, "'b' is no address"),
-    (['10.0.0.1', 'a:80', '--listener', 'wan'], 1, "no listener 'wan'"),
-    (['10.0.0.1', 'a:80', '--protocol', 'ftp'], 1, "no protocol 'ftp'"),
-    (['10.0.0.1', 'a:80', '--command', 'put'], 1, "no command 'put'"),
-    (['10.0.0.1', 'a:80', '--protocol', 'http', '--command', 'bind'], 1,
-     'http has no such command'),
-    (['10.0.0.1', 'a:80', 'u' * 256], 1, 'at most 255 bytes'),
-    (['10.0.0.1', 'a:80', 'ü' * 100], 2, 'more than fits'))
-
-
-def test_a_question_that_makes_no_sense_is_refused(t):
-    d = Daemon(t)
-    for words, status, pattern in NONSENSE:
-        fails(d.control.run('explain', *words), status, pattern)
-
-
-def test_an_explanation_is_for_programs_too(t):
-    d = Daemon(t, RULES)
-    done = d.control.run('--json', 'explain', '10.0.0.1', '127.0.0.1:25')
-    same(done.returncode, 4)
-    lines = [json.loads(line) for line in done.out.splitlines()]
-    assert lines[0]['text'].startswith('socks5 connect from 10.0.0.1'), lines
-    same((lines[-1]['verdict'], lines[-1]['ok'], lines[-1]['done']),
-         ('denied', True, True))
-
+# --- What is explained is what was read -------------------------------------
 
 def test_what_was_read_last_is_explained(t):
     d, path = daemon_of(t, ALICE)

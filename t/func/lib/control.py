@@ -1,10 +1,18 @@
 """The control socket of a daemon: by hand, and through splicedctl."""
 import json
 import os
+import re
 import socket
 import time
 
 from .case import patient
+
+
+def fails(done, status, pattern):
+    """What run() returns says no, and why."""
+    assert done.returncode == status, \
+        f'exit status {done.returncode}: {done.out}{done.err}'
+    assert re.search(pattern, done.err), f'{pattern!r}: {done.err!r}'
 
 
 class Control:

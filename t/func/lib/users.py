@@ -1,5 +1,6 @@
 """Files of users, with hashes by the crypt(3) that the daemon uses."""
 import ctypes
+import os
 
 from .case import Skip
 
@@ -24,6 +25,12 @@ def users(t, logins, setting=QUICK, name='users'):
     lines = [f'{user}:{crypt(password, setting)}\n'
              for user, password in logins.items()]
     return t.file(name, ''.join(lines), 0o600)
+
+
+def readable(path):
+    """For the user that a daemon becomes when root starts it."""
+    os.chmod(path, 0o644)
+    return path
 
 
 def demand(file, *auth, **options):
