@@ -166,7 +166,7 @@ char *conf_rate_format(const struct conf_rate *r, char *out)
 	conf_duration_format(r->ms, text);
 	if (text[0] == '1' && !is_digit(text[1]))
 		unit++;
-	(void)snprintf(out, CONF_QUANTITY_BYTES, "%" PRIu32 "/%s", r->count,
+	(void)snprintf(out, CONF_QUANTITY_BYTES, "%" PRIu32 "/%.20s", r->count,
 		       unit);
 	return out;
 }

@@ -17,7 +17,7 @@
 #include <stdio.h>
 
 #define COLD_BYTES ((size_t)64 << 20)
-#define TEXT_BYTES 40
+#define TEXT_BYTES 64
 
 struct world {
 	size_t count;
