@@ -336,7 +336,10 @@ class Daemon:
         return proc.cpu(self.worker)
 
     def at_rest(self):
-        now = self.descriptors()
+        try:
+            now = self.descriptors()
+        except FileNotFoundError:  # an old generation that has just ended
+            return False
         return (now['socket'] <= self.base['socket'] and
                 now['other'] <= self.base['other'] and
                 now['pipe'] <= self.base['pipe'] + PIPE_ENDS)
