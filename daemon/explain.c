@@ -305,8 +305,8 @@ int explain(const struct policy *p, const struct explain_query *asked,
 		[EXPLAIN_DENIED] = "denied",
 		[EXPLAIN_ALLOWED] = "allowed",
 		[EXPLAIN_UNDECIDED] =
-			"undecided: it depends on the address of the name, "
-			"which --address would tell",
+			("undecided: it depends on the address of the name, "
+			 "which --address would tell"),
 	};
 	const struct rules *rules = policy_rules(p);
 	struct rule_query q = asked->query;
