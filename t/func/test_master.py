@@ -390,7 +390,8 @@ def test_sigusr2_replaces_the_program_in_place(t):
             served(d, o, 10)
             d.assert_polled()
         # It still knows of what went before.
-        same([g['generation'] for g in d.generations()], [1, 4])
+        eventually(lambda: [g['generation'] for g in d.generations()] ==
+                   [1, 4], said=d.generations)
         same(d.control.status()['reloads']['ok'], 3)
     d.wait_alone()
     d.rebase()
