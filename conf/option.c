@@ -30,8 +30,10 @@ static const char *const log_accesses[] = { "logfmt", "json", "danted", "off",
 					    NULL };
 static const char *const events[] = { "connect", "disconnect", "error", NULL };
 static const char *const actions[] = { "deny", "allow", NULL };
-static const char *const protocols[] = { "socks5", "socks4", "http", NULL };
-static const char *const commands[] = { "connect", "bind", "udp", NULL };
+static const char *const protocols[] = { "socks5",  "socks4",      "http",
+					 "forward", "transparent", NULL };
+static const char *const commands[] = { "connect", "bind", "udp", "request",
+					NULL };
 static const char *const auths[] = { "none", "password", "pam", "system",
 				     NULL };
 static const char *const rotations[] = { "none", "per-connection", "per-client",
@@ -197,13 +199,14 @@ static const struct conf_option rule_options[] = {
 	  .max = ELEMENTS_MAX,
 	  .help = "Target ports: numbers and \"LOW-HIGH\", one or a list, or "
 		  "\"any\"" },
-	{ "commands", CONF_TYPE_WORDS, AT(commands), .def = "connect bind udp",
-	  .words = commands, .help = "What the client wants to do" },
+	{ "commands", CONF_TYPE_WORDS, AT(commands),
+	  .def = "connect bind udp request", .words = commands,
+	  .help = "What the client wants to do" },
 	{ "listener", CONF_TYPE_LISTENERS, AT(listener), .def = "", .min = 0,
 	  .max = ELEMENTS_MAX,
 	  .help = "Listeners by name, one or a list; [ ]: all" },
 	{ "protocols", CONF_TYPE_WORDS, AT(protocols),
-	  .def = "socks5 socks4 http", .words = protocols,
+	  .def = "socks5 socks4 http forward transparent", .words = protocols,
 	  .help = "What the client speaks" },
 	{ "users", CONF_TYPE_USERIDS, AT(users), .def = "", .max = ELEMENTS_MAX,
 	  .help = "Who has logged in as one of these (\"*\": as anybody; "

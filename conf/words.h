@@ -43,8 +43,21 @@ enum conf_udp_source { CONF_UDP_STRICT, CONF_UDP_ADDRESS, CONF_UDP_ANY };
 enum conf_udp_replies { CONF_REPLIES_CONTACTED, CONF_REPLIES_ANY };
 
 /* Sets of words, as bits. */
-enum { CONF_SOCKS5 = 1 << 0, CONF_SOCKS4 = 1 << 1, CONF_HTTP = 1 << 2 };
-enum { CONF_CONNECT = 1 << 0, CONF_BIND = 1 << 1, CONF_UDP = 1 << 2 };
+enum {
+	CONF_SOCKS5 = 1 << 0,
+	CONF_SOCKS4 = 1 << 1,
+	CONF_HTTP = 1 << 2, /* HTTP/2 too */
+	CONF_FORWARD = 1 << 3,
+	CONF_TRANSPARENT = 1 << 4,
+};
+#define CONF_GUESSED (CONF_SOCKS5 | CONF_SOCKS4 | CONF_HTTP)
+
+enum {
+	CONF_CONNECT = 1 << 0,
+	CONF_BIND = 1 << 1,
+	CONF_UDP = 1 << 2,
+	CONF_REQUEST = 1 << 3,
+};
 enum {
 	CONF_AUTH_NONE = 1 << 0,
 	CONF_AUTH_PASSWORD = 1 << 1,

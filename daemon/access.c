@@ -142,21 +142,13 @@ static void put_target(struct pairs *p, const struct access_entry *e)
 
 static void put_protocol(struct pairs *p, const struct session *s)
 {
-	static const char *const protocols[] = {
-		[PROTOCOL_SOCKS5] = "socks5",
-		[PROTOCOL_HTTP] = "http",
-		[PROTOCOL_SOCKS4] = "socks4",
-	};
-	static const char *const commands[] = {
-		[COMMAND_CONNECT] = "connect",
-		[COMMAND_BIND] = "bind",
-		[COMMAND_UDP] = "udp",
-	};
+	const char *protocol = session_protocol_word(s->protocol);
+	const char *command = session_command_word(s->command);
 
-	if (s->protocol < ARRAY_SIZE(protocols) && protocols[s->protocol])
-		put_word(p, " protocol=", protocols[s->protocol]);
-	if (s->command < ARRAY_SIZE(commands) && commands[s->command])
-		put_word(p, " command=", commands[s->command]);
+	if (protocol)
+		put_word(p, " protocol=", protocol);
+	if (command)
+		put_word(p, " command=", command);
 }
 
 /* Seconds, with three places. */

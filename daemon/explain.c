@@ -10,18 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const protocols[] = {
-	[PROTOCOL_SOCKS5] = "socks5",
-	[PROTOCOL_HTTP] = "http",
-	[PROTOCOL_SOCKS4] = "socks4",
-};
-
-static const char *const commands[] = {
-	[COMMAND_CONNECT] = "connect",
-	[COMMAND_BIND] = "bind",
-	[COMMAND_UDP] = "udp",
-};
-
 static const char *const methods[] = {
 	[AUTH_NONE] = "none",
 	[AUTH_PASSWORD] = "password",
@@ -42,11 +30,12 @@ static PRINTF_LIKE(2, 3) int wrong(char *why, const char *fmt, ...)
 }
 
 /* The number of a word; 0: it is none of them. */
-static unsigned number_of(const char *const *list, size_t count,
+/* 0: none of `count` words is that. */
+static unsigned number_of(const char *(*word_of)(unsigned), unsigned count,
 			  const char *word)
 {
 	for (unsigned i = 1; i < count; i++)
-		if (strcmp(list[i], word) == 0)
+		if (strcmp(word_of(i), word) == 0)
 			return i;
 	return 0;
 }
@@ -100,10 +89,13 @@ static int parse_address(struct explain_query *q, const char *address,
 
 static bool speaks(const struct conf_listener *l, enum session_protocol p)
 {
-	static const uint32_t bits[] = {
+	static const uint32_t bits[PROTOCOL_COUNT] = {
 		[PROTOCOL_SOCKS5] = CONF_SOCKS5,
 		[PROTOCOL_HTTP] = CONF_HTTP,
 		[PROTOCOL_SOCKS4] = CONF_SOCKS4,
+		[PROTOCOL_FORWARD] = CONF_FORWARD,
+		[PROTOCOL_TRANSPARENT] = CONF_TRANSPARENT,
+		[PROTOCOL_HTTP2] = CONF_HTTP,
 	};
 
 	return (l->protocols & bits[p]) != 0;
@@ -129,35 +121,46 @@ static int parse_listener(struct explain_query *q, const char *name,
 	}
 	return name ? wrong(why, "there is no listener '%.100s'", name)
 		    : wrong(why, "no listener speaks %s",
-			    protocols[q->query.protocol]);
+			    session_protocol_word(q->query.protocol));
+}
+
+static bool has_command(unsigned protocol, unsigned command)
+{
+	switch (protocol) {
+	case PROTOCOL_SOCKS5:
+		return command != COMMAND_REQUEST;
+	case PROTOCOL_SOCKS4:
+		return command == COMMAND_CONNECT || command == COMMAND_BIND;
+	case PROTOCOL_HTTP:
+		return command == COMMAND_CONNECT || command == COMMAND_REQUEST;
+	default:
+		return command == COMMAND_CONNECT;
+	}
 }
 
 static int parse_protocol(struct explain_query *q,
 			  const struct explain_words *w, char *why)
 {
-	unsigned protocol = w->protocol ? number_of(protocols,
-						    ARRAY_SIZE(protocols),
-						    w->protocol)
+	unsigned protocol = w->protocol ? number_of(session_protocol_word,
+						    PROTOCOL_COUNT, w->protocol)
 					: PROTOCOL_SOCKS5;
-	unsigned command = w->command
-				   ? number_of(commands, ARRAY_SIZE(commands),
-					       w->command)
-				   : COMMAND_CONNECT;
+	unsigned command = w->command ? number_of(session_command_word,
+						  COMMAND_COUNT, w->command)
+				      : COMMAND_CONNECT;
 
 	if (!protocol)
 		return wrong(why,
-			     "there is no protocol '%.100s': socks5, socks4 "
-			     "or http",
+			     "there is no protocol '%.100s': socks5, socks4, "
+			     "http, http2, forward or transparent",
 			     w->protocol);
 	if (!command)
 		return wrong(why,
-			     "there is no command '%.100s': connect, bind or "
-			     "udp",
+			     "there is no command '%.100s': connect, bind, "
+			     "udp or request",
 			     w->command);
-	if ((protocol == PROTOCOL_HTTP && command != COMMAND_CONNECT) ||
-	    (protocol == PROTOCOL_SOCKS4 && command == COMMAND_UDP))
+	if (!has_command(protocol, command))
 		return wrong(why, "%s has no such command",
-			     protocols[protocol]);
+			     session_protocol_word(protocol));
 	q->query.protocol = (enum session_protocol)protocol;
 	q->query.command = (enum session_command)command;
 	return 0;
@@ -197,7 +200,8 @@ static void put_question(const struct explain_query *q, FILE *out)
 	char client[TCPSERVER_ADDR_STRLEN];
 
 	(void)fprintf(out, "%s %s from %s by listener '%s' to %s",
-		      protocols[q->query.protocol], commands[q->query.command],
+		      session_protocol_word(q->query.protocol),
+		      session_command_word(q->query.command),
 		      addr_format_ip(&q->query.client, client, sizeof(client)),
 		      q->listener, q->to);
 	if (q->address)

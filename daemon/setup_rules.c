@@ -105,7 +105,12 @@ uint32_t setup_protocols(uint32_t protocols)
 	if (protocols & CONF_SOCKS4)
 		bits |= PROTOCOL_BIT(PROTOCOL_SOCKS4);
 	if (protocols & CONF_HTTP)
-		bits |= PROTOCOL_BIT(PROTOCOL_HTTP);
+		bits |= PROTOCOL_BIT(PROTOCOL_HTTP) |
+			PROTOCOL_BIT(PROTOCOL_HTTP2);
+	if (protocols & CONF_FORWARD)
+		bits |= PROTOCOL_BIT(PROTOCOL_FORWARD);
+	if (protocols & CONF_TRANSPARENT)
+		bits |= PROTOCOL_BIT(PROTOCOL_TRANSPARENT);
 	return bits;
 }
 
@@ -119,13 +124,15 @@ static uint32_t command_bits(uint32_t commands)
 		bits |= COMMAND_BIT(COMMAND_BIND);
 	if (commands & CONF_UDP)
 		bits |= COMMAND_BIT(COMMAND_UDP);
+	if (commands & CONF_REQUEST)
+		bits |= COMMAND_BIT(COMMAND_REQUEST);
 	return bits;
 }
 
 /* Nothing to look at where it is about all of them. */
 static uint32_t rule_protocols(uint32_t protocols)
 {
-	return protocols == (CONF_SOCKS5 | CONF_SOCKS4 | CONF_HTTP)
+	return protocols == (CONF_GUESSED | CONF_FORWARD | CONF_TRANSPARENT)
 		       ? 0
 		       : setup_protocols(protocols);
 }

@@ -120,26 +120,12 @@ const char *row_state_word(unsigned state)
 
 const char *row_protocol_word(unsigned protocol)
 {
-	static const char *const words[] = {
-		[PROTOCOL_NONE] = "",
-		[PROTOCOL_SOCKS5] = "socks5",
-		[PROTOCOL_HTTP] = "http",
-		[PROTOCOL_SOCKS4] = "socks4",
-	};
-
-	return protocol < ARRAY_SIZE(words) ? words[protocol] : NULL;
+	return protocol == PROTOCOL_NONE ? "" : session_protocol_word(protocol);
 }
 
 const char *row_command_word(unsigned command)
 {
-	static const char *const words[] = {
-		[COMMAND_NONE] = "",
-		[COMMAND_CONNECT] = "connect",
-		[COMMAND_BIND] = "bind",
-		[COMMAND_UDP] = "udp",
-	};
-
-	return command < ARRAY_SIZE(words) ? words[command] : NULL;
+	return command == COMMAND_NONE ? "" : session_command_word(command);
 }
 
 /* --- As JSON ------------------------------------------------------------ */

@@ -62,6 +62,16 @@
 	ROW(LOCKED_OUT, NOT_ALLOWED, 403, "locked-out")                        \
 	ROW(KILLED, GENERAL, 0, "killed")                                      \
 	ROW(ACCEPT_TIMEOUT, EXPIRED, 504, "accept-timeout")                    \
+	ROW(TLS, GENERAL, 0, "tls-failed")                                     \
+	ROW(PROXY_HEADER, GENERAL, 0, "bad-proxy-header")                      \
+	ROW(LOOP, NOT_ALLOWED, 508, "loop")                                    \
+	ROW(BAD_RESPONSE, GENERAL, 502, "bad-response")                        \
+	ROW(TARGET_LEFT, GENERAL, 502, "target-left")                          \
+	ROW(TARGET_TIMEOUT, EXPIRED, 504, "target-timeout")                    \
+	ROW(PARENT_FAILED, HOST, 502, "parent-failed")                         \
+	ROW(PARENT_REFUSED, GENERAL, 502, "parent-refused")                    \
+	ROW(PARENT_AUTH, GENERAL, 502, "parent-auth")                          \
+	ROW(PARENT_TLS, GENERAL, 502, "parent-tls")                            \
 	ROW(FAILED, GENERAL, 502, "failed")
 
 #define ROW_BIT(name, socks5, http, word) | UINT64_C(1) << OUTCOME_##name

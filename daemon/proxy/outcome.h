@@ -48,6 +48,16 @@ enum outcome {
 	OUTCOME_LOCKED_OUT,       /* after too many of these */
 	OUTCOME_KILLED,           /* by hand, or its user is gone */
 	OUTCOME_ACCEPT_TIMEOUT,   /* nobody came to a BIND in time */
+	OUTCOME_TLS,              /* the client's TLS handshake failed */
+	OUTCOME_PROXY_HEADER,     /* PROXY protocol missing or wrong */
+	OUTCOME_LOOP,             /* the request has been here before */
+	OUTCOME_BAD_RESPONSE,     /* the target's HTTP cannot be parsed */
+	OUTCOME_TARGET_LEFT,      /* it closed before it had answered */
+	OUTCOME_TARGET_TIMEOUT,   /* no answer from it in time */
+	OUTCOME_PARENT_FAILED,    /* no parent of the rule can be reached */
+	OUTCOME_PARENT_REFUSED,   /* one was reached, and did not do it */
+	OUTCOME_PARENT_AUTH,      /* it does not take our login */
+	OUTCOME_PARENT_TLS,       /* its certificate, or TLS with it */
 	OUTCOME_FAILED,           /* everything else */
 };
 

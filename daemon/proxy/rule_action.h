@@ -28,6 +28,7 @@ struct rule_action {
 	uint64_t bandwidth, bandwidth_user, bandwidth_session;
 	/* In the place of timeouts; < 0: as these say. */
 	int64_t idle_ms, connect_ms;
+	uint16_t upstream; /* a group's number, from 1; 0: straight there */
 };
 
 /* By a rule's number - 1; borrowed. */

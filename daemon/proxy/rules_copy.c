@@ -13,9 +13,8 @@
 
 #define ALL_COMMANDS                                                           \
 	(COMMAND_BIT(COMMAND_CONNECT) | COMMAND_BIT(COMMAND_BIND) |            \
-	 COMMAND_BIT(COMMAND_UDP))
-#define ALL_PROTOCOLS                                                          \
-	(1u << PROTOCOL_SOCKS5 | 1u << PROTOCOL_HTTP | 1u << PROTOCOL_SOCKS4)
+	 COMMAND_BIT(COMMAND_UDP) | COMMAND_BIT(COMMAND_REQUEST))
+#define ALL_PROTOCOLS (((1u << PROTOCOL_COUNT) - 1) & ~(1u << PROTOCOL_NONE))
 
 /* A bit that no command and no protocol has. */
 #define NOTHING 0x80

@@ -259,6 +259,7 @@ static enum outcome carry_out(struct request *rq)
 
 	switch (rq->command) {
 	case COMMAND_NONE:
+	case COMMAND_REQUEST:
 		break;
 	case COMMAND_CONNECT:
 		o = connect_for_client(rq);

@@ -24,15 +24,27 @@ enum session_protocol {
 	PROTOCOL_NONE,
 	PROTOCOL_SOCKS5,
 	PROTOCOL_HTTP,
-	PROTOCOL_SOCKS4, /* and 4a */
+	PROTOCOL_SOCKS4,      /* and 4a */
+	PROTOCOL_FORWARD,     /* none: the listener names the target */
+	PROTOCOL_TRANSPARENT, /* none: the client meant to reach the target */
+	PROTOCOL_HTTP2,       /* a stream of one */
 };
+
+#define PROTOCOL_COUNT (PROTOCOL_HTTP2 + 1)
 
 enum session_command {
 	COMMAND_NONE,
 	COMMAND_CONNECT,
 	COMMAND_BIND,
 	COMMAND_UDP,
+	COMMAND_REQUEST, /* HTTP, with a target in its request line */
 };
+
+#define COMMAND_COUNT (COMMAND_REQUEST + 1)
+
+/* What the log calls them; NULL for PROTOCOL_NONE, COMMAND_NONE and others. */
+const char *session_protocol_word(unsigned protocol);
+const char *session_command_word(unsigned command);
 
 #define SESSION_NONE 0 /* no rule, upstream or further slot: count from 1 */
 
