@@ -412,6 +412,18 @@ enum outcome limits_rule(struct limits *l, const struct limits_session *s,
 	return OUTCOME_NONE;
 }
 
+void limits_next(struct limits *l, uint32_t slot)
+{
+	struct limits_held *h;
+
+	if (!l)
+		return;
+	h = &l->held[slot];
+	give(l, h, ~KINDS_ADMIT);
+	h->user = 0;
+	h->rule = 0;
+}
+
 void limits_end(struct limits *l, uint32_t slot)
 {
 	struct limits_held *h;

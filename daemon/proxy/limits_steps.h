@@ -56,5 +56,11 @@ enum outcome limits_user(struct limits *l, const struct limits_session *s);
 enum outcome limits_rule(struct limits *l, const struct limits_session *s,
 			 uint16_t rule);
 
+/*
+ * Another session of the same client has the slot now: it holds what was
+ * counted at admission, all else is given back.
+ */
+void limits_next(struct limits *l, uint32_t slot);
+
 /* Gives back what the session of a slot holds, if it does. */
 void limits_end(struct limits *l, uint32_t slot);

@@ -101,6 +101,11 @@ struct proxy_worker *proxy_here(void)
 	return here;
 }
 
+unsigned proxy_worker_number(void)
+{
+	return (unsigned)(here - here->proxy->worker);
+}
+
 static void sources_changed(void *ctx)
 {
 	outbound_refresh(ctx);

@@ -21,6 +21,8 @@ enum outcome request_read(struct request *rq)
 			  rq->deadline);
 	if (n > 0) {
 		in->len += (size_t)n;
+		if (rq->waiting)
+			request_arrived(rq);
 		return OUTCOME_NONE;
 	}
 	rq->error = (int)n;

@@ -34,6 +34,7 @@ struct request {
 	const struct proxy_protocol *protocol;
 	struct session *session;
 	int64_t deadline;           /* of the handshake */
+	int64_t idle_ms;            /* how long it may wait for another */
 	struct tcp_addr target;     /* AF_UNSPEC: `host` is to be resolved */
 	struct outbound_choice out; /* how to get there; request_choose_out() */
 	struct tcp_addr bound;      /* our end towards it, what grant() tells */
@@ -44,20 +45,27 @@ struct request {
 	uint8_t user_len;           /* 0: it has not */
 	char user[USER_NAME_BYTES]; /* who it is, once that is known */
 	bool agreed; /* SOCKS5: on a method; a request and replies may follow */
-	bool granted;                   /* a reply said so */
-	int error;                      /* -errno behind the outcome, or 0 */
+	bool granted; /* a reply said so */
+	bool again;   /* the client's connection takes another request */
+	bool waiting; /* for the first byte of that one: request_next() */
+	int error;    /* -errno behind the outcome, or 0 */
 	char host[HOST_NAME_BYTES + 1]; /* lower case; "" for an address */
 	struct input input;
 };
 
-/* A protocol is one of these; every function may suspend. */
+/*
+ * A protocol is one of these; every function may suspend.  Whichever answers
+ * last may set rq->again: then the session ends as the outcome says, and
+ * read_request() is called once more for the next one, request_next().
+ */
 struct proxy_protocol {
 	enum session_protocol number;
 	/* Reads up to and with the request; OUTCOME_NONE: go on. */
 	enum outcome (*read_request)(struct request *rq);
 	/* The target is connected: tells the client.  0 or -errno. */
 	int (*grant)(struct request *rq);
-	/* It is not: tells the client why.  The connection is then closed. */
+	/* It is not: tells the client why.  Unless rq->again the connection is
+	 * then closed. */
 	void (*refuse)(struct request *rq, enum outcome why);
 };
 

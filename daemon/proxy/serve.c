@@ -4,114 +4,15 @@
  */
 #include "core/task.h"
 #include "daemon/proxy/guess.h"
-#include "daemon/proxy/limits_steps.h"
 #include "daemon/proxy/proxy_internal.h"
+#include "daemon/proxy/record.h"
 #include "daemon/proxy/request_count.h"
 #include "daemon/proxy/rule_times.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-static int64_t clock_realtime_us(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
 
 /* --- The record --------------------------------------------------------- */
-
-/* A connection's tag: the client rule's number, and above it what the limits
- * have counted at its admission. */
-#define RULE_BITS 16
-
-static uint16_t rule_in(unsigned tag)
-{
-	return (uint16_t)(tag & ((1u << RULE_BITS) - 1));
-}
-
-static unsigned worker_number(const struct proxy_listener *l)
-{
-	return (unsigned)(proxy_here() - l->proxy->worker);
-}
-
-/* Opens the record of a client that came at `since` (CLOCK_MONOTONIC, ms). */
-static struct session *open_record(const struct proxy_listener *l,
-				   const struct tcp_addr *client, uint16_t rule,
-				   int64_t since)
-{
-	struct session *s = sessions_open(l->proxy->sessions, worker_number(l));
-
-	if (!s)
-		return NULL;
-	session_begin(s);
-	s->client = *client;
-	s->listener = l->number;
-	s->client_rule = rule;
-	s->started_us = clock_realtime_us() - (tcp_deadline(0) - since) * 1000;
-	s->started_ms = s->changed_ms = since;
-	session_end(s);
-	return s;
-}
-
-/* Opens that of one who was let in; it holds what was counted for him. */
-static struct session *open_admitted(struct tcp_conn *c,
-				     const struct proxy_listener *l)
-{
-	struct proxy *p = l->proxy;
-	unsigned tag = tcp_conn_tag(c), ticket = tag >> RULE_BITS;
-	struct limits_who who = { tcp_conn_peer(c), l->number, rule_in(tag) };
-	struct session *s = open_record(l, who.client, who.rule,
-					tcp_conn_started(c));
-
-	if (s)
-		limits_begin(p->limits, sessions_slot(p->sessions, s), &who,
-			     ticket);
-	else
-		limits_leave(p->limits, &who, ticket);
-	return s;
-}
-
-/*
- * Only this thread writes it, and whoever reads sees no half of a number.
- * Release: who sees a session counted sees the rest of its counts, too.
- */
-static void counter_add(uint64_t *count, uint64_t by)
-{
-	__atomic_store_n(count, *count + by, __ATOMIC_RELEASE);
-}
-
-static void count_session(struct proxy_counts *n, const struct session *s)
-{
-	if (s->bytes_up | s->bytes_down) {
-		counter_add(&n->bytes_up, s->bytes_up);
-		counter_add(&n->bytes_down, s->bytes_down);
-	}
-	counter_add(&n->protocols[s->protocol], 1);
-	counter_add(&n->outcomes[s->outcome], 1);
-	counter_add(&n->sessions, 1);
-}
-
-static void close_record(struct proxy *p, struct session *s, enum outcome o,
-			 int error)
-{
-	bool began = s->state == SESSION_RELAY;
-
-	session_begin(s);
-	s->state = SESSION_ENDED;
-	s->outcome = (uint8_t)o;
-	s->error = (int16_t)error;
-	s->ended_ms = tcp_deadline(0);
-	session_end(s);
-	count_session(&p->counts[s->worker], s);
-	limits_end(p->limits, sessions_slot(p->sessions, s));
-	if (p->options.ended)
-		p->options.ended(p->options.ctx, s,
-				 sessions_host_tail(p->sessions, s), began);
-	sessions_close(p->sessions, s);
-}
 
 static void note_request(struct request *rq)
 {
@@ -166,7 +67,7 @@ static void relay_ended(void *ctx, enum tcp_relay_end end, int error,
 	};
 
 	relay_progress(ctx, n);
-	close_record(proxy_here()->proxy, ctx,
+	record_close(proxy_here()->proxy, ctx,
 		     proxy_here()->enforcing ? OUTCOME_KILLED : outcomes[end],
 		     error);
 }
@@ -252,6 +153,12 @@ static enum outcome connect_for_client(struct request *rq)
 	return o;
 }
 
+/* Until http_forward.c has it. */
+enum outcome request_forward(struct request *rq UNUSED)
+{
+	return OUTCOME_BAD_COMMAND;
+}
+
 /* OUTCOME_NONE: rq->server is connected. */
 static enum outcome carry_out(struct request *rq)
 {
@@ -259,7 +166,9 @@ static enum outcome carry_out(struct request *rq)
 
 	switch (rq->command) {
 	case COMMAND_NONE:
+		break;
 	case COMMAND_REQUEST:
+		o = request_forward(rq);
 		break;
 	case COMMAND_CONNECT:
 		o = connect_for_client(rq);
@@ -282,21 +191,17 @@ static enum outcome carry_out(struct request *rq)
 /* A reply to what was granted already has a place in BIND only. */
 static void refuse(struct request *rq, enum outcome why)
 {
+	if (rq->waiting)
+		return; /* nobody has asked for anything */
 	if (!rq->granted || rq->command == COMMAND_BIND)
 		rq->protocol->refuse(rq, why);
 }
 
-/* From the first byte to the relay; OUTCOME_NONE: the relay has it all. */
-static enum outcome serve(struct request *rq)
+/* From the request on; OUTCOME_NONE: the relay has it all. */
+static enum outcome serve_request(struct request *rq)
 {
-	enum outcome o;
+	enum outcome o = rq->protocol->read_request(rq);
 
-	o = find_protocol(rq);
-	if (o == OUTCOME_BAD_PROTOCOL)
-		request_last_words(rq, NULL, 0);
-	if (o != OUTCOME_NONE)
-		return o;
-	o = rq->protocol->read_request(rq);
 	if (o == OUTCOME_NONE) {
 		note_request(rq);
 		o = request_user_is_gone(rq, rq->here->policy)
@@ -323,6 +228,23 @@ static enum outcome serve(struct request *rq)
 	return OUTCOME_NO_RESOURCES;
 }
 
+/* From the first byte on, one request after the other. */
+static enum outcome serve(struct request *rq)
+{
+	enum outcome o = find_protocol(rq);
+
+	if (o == OUTCOME_BAD_PROTOCOL)
+		request_last_words(rq, NULL, 0);
+	if (o != OUTCOME_NONE)
+		return o;
+	for (;;) {
+		o = serve_request(rq);
+		if (!rq->again || rq->killed)
+			return o;
+		request_next(rq, o);
+	}
+}
+
 void proxy_serve(struct tcp_conn *c, void *ctx)
 {
 	const struct proxy_listener *l = ctx;
@@ -342,7 +264,7 @@ void proxy_serve(struct tcp_conn *c, void *ctx)
 	rq.policy = policy_number(rq.here->policy);
 	rq.deadline = tcp_conn_started(c) +
 		      l->proxy->options.timeouts.handshake_ms;
-	rq.session = open_admitted(c, l);
+	rq.session = record_open_admitted(l, c, tcp_conn_tag(c));
 	if (!rq.session) {
 		tcp_conn_set_reset(c);
 		return;
@@ -356,58 +278,8 @@ void proxy_serve(struct tcp_conn *c, void *ctx)
 		free(rq.input.at);
 	if (rq.server)
 		tcp_conn_close(rq.server);
-	if (o != OUTCOME_NONE)
-		close_record(l->proxy, rq.session, o, -rq.error);
-}
-
-/* Says and logs why a client does not come in at all. */
-static int send_away(const struct proxy_listener *l,
-		     const struct tcp_addr *peer, uint16_t rule, enum outcome o)
-{
-	struct session *s = open_record(l, peer, rule, tcp_deadline(0));
-
-	if (s)
-		close_record(l->proxy, s, o, 0);
-	return -EACCES;
-}
-
-int proxy_admit(const struct tcp_addr *peer, void *ctx)
-{
-	const struct proxy_listener *l = ctx;
-	struct verdict v = rules_client(policy_rules(proxy_here()->policy),
-					peer, l->number);
-	struct limits_who who = { peer, l->number, v.rule };
-	unsigned ticket;
-	enum outcome o;
-
-	if (!v.allow)
-		return send_away(l, peer, v.rule, OUTCOME_DENIED);
-	o = limits_admit(l->proxy->limits, worker_number(l), &who,
-			 tcp_deadline(0), &ticket);
-	if (o != OUTCOME_NONE)
-		return send_away(l, peer, v.rule, o);
-	return (int)(ticket << RULE_BITS | v.rule);
-}
-
-void proxy_forgotten(const struct tcp_addr *peer, int tag, void *ctx)
-{
-	const struct proxy_listener *l = ctx;
-	struct limits_who who = { peer, l->number, rule_in((unsigned)tag) };
-
-	limits_leave(l->proxy->limits, &who, (unsigned)tag >> RULE_BITS);
-}
-
-void proxy_unhandled(struct tcp_conn *c, int r, void *ctx)
-{
-	const struct proxy_listener *l = ctx;
-	struct session *s = open_admitted(c, l);
-
-	if (!s)
-		return;
-	if (r == -ETIMEDOUT)
-		close_record(l->proxy, s, OUTCOME_HANDSHAKE, 0);
-	else if (r == -ECANCELED)
-		close_record(l->proxy, s, OUTCOME_SHUTDOWN, 0);
-	else
-		close_record(l->proxy, s, OUTCOME_NO_RESOURCES, -r);
+	if (rq.waiting)
+		record_drop(l->proxy, rq.session);
+	else if (o != OUTCOME_NONE)
+		record_close(l->proxy, rq.session, o, -rq.error);
 }

@@ -213,6 +213,28 @@ static void expect_two(enum outcome why)
 	setup();
 }
 
+START_TEST(the_next_request_keeps_what_was_admitted)
+{
+	s.options.per_client = 1;
+	s.options.per_user = 1;
+	actions[0].sessions = 1;
+	start();
+	ck_assert_int_eq(begin(1), OUTCOME_NONE);
+	ck_assert_int_eq(user(1, "anna"), OUTCOME_NONE);
+	ck_assert_int_eq(rule(1, 1), OUTCOME_NONE);
+	limits_next(l, 1);
+	ck_assert_int_eq(begin(2), OUTCOME_LIMIT_CLIENT);
+	/* User and rule are free, for this slot and any other. */
+	ck_assert_int_eq(user(1, "anna"), OUTCOME_NONE);
+	ck_assert_int_eq(rule(1, 1), OUTCOME_NONE);
+	ck_assert_int_eq(user(3, "anna"), OUTCOME_LIMIT_USER);
+	ck_assert_int_eq(rule(3, 1), OUTCOME_LIMIT_RULE);
+	limits_end(l, 1);
+	ck_assert_int_eq(begin(2), OUTCOME_NONE);
+	limits_next(NULL, 1);
+}
+END_TEST
+
 START_TEST(each_bound_has_its_reason)
 {
 	client_actions[0].sessions = 2;
@@ -499,6 +521,7 @@ int main(void)
 	tcase_add_test(c, who_has_no_address_is_no_client);
 	tcase_add_test(c, who_leaves_makes_room);
 	tcase_add_test(c, a_session_gives_back_all_that_it_holds);
+	tcase_add_test(c, the_next_request_keeps_what_was_admitted);
 	tcase_add_test(c, each_bound_has_its_reason);
 	tcase_add_test(c, a_listener_has_a_bound_over_all_clients);
 	tcase_add_test(c, what_was_counted_before_a_refusal_is_given_back);

@@ -1,0 +1,172 @@
+/*
+ * Records of sessions: opening, closing, counting, and from one request of a
+ * connection to the next.
+ */
+#include "daemon/proxy/record.h"
+
+#include "daemon/proxy/limits_steps.h"
+#include "daemon/proxy/proxy_internal.h"
+
+#include <time.h>
+
+static int64_t clock_realtime_us(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+/* --- Opening ------------------------------------------------------------ */
+
+static void set_start(struct session *s, int64_t since)
+{
+	s->started_us = clock_realtime_us() - (tcp_deadline(0) - since) * 1000;
+	s->started_ms = s->changed_ms = since;
+}
+
+struct session *record_open(const struct proxy_listener *l,
+			    const struct tcp_addr *client, uint16_t rule,
+			    int64_t since)
+{
+	struct session *s = sessions_open(l->proxy->sessions,
+					  proxy_worker_number());
+
+	if (!s)
+		return NULL;
+	session_begin(s);
+	s->client = *client;
+	s->listener = l->number;
+	s->client_rule = rule;
+	set_start(s, since);
+	session_end(s);
+	return s;
+}
+
+struct session *record_open_admitted(const struct proxy_listener *l,
+				     const struct tcp_conn *c, unsigned tag)
+{
+	struct proxy *p = l->proxy;
+	struct limits_who who = { tcp_conn_peer(c), l->number, tag_rule(tag) };
+	struct session *s = record_open(l, who.client, who.rule,
+					tcp_conn_started(c));
+
+	if (s)
+		limits_begin(p->limits, sessions_slot(p->sessions, s), &who,
+			     tag_ticket(tag));
+	else
+		limits_leave(p->limits, &who, tag_ticket(tag));
+	return s;
+}
+
+/* --- Closing ------------------------------------------------------------ */
+
+/*
+ * Only this thread writes it, and whoever reads sees no half of a number.
+ * Release: who sees a session counted sees the rest of its counts, too.
+ */
+static void counter_add(uint64_t *count, uint64_t by)
+{
+	__atomic_store_n(count, *count + by, __ATOMIC_RELEASE);
+}
+
+static void count_session(struct proxy_counts *n, const struct session *s)
+{
+	if (s->bytes_up | s->bytes_down) {
+		counter_add(&n->bytes_up, s->bytes_up);
+		counter_add(&n->bytes_down, s->bytes_down);
+	}
+	counter_add(&n->protocols[s->protocol], 1);
+	counter_add(&n->outcomes[s->outcome], 1);
+	counter_add(&n->sessions, 1);
+}
+
+static void tell_end(struct proxy *p, struct session *s, enum outcome o,
+		     int error)
+{
+	bool began = s->state == SESSION_RELAY;
+
+	session_begin(s);
+	s->state = SESSION_ENDED;
+	s->outcome = (uint8_t)o;
+	s->error = (int16_t)error;
+	s->ended_ms = tcp_deadline(0);
+	session_end(s);
+	count_session(&p->counts[s->worker], s);
+	if (p->options.ended)
+		p->options.ended(p->options.ctx, s,
+				 sessions_host_tail(p->sessions, s), began);
+}
+
+void record_close(struct proxy *p, struct session *s, enum outcome o, int error)
+{
+	limits_end(p->limits, sessions_slot(p->sessions, s));
+	tell_end(p, s, o, error);
+	sessions_close(p->sessions, s);
+}
+
+void record_drop(struct proxy *p, struct session *s)
+{
+	limits_end(p->limits, sessions_slot(p->sessions, s));
+	sessions_close(p->sessions, s);
+}
+
+/* --- One request after another ------------------------------------------ */
+
+/*
+ * All that is of the request goes; the connection, its worker and listener, the
+ * protocol and the input stay.
+ */
+static void forget_request(struct request *rq)
+{
+	ASSERT(!rq->server);
+	rq->policy = policy_number(rq->here->policy);
+	rq->target = rq->bound = (struct tcp_addr){ 0 };
+	rq->out = (struct outbound_choice){ 0 };
+	rq->port = rq->rule = 0;
+	rq->command = COMMAND_NONE;
+	rq->method = (enum auth_method)0;
+	rq->user_len = 0;
+	rq->agreed = rq->granted = rq->again = false;
+	rq->error = 0;
+	rq->host[0] = '\0';
+}
+
+void request_next(struct request *rq, enum outcome o)
+{
+	struct proxy *p = rq->here->proxy;
+	struct session *s = rq->session;
+	struct session was = { .client = s->client,
+			       .listener = s->listener,
+			       .client_rule = s->client_rule,
+			       .protocol = s->protocol };
+
+	/* What is held is noted by the slot, which is the next one's, too. */
+	limits_next(p->limits, sessions_slot(p->sessions, s));
+	tell_end(p, s, o, -rq->error);
+	sessions_close(p->sessions, s);
+	rq->session = record_open(rq->listener, &was.client, was.client_rule,
+				  tcp_deadline(0));
+	ASSERT(rq->session == s); /* the one that was freed last */
+	session_begin(s);
+	s->protocol = was.protocol;
+	session_end(s);
+	forget_request(rq);
+	if (rq->input.len > 0) {
+		request_arrived(rq);
+		return;
+	}
+	rq->waiting = true;
+	rq->deadline = tcp_deadline(rq->idle_ms);
+}
+
+void request_arrived(struct request *rq)
+{
+	int64_t now = tcp_deadline(0);
+
+	rq->waiting = false;
+	rq->deadline = now + rq->here->proxy->options.timeouts.handshake_ms;
+	session_begin(rq->session);
+	set_start(rq->session, now);
+	session_end(rq->session);
+}

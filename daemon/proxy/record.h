@@ -1,0 +1,45 @@
+/*
+ * The record of a session from the client who was let in to its line in the
+ * log, and what the limits have counted for it meanwhile.
+ */
+#pragma once
+
+#include "daemon/proxy/request.h"
+
+/*
+ * Opens that of a client who came at `since` (CLOCK_MONOTONIC, ms) and for whom
+ * nothing was counted.  NULL: there is no room.
+ */
+struct session *record_open(const struct proxy_listener *l,
+			    const struct tcp_addr *client, uint16_t rule,
+			    int64_t since);
+
+/*
+ * Opens that of one who was let in; it holds what was counted for him, as his
+ * tag says.  NULL: there is no room, and that was given back.
+ */
+struct session *record_open_admitted(const struct proxy_listener *l,
+				     const struct tcp_conn *c, unsigned tag);
+
+/* Ends it with its line in the log, if it is to have one; `error`: an errno. */
+void record_close(struct proxy *p, struct session *s, enum outcome o,
+		  int error);
+
+/* Ends one of a session that never began: not counted, not logged. */
+void record_drop(struct proxy *p, struct session *s);
+
+/* --- A client's admission ------------------------------------------------ */
+
+/* A connection's tag: the client rule's number, and above it what the limits
+ * have counted at its admission. */
+#define TAG_RULE_BITS 16
+
+static inline uint16_t tag_rule(unsigned tag)
+{
+	return (uint16_t)(tag & ((1u << TAG_RULE_BITS) - 1));
+}
+
+static inline unsigned tag_ticket(unsigned tag)
+{
+	return tag >> TAG_RULE_BITS;
+}
