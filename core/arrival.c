@@ -134,6 +134,68 @@ void arrivals_cut(struct net *n)
 				   -ECANCELED);
 }
 
+/* --- Between two turns of a handler -------------------------------------- */
+
+int conn_rest(struct tcp_conn *c, int64_t until)
+{
+	struct tcp_conn **handled = c->handled;
+	int r;
+
+	if (c->tls || !c->listener)
+		return -EOPNOTSUPP;
+	if (net_self()->draining)
+		return -ESHUTDOWN;
+	if (conn_can_read(c))
+		return -EAGAIN;
+	c->owner.listener = c->listener;
+	r = conn_await_first_byte(c, until, first_byte, stayed_silent);
+	if (r < 0) {
+		c->handled = handled;
+		conn_own_by_task(c);
+		return r;
+	}
+	c->resting = true;
+	if (handled)
+		*handled = NULL;
+	return 0;
+}
+
+/* On the stack of its task. */
+struct rest {
+	struct list link;
+	struct task *task;
+};
+
+int conn_rest_here(struct tcp_conn *c, int64_t deadline)
+{
+	struct net *n = net_self();
+	struct rest rest = { .task = task_self() };
+	int r = 0;
+
+	if (n->draining)
+		return -ESHUTDOWN;
+	list_append(&n->resting, &rest.link);
+	while (r == 0 && !conn_can_read(c))
+		r = conn_wait(c, conn_read_bits(c), deadline);
+	list_remove(&rest.link);
+	return r;
+}
+
+void arrivals_drain(struct net *n)
+{
+	struct list *at, *safe;
+
+	n->draining = true;
+	list_for_each_safe (at, safe, &n->resting)
+		task_wake(list_entry(at, struct rest, link)->task, -ESHUTDOWN);
+	list_for_each_safe (at, safe, &n->silent) {
+		struct tcp_conn *c = list_entry(at, struct tcp_conn, link);
+
+		if (c->resting)
+			unhandled(c, -ESHUTDOWN);
+	}
+}
+
 /* --- The connection ----------------------------------------------------- */
 
 /* Takes `fd` unless that fails for want of the user's block. */

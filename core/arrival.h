@@ -16,5 +16,8 @@ struct worker;
 void arrival_begin(struct worker *w, struct tcp_listener *l, int fd,
 		   const struct tcp_addr *peer, int tag);
 
+/* No more are accepted: ends the rest of those that were served before. */
+void arrivals_drain(struct net *n);
+
 /* Resets those that have not sent a byte yet. */
 void arrivals_cut(struct net *n);

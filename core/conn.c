@@ -95,7 +95,7 @@ void conn_end_silence(struct tcp_conn *c)
 {
 	if (!c->silent)
 		return;
-	c->silent = false;
+	c->silent = c->resting = false;
 	timer_stop(net_self()->loop, &c->silence);
 	list_remove(&c->link);
 	c->handled = NULL;
@@ -203,6 +203,21 @@ int conn_wait(struct tcp_conn *c, uint32_t bits, int64_t deadline)
 	c->owner.task = task_self();
 	r = task_wait(deadline);
 	c->owner.task = NULL;
+	return r;
+}
+
+int conn_wait_either(struct tcp_conn *a, uint32_t a_bits, struct tcp_conn *b,
+		     uint32_t b_bits, int64_t deadline)
+{
+	int r;
+
+	ASSERT(!a->owner.task && !b->owner.task); /* one task at a time */
+	a->want = b->want = 0;
+	a->want |= a_bits;
+	b->want |= b_bits;
+	a->owner.task = b->owner.task = task_self();
+	r = task_wait(deadline);
+	a->owner.task = b->owner.task = NULL;
 	return r;
 }
 

@@ -65,6 +65,13 @@ ssize_t conn_write_now(struct tcp_conn *c, const void *from, size_t len)
 /* Suspends until one of the EPOLL* bits comes.  As task_wait(). */
 int conn_wait(struct tcp_conn *c, uint32_t bits, int64_t deadline) MUST_CHECK;
 
+/*
+ * The same for two at once, which may be the same one; 0 bits: only its failure
+ * is of interest.
+ */
+int conn_wait_either(struct tcp_conn *a, uint32_t a_bits, struct tcp_conn *b,
+		     uint32_t b_bits, int64_t deadline) MUST_CHECK;
+
 /* --- Life --------------------------------------------------------------- */
 
 /*
@@ -92,6 +99,18 @@ void conn_end_silence(struct tcp_conn *c);
 
 /* Events of the connection wake the task that waits for them. */
 void conn_own_by_task(struct tcp_conn *c);
+
+/*
+ * The last act of a handler: lets its connection wait, without a task, for
+ * another byte, upon which its listener's handler starts anew.  Who is silent
+ * until then is told to `unhandled`: -ETIMEDOUT; -ESHUTDOWN where no more are
+ * accepted.  0, or it stays the handler's: -EOPNOTSUPP where it has to have a
+ * task (TLS), -EAGAIN where there may be one, -ESHUTDOWN, -ENOMEM.
+ */
+int conn_rest(struct tcp_conn *c, int64_t until) MUST_CHECK;
+
+/* Waits for another byte in the task: 0, -ESHUTDOWN, or as task_wait(). */
+int conn_rest_here(struct tcp_conn *c, int64_t deadline) MUST_CHECK;
 
 /* An accepted connection counts as a handshake until this. */
 void conn_handshake_done(struct tcp_conn *c);

@@ -49,6 +49,7 @@ struct tcp_conn {
 		struct tcp_listener *listener; /* until its handler runs */
 		struct task *task;             /* waits for `want` */
 		struct tcp_relay *relay;       /* watch.notify says so */
+		void *keeper;                  /* likewise: of a pool */
 	} owner;
 	union {
 		struct {                      /* while silent */
@@ -75,6 +76,7 @@ struct tcp_conn {
 	 * waits for is the other one's event. */
 	bool pending : 1, read_wants_out : 1, write_wants_in : 1;
 	bool opening : 1; /* by TCP Fast Open: may not be connected yet */
+	bool resting : 1; /* silent, but it was served before */
 };
 
 /* Where a connection's block of user_bytes lies: right behind it. */

@@ -29,16 +29,9 @@ static int wait_for_either(const struct flow *f, struct tcp_conn *from,
 
 	if (r < 0)
 		return r;
-	ASSERT(!from->owner.task && !to->owner.task); /* one task at a time */
-	from->want = to->want = 0;
-	if (!flow_stuck(f))
-		from->want |= conn_read_bits(from);
-	if (flow_waits_for_room(f, to))
-		to->want |= conn_write_bits(to);
-	from->owner.task = to->owner.task = task_self();
-	r = task_wait(deadline);
-	from->owner.task = to->owner.task = NULL;
-	return r;
+	return conn_wait_either(
+		from, flow_stuck(f) ? 0 : conn_read_bits(from), to,
+		flow_waits_for_room(f, to) ? conn_write_bits(to) : 0, deadline);
 }
 
 static int move(struct flow *f, struct tcp_conn *from, struct tcp_conn *to,

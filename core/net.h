@@ -23,10 +23,12 @@ struct net {
 	struct loop *loop;
 	struct buffers buffers;
 	struct pipes pipes;
-	struct list silent; /* connections that have sent nothing yet */
-	struct list relays; /* every relay of this thread */
-	struct list moved;  /* relays whose progress is to be told */
-	struct timer tell;  /* once a second while `moved` has entries */
+	struct list silent;  /* connections that have sent nothing yet */
+	struct list resting; /* tasks in conn_rest_here() */
+	bool draining;       /* no more are accepted, or ever will be */
+	struct list relays;  /* every relay of this thread */
+	struct list moved;   /* relays whose progress is to be told */
+	struct timer tell;   /* once a second while `moved` has entries */
 	void (*room)(struct net *n); /* a connection ended; may be NULL */
 	unsigned worker;
 	size_t conn_count;

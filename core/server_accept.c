@@ -6,6 +6,8 @@
  */
 #include "core/server_internal.h"
 
+#include "core/arrival.h"
+
 struct share {
 	struct tcp_listener *listener;
 	size_t from, to; /* of its sockets */
@@ -95,6 +97,8 @@ static int stop_accepting(struct worker *w, void *arg)
 		if (!arg || a->listener == arg)
 			stop_acceptor(a);
 	}
+	if (!arg)
+		arrivals_drain(&w->net);
 	return 0;
 }
 

@@ -3,6 +3,7 @@
  * login (RFC 1929), request, reply; a second reply for BIND.
  */
 #include "daemon/proxy/proxy_internal.h"
+#include "daemon/proxy/request_login.h"
 #include "daemon/proxy/socks5_msg.h"
 
 #include <string.h>
@@ -19,13 +20,6 @@ static enum outcome say(struct request *rq, const void *bytes, size_t len)
 }
 
 /* --- The method, RFC 1928 §3 -------------------------------------------- */
-
-/* The methods of the client's rule, what is preferred first. */
-static unsigned methods_of(const struct request *rq, enum auth_method *ret)
-{
-	return rules_client_order(policy_rules(rq->here->policy),
-				  rq->session->client_rule, ret);
-}
 
 static uint8_t wire_method(enum auth_method m)
 {
@@ -50,7 +44,7 @@ static uint8_t choose_method(const struct request *rq,
 {
 	uint8_t denied = SOCKS5_METHOD_UNACCEPTABLE;
 	enum auth_method order[AUTH_METHODS];
-	unsigned count = methods_of(rq, order);
+	unsigned count = request_login_methods(rq, order);
 	bool hopeless = true;
 
 	for (unsigned i = 0; i < count; i++) {
@@ -73,7 +67,7 @@ static uint8_t choose_method(const struct request *rq,
 static enum outcome no_method(const struct request *rq)
 {
 	enum auth_method order[AUTH_METHODS];
-	unsigned count = methods_of(rq, order);
+	unsigned count = request_login_methods(rq, order);
 
 	for (unsigned i = 0; i < count; i++)
 		if (order[i] != AUTH_NONE)
@@ -107,68 +101,11 @@ static enum outcome agree_on_method(struct request *rq, uint8_t *ret_method)
 
 /* --- The login, RFC 1929 ------------------------------------------------ */
 
-static enum outcome outcome_of_login(struct request *rq, int r)
-{
-	switch (r) {
-	case 0:
-		return OUTCOME_NONE;
-	case -EACCES:
-		return OUTCOME_AUTH_FAILED;
-	case -EUSERS:
-		return OUTCOME_LOCKED_OUT;
-	case -EAGAIN:
-		return OUTCOME_LIMIT;
-	case -ETIMEDOUT:
-		return OUTCOME_HANDSHAKE;
-	case -ECANCELED:
-		return tcp_conn_is_reset(rq->client) ? OUTCOME_CLIENT_LEFT
-						     : OUTCOME_SHUTDOWN;
-	default:
-		rq->error = r; /* it tells why nobody could verify */
-		return OUTCOME_NO_RESOURCES;
-	}
-}
-
-/*
- * What is remembered is settled at once, *ret_login is the rest.  An error as
- * login_verify() has them.
- */
-static int look_up(struct request *rq, const struct socks5_login *said,
-		   struct login **ret_login)
-{
-	struct auth *auth = rq->here->proxy->options.auth;
-	struct login_claim claim = {
-		.policy = rq->here->policy,
-		.client = tcp_conn_peer(rq->client),
-		.name = said->name,
-		.password = said->password,
-	};
-	int r;
-
-	request_set_user(rq, said->name);
-	rq->user_len = 0;
-	if (!auth)
-		return -EACCES;
-	claim.kind_count = methods_of(rq, claim.kinds);
-	r = auth_recall(auth, &claim, &rq->method);
-	if (r == -ENOENT) {
-		*ret_login = login_new(auth, &claim);
-		if (!*ret_login)
-			return -ENOMEM;
-	}
-	/* Who it is counts once it is verified. */
-	memcpy(rq->user, said->name.at,
-	       min_size(said->name.len, sizeof(rq->user)));
-	return r == -ENOENT ? 0 : r;
-}
-
 /*
  * Leaves nothing of it in the input, whatever came of it: stacks are used
- * again, and seen in core dumps.  *ret_login: what is to be verified; *ret_len:
- * of the name.
+ * again, and seen in core dumps.
  */
-static enum outcome read_login(struct request *rq, struct login **ret_login,
-			       uint8_t *ret_len)
+static enum outcome read_login(struct request *rq, struct request_login *ret)
 {
 	struct socks5_login login;
 	enum outcome o = OUTCOME_NONE;
@@ -181,37 +118,20 @@ static enum outcome read_login(struct request *rq, struct login **ret_login,
 	}
 	if (r == -EBADMSG)
 		o = OUTCOME_BAD_REQUEST;
-	if (r > 0) {
-		*ret_len = (uint8_t)login.name.len;
-		o = outcome_of_login(rq, look_up(rq, &login, ret_login));
-	}
+	if (r > 0)
+		o = request_login_claim(rq, login.name, login.password, ret);
 	request_wipe(rq, r > 0 ? (size_t)r : rq->input.len);
 	return o;
-}
-
-/* Takes the login and verifies it, as long as the client is there. */
-static enum outcome verify(struct request *rq, struct login *login)
-{
-	int r;
-
-	tcp_conn_watch_reset(rq->client, true);
-	r = login_verify(rq->here->proxy->options.auth, login, &rq->method,
-			 rq->deadline);
-	tcp_conn_watch_reset(rq->client, false);
-	return outcome_of_login(rq, r);
 }
 
 static enum outcome log_in(struct request *rq)
 {
 	uint8_t status[SOCKS5_STATUS_BYTES];
-	struct login *login = NULL;
-	uint8_t len = 0;
-	enum outcome o = read_login(rq, &login, &len);
+	struct request_login login = { 0 };
+	enum outcome o = read_login(rq, &login);
 
-	if (login)
-		o = verify(rq, login);
 	if (o == OUTCOME_NONE)
-		rq->user_len = len;
+		o = request_login_verify(rq, &login);
 	socks5_status_format(status, o == OUTCOME_NONE);
 	if (o == OUTCOME_NONE)
 		return say(rq, status, sizeof(status));
