@@ -10,14 +10,15 @@
 
 static enum outcome read_request(struct request *rq)
 {
-	enum outcome o = OUTCOME_NONE;
 	struct http_head head;
+	enum outcome o;
 	int r;
 
+	http_head_init(&head, HTTP_REQUEST);
 	for (;;) {
 		struct span in = { .at = rq->input.at, .len = rq->input.len };
 
-		r = http_head_parse(&head, in, &o);
+		r = http_head_parse(&head, in);
 		if (r != -EAGAIN)
 			break;
 		/* Most heads fit what is there; only a longer one costs. */
@@ -29,7 +30,9 @@ static enum outcome read_request(struct request *rq)
 			return o;
 	}
 	if (r < 0)
-		return o;
+		return (enum outcome)head.fault;
+	if (head.method != HTTP_METHOD_CONNECT)
+		return OUTCOME_BAD_METHOD;
 	if (request_needs_login(rq))
 		return OUTCOME_AUTH_REQUIRED;
 	rq->command = COMMAND_CONNECT;
@@ -56,14 +59,14 @@ static bool is_head(const struct input *in)
 static void refuse(struct request *rq, enum outcome why)
 {
 	char reply[HTTP_REPLY_MAX];
-	int status = outcome_http(why);
-	size_t len;
+	struct http_error e = {
+		.status = outcome_http(why),
+		.head_only = is_head(&rq->input),
+	};
 
-	if (!status)
-		return;
-	len = http_error_format(reply, sizeof(reply), status,
-				is_head(&rq->input));
-	request_last_words(rq, reply, len);
+	if (e.status)
+		request_last_words(rq, reply,
+				   http_error_format(reply, sizeof(reply), &e));
 }
 
 const struct proxy_protocol http_protocol = {

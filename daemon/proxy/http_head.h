@@ -1,31 +1,135 @@
 /*
- * The head of an HTTP/1.x CONNECT request (RFC 9112, RFC 9110 §9.3.6) as a
- * value.  Strict: what the grammar does not allow is refused, not repaired.
- * The parser starts anew from the first byte on each call; heads are small.
+ * The head of an HTTP/1.x request or response (RFC 9112) as a value: its parts
+ * are runs of the bytes that it was read from.  Strict: what the grammar does
+ * not allow, or two parsers could understand in two ways, is refused, not
+ * repaired.  What the fields mean for the connection is told here, where the
+ * body ends by http_request_body() and http_response_body().
  */
 #pragma once
 
+#include "daemon/proxy/http_body.h"
+#include "daemon/proxy/http_field.h"
 #include "daemon/proxy/outcome.h"
 #include "daemon/proxy/target.h"
 
-#define HTTP_HEAD_MAX   8192 /* bytes, from request line to empty line */
+#define HTTP_HEAD_MAX   16384 /* bytes, from first line to empty line */
 #define HTTP_FIELDS_MAX 100
+#define HTTP_NAMED_MAX  32 /* fields that Connection may name */
 
-struct http_head {
-	struct target target; /* its host points into the parsed bytes */
-	uint8_t minor;        /* HTTP/1.minor */
+enum http_kind {
+	HTTP_REQUEST,
+	HTTP_RESPONSE,
 };
 
-/*
- * Returns the length of the head (1..HTTP_HEAD_MAX; what follows belongs to
- * the tunnel), -EAGAIN while it may still become a valid one, or -EBADMSG as
- * soon as it cannot, with the reason in *ret_fault: OUTCOME_BAD_METHOD,
- * OUTCOME_BAD_AUTHORITY, OUTCOME_BAD_VERSION, OUTCOME_TOO_LARGE, or
- * OUTCOME_BAD_REQUEST for the rest.  More bytes never change a fault.  A
- * method other than CONNECT is refused at its end, not at its first byte.
- */
-int http_head_parse(struct http_head *ret, struct span in,
-		    enum outcome *ret_fault) MUST_CHECK;
+enum http_method {
+	HTTP_METHOD_OTHER, /* well-formed, and nothing special here */
+	HTTP_METHOD_CONNECT,
+	HTTP_METHOD_GET,
+	HTTP_METHOD_HEAD,
+	HTTP_METHOD_POST,
+	HTTP_METHOD_PUT,
+	HTTP_METHOD_DELETE,
+	HTTP_METHOD_OPTIONS,
+	HTTP_METHOD_TRACE,
+};
 
-/* Tells whether a byte may stand in a token such as a method (RFC 9110). */
-bool http_is_token_byte(uint8_t byte);
+/* How a request says what it is for, RFC 9112 §3.2. */
+enum http_form {
+	HTTP_FORM_AUTHORITY, /* CONNECT, and nothing else */
+	HTTP_FORM_ABSOLUTE,  /* http://... */
+	HTTP_FORM_ORIGIN,    /* /...: not to a proxy */
+	HTTP_FORM_ASTERISK,  /* OPTIONS *: likewise */
+};
+
+/* Bytes of the head: heads are far shorter than 64 KiB. */
+struct http_run {
+	uint16_t at, len;
+};
+
+struct http_field {
+	struct http_run name, value; /* the value without white space around */
+	uint8_t id;                  /* enum http_field_id */
+	bool named;                  /* by Connection: ends here */
+};
+
+struct http_head {
+	uint8_t kind, step;   /* enum http_kind; how far it is read */
+	uint8_t fault;        /* enum outcome, after -EBADMSG */
+	uint8_t minor;        /* HTTP/1.minor */
+	uint8_t method;       /* request: enum http_method */
+	uint8_t form;         /* request: enum http_form */
+	uint8_t named;        /* how many names Connection has named */
+	bool close;           /* Connection: close (or Proxy-Connection) */
+	bool keep_alive;      /* Connection: keep-alive */
+	bool upgrade;         /* an Upgrade field, and Connection names it */
+	bool continues;       /* request: Expect: 100-continue */
+	bool chunked;         /* Transfer-Encoding: chunked */
+	bool has_length;      /* Content-Length: */
+	uint16_t status;      /* response: 100..999 */
+	uint16_t start, at;   /* the token under way, and what is read of it */
+	uint16_t len;         /* of the whole head */
+	uint16_t count;       /* fields */
+	uint64_t length;      /* Content-Length */
+	int64_t forwards;     /* Max-Forwards, or -1 */
+	struct http_run word; /* the method; the reason, may be empty */
+	struct http_run authority; /* host and port of absolute-form, as sent */
+	struct http_run host;      /* target.host where it is a name */
+	struct http_run path;      /* and query; "" for http://host */
+	struct target target; /* of authority- and absolute-form; points into
+			       * the bytes of the call that found the end */
+	uint8_t known[HTTP_FIELD_COUNT];          /* 1 + the last of them */
+	struct http_field field[HTTP_FIELDS_MAX]; /* `count`; others are void */
+};
+
+/* Begins one; anything else of it is set by parsing. */
+void http_head_init(struct http_head *h, enum http_kind kind);
+
+/*
+ * Reads on.  `in` are all bytes from the first one of the message on: those of
+ * the calls before, which are not looked at again and may lie elsewhere by now,
+ * and more.  Returns the length of the head (1..HTTP_HEAD_MAX; what follows is
+ * body, tunnel or the next message), -EAGAIN while it may still become a valid
+ * one, or -EBADMSG as soon as it cannot; both of these stay.  h->fault then:
+ * OUTCOME_BAD_AUTHORITY (a target that is no host and port, or of another
+ * scheme than http), OUTCOME_BAD_VERSION, OUTCOME_TOO_LARGE, or
+ * OUTCOME_BAD_REQUEST for the rest; in a response OUTCOME_BAD_RESPONSE for all.
+ */
+int http_head_parse(struct http_head *h, struct span in) MUST_CHECK;
+
+/* A run of the head that was read from `in`. */
+static inline struct span http_span(struct http_run run, struct span in)
+{
+	return (struct span){ in.at + run.at, run.len };
+}
+
+/*
+ * The value of a field, the last of its name; at == NULL: there is none.  Host,
+ * Content-Length, Transfer-Encoding, Max-Forwards and Proxy-Authorization stand
+ * once at most in what was accepted.
+ */
+struct span http_head_value(const struct http_head *h, struct span in,
+			    enum http_field_id id);
+
+/*
+ * Tells whether the sender lets the connection go on after this message
+ * (RFC 9112 §9.3).  Never for requests of HTTP/1.0: a proxy must not.
+ */
+bool http_head_persists(const struct http_head *h);
+
+/* Tells whether a request may be sent again, RFC 9110 §9.2.2. */
+bool http_method_is_idempotent(enum http_method m);
+
+/* Tells whether `name` is the received-by of a Via, RFC 9110 §7.6.3. */
+bool http_head_came_by(const struct http_head *h, struct span in,
+		       struct span name);
+
+/* Begins the body of a request, RFC 9112 §6.3. */
+void http_request_body(const struct http_head *h, struct http_body *ret);
+
+/*
+ * Begins the body of the response to a request of method `m`, RFC 9112 §6.3.
+ * That of 101, and of a 2xx to CONNECT, is HTTP_FRAMING_CLOSE: a tunnel.  After
+ * another 1xx the next response follows.
+ */
+void http_response_body(const struct http_head *h, enum http_method m,
+			struct http_body *ret);

@@ -4,6 +4,7 @@
 #include "daemon/proxy/http_reply.h"
 
 #include <stdio.h>
+#include <string.h>
 
 struct reply {
 	int status;
@@ -19,7 +20,11 @@ static const struct reply replies[] = {
 	/* RFC 9110 §15.5.6 demands the list. */
 	{ 405, "Method Not Allowed", "Allow: CONNECT\r\n",
 	  "This proxy serves CONNECT only." },
+	{ 407, "Proxy Authentication Required", "",
+	  "The proxy wants a login." },
 	{ 408, "Request Timeout", "", "The request took too long." },
+	{ 417, "Expectation Failed", "",
+	  "The proxy knows no such expectation." },
 	{ 429, "Too Many Requests", "", "The proxy takes no more of you." },
 	{ 431, "Request Header Fields Too Large", "",
 	  "The head of the request is too large." },
@@ -28,6 +33,7 @@ static const struct reply replies[] = {
 	{ 503, "Service Unavailable", "", "The proxy is busy." },
 	{ 504, "Gateway Timeout", "", "The target did not answer in time." },
 	{ 505, "HTTP Version Not Supported", "", "The proxy speaks HTTP/1.1." },
+	{ 508, "Loop Detected", "", "The request has been here before." },
 };
 
 static const struct reply *find_reply(int status)
@@ -38,23 +44,45 @@ static const struct reply *find_reply(int status)
 	return &replies[0];
 }
 
-size_t http_error_format(char *out, size_t size, int status, bool head_only)
+/*
+ * RFC 7617 §2: the login, as a quoted-string.  Nothing, or the whole field, or
+ * one without a realm's text that would not fit.
+ */
+static void format_challenge(char *out, size_t size, const char *realm)
 {
-	const struct reply *p = find_reply(status);
-	char body[64];
+	static const char end[] = "\", charset=\"UTF-8\"\r\n";
+	size_t len = (size_t)snprintf(out, size,
+				      "Proxy-Authenticate: Basic realm=\"");
+
+	for (; *realm && len + 2 + sizeof(end) <= size; realm++) {
+		if (*realm == '"' || *realm == '\\')
+			out[len++] = '\\';
+		out[len++] = *realm;
+	}
+	memcpy(out + len, end, sizeof(end));
+}
+
+size_t http_error_format(char *out, size_t size, const struct http_error *e)
+{
+	const struct reply *p = find_reply(e->status);
+	char body[64], challenge[64 + 2 * HTTP_REALM_MAX] = "";
 	int len, body_len;
 
 	body_len = snprintf(body, sizeof(body), "%s\n", p->text);
 	ASSERT(body_len > 0 && (size_t)body_len < sizeof(body));
+	if (p->status == 407)
+		format_challenge(challenge, sizeof(challenge),
+				 e->realm ? e->realm : "");
 	len = snprintf(out, size,
 		       "HTTP/1.1 %d %s\r\n"
+		       "%s%s"
 		       "%s"
-		       "Connection: close\r\n"
 		       "Content-Type: text/plain\r\n"
 		       "Content-Length: %d\r\n"
 		       "\r\n"
 		       "%s",
-		       p->status, p->reason, p->field, body_len,
-		       head_only ? "" : body);
+		       p->status, p->reason, p->field, challenge,
+		       e->keep ? "" : "Connection: close\r\n", body_len,
+		       e->head_only ? "" : body);
 	return len > 0 && (size_t)len < size ? (size_t)len : 0;
 }

@@ -15,7 +15,7 @@ static void check_head(const struct http_head *h, struct span in)
 {
 	const struct target *t = &h->target;
 
-	ASSERT(in.len <= HTTP_HEAD_MAX && h->minor <= 9 && t->port != 0);
+	ASSERT(in.len <= HTTP_HEAD_MAX && h->minor <= 9);
 	ASSERT(in.len > 4 && !memcmp(in.at + in.len - 4, "\r\n\r\n", 4));
 	ASSERT(memmem(in.at + 4, in.len - 4, "\r\n\r\n", 4) ==
 	       in.at + in.len - 4);
@@ -29,6 +29,8 @@ static void check_head(const struct http_head *h, struct span in)
 		ASSERT(!lf || i + 1 == in.len ||
 		       (in.at[i + 1] != ' ' && in.at[i + 1] != '\t'));
 	}
+	if (!t->port)
+		return;
 	if (t->addr.family == AF_UNSPEC) {
 		ASSERT(host_name_is_valid(t->host));
 		ASSERT(t->host.at > in.at &&
@@ -49,8 +51,9 @@ static int parse_cut(struct span in, size_t len, enum outcome *ret_fault)
 	ASSERT(copy);
 	if (len)
 		memcpy(copy + 1, in.at, len);
-	*ret_fault = OUTCOME_NONE;
-	r = http_head_parse(&h, (struct span){ copy + 1, len }, ret_fault);
+	http_head_init(&h, HTTP_REQUEST);
+	r = http_head_parse(&h, (struct span){ copy + 1, len });
+	*ret_fault = (enum outcome)h.fault;
 	ASSERT((r == -EBADMSG) == (*ret_fault != OUTCOME_NONE));
 	ASSERT(r == -EAGAIN || r == -EBADMSG || (r > 0 && (size_t)r <= len));
 	if (r > 0)

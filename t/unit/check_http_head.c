@@ -1,9 +1,8 @@
 /*
  * CONNECT heads: each cut at every byte, each rule of the grammar broken once,
- * each bound from both sides; and the replies.
+ * each bound from both sides.
  */
 #include "daemon/proxy/http_head.h"
-#include "daemon/proxy/http_reply.h"
 #include "t/unit/suite.h"
 
 #include <check.h>
@@ -12,36 +11,55 @@
 #include <string.h>
 
 /*
- * Parses `in` cut at every byte, from exact copies so that a sanitizer sees a
- * read beyond the cut; an answer other than -EAGAIN must never change.
+ * Parses `in` cut at every byte, each cut anew and all of them one after the
+ * other, from exact copies so that a sanitizer sees a read beyond the cut; an
+ * answer other than -EAGAIN must never change.
  */
 static int parse(struct http_head *ret, struct span in, enum outcome *ret_fault)
 {
-	enum outcome fault = OUTCOME_NONE;
+	struct http_head going;
 	int last = -EAGAIN;
 
 	*ret_fault = OUTCOME_NONE;
+	http_head_init(&going, HTTP_REQUEST);
 	for (size_t len = 0; len <= in.len; len++) {
 		uint8_t *copy = malloc(len + !len);
+		struct span cut = { copy, len };
 		struct http_head got;
 		int r;
 
 		ck_assert_ptr_nonnull(copy);
 		if (len)
 			memcpy(copy, in.at, len);
-		r = http_head_parse(&got, (struct span){ copy, len }, &fault);
+		http_head_init(&got, HTTP_REQUEST);
+		r = http_head_parse(&got, cut);
+		ck_assert_int_eq(http_head_parse(&going, cut), r);
+		ck_assert_int_eq(going.fault, got.fault);
 		if (last != -EAGAIN) {
 			ck_assert_int_eq(r, last);
-			ck_assert_int_eq(fault, *ret_fault);
+			ck_assert_int_eq(got.fault, *ret_fault);
 		}
-		ck_assert(r != 0 && (r == -EBADMSG) == (fault != OUTCOME_NONE));
+		ck_assert(r != 0 && (r == -EBADMSG) == (got.fault != 0));
 		ck_assert(r < 0 || ((size_t)r <= len && r <= HTTP_HEAD_MAX));
 		last = r;
-		*ret_fault = fault;
+		*ret_fault = (enum outcome)got.fault;
 		free(copy);
 	}
-	ck_assert_int_eq(http_head_parse(ret, in, &fault), last);
+	http_head_init(ret, HTTP_REQUEST);
+	ck_assert_int_eq(http_head_parse(ret, in), last);
 	return last;
+}
+
+/* In one go. */
+static int parse_once(struct http_head *ret, struct span in,
+		      enum outcome *ret_fault)
+{
+	int r;
+
+	http_head_init(ret, HTTP_REQUEST);
+	r = http_head_parse(ret, in);
+	*ret_fault = (enum outcome)ret->fault;
+	return r;
 }
 
 static struct span span_of(const char *text)
@@ -230,22 +248,47 @@ START_TEST(authorities_have_a_longest)
 }
 END_TEST
 
-START_TEST(other_methods_are_told_apart)
+START_TEST(methods_are_told_apart)
 {
-	ck_assert_int_eq(fault_of("GET "), OUTCOME_BAD_METHOD);
-	ck_assert_int_eq(fault_of("GET http://a/ HTTP/1.1\r\n"),
-			 OUTCOME_BAD_METHOD);
-	ck_assert_int_eq(fault_of("connect a:1 HTTP/1.1\r\n"),
-			 OUTCOME_BAD_METHOD);
-	ck_assert_int_eq(fault_of("CONNEC a"), OUTCOME_BAD_METHOD);
-	ck_assert_int_eq(fault_of("CONNECTX a"), OUTCOME_BAD_METHOD);
-	ck_assert_int_eq(fault_of("PRI * HTTP/2.0\r\n"), OUTCOME_BAD_METHOD);
-	ck_assert_int_eq(fault_of("abcdefghijklmnopqrstuvwxyzABCDEF "),
-			 OUTCOME_BAD_METHOD);
+	static const struct {
+		const char *text;
+		enum http_method method;
+	} all[] = {
+		{ "GET", HTTP_METHOD_GET },
+		{ "HEAD", HTTP_METHOD_HEAD },
+		{ "POST", HTTP_METHOD_POST },
+		{ "PUT", HTTP_METHOD_PUT },
+		{ "DELETE", HTTP_METHOD_DELETE },
+		{ "OPTIONS", HTTP_METHOD_OPTIONS },
+		{ "TRACE", HTTP_METHOD_TRACE },
+		{ "PATCH", HTTP_METHOD_OTHER },
+		{ "get", HTTP_METHOD_OTHER },
+		{ "GETS", HTTP_METHOD_OTHER },
+		{ "connect", HTTP_METHOD_OTHER },
+		{ "CONNEC", HTTP_METHOD_OTHER },
+		{ "CONNECTX", HTTP_METHOD_OTHER },
+		{ "M-SEARCH", HTTP_METHOD_OTHER },
+		{ "!#$%&'*+-.^_`|~09azAZ", HTTP_METHOD_OTHER },
+		{ "abcdefghijklmnopqrstuvwxyzABCDEF", HTTP_METHOD_OTHER },
+	};
+	enum outcome fault;
+	struct http_head h;
+	char text[100];
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		(void)snprintf(text, sizeof(text),
+			       "%s http://a/ HTTP/1.1\r\n" HOST "\r\n",
+			       all[i].text);
+		ck_assert_int_eq(parse(&h, span_of(text), &fault),
+				 (int)strlen(text));
+		ck_assert_int_eq(h.method, all[i].method);
+		ck_assert_uint_eq(h.word.len, strlen(all[i].text));
+	}
 	ck_assert_int_eq(fault_of("abcdefghijklmnopqrstuvwxyzABCDEF"),
 			 OUTCOME_NONE);
 	ck_assert_int_eq(fault_of("abcdefghijklmnopqrstuvwxyzABCDEFG"),
 			 OUTCOME_BAD_REQUEST);
+	ck_assert_int_eq(fault_of("PRI * HTTP/2.0"), OUTCOME_BAD_REQUEST);
 }
 END_TEST
 
@@ -302,6 +345,7 @@ START_TEST(fields_follow_the_grammar)
 		HOST "!#$%&'*+-.^_`|~9z: (\"):\r\n",
 		"A: b\r\n" HOST,
 		HOST "Content-Length: 0\r\n",
+		HOST "Content-Length: 00\r\n",
 		HOST "Content-Lengt: 5\r\n",
 	};
 	static const char *const bad[] = {
@@ -354,7 +398,6 @@ START_TEST(content_is_refused)
 	static const char *const bad[] = {
 		"Content-Length: 1\r\n",
 		"content-length: \r\n",
-		"Content-Length: 00\r\n",
 		"Content-Length: 0, 0\r\n",
 		"Content-Length: -0\r\n",
 		"Content-Length: 0x0\r\n",
@@ -413,70 +456,18 @@ START_TEST(heads_have_a_greatest_size)
 
 	in = make_head(text, sizeof(text), 1, HTTP_HEAD_MAX);
 	ck_assert_uint_eq(in.len, HTTP_HEAD_MAX);
-	ck_assert_int_eq(http_head_parse(&h, in, &fault), HTTP_HEAD_MAX);
+	ck_assert_int_eq(parse_once(&h, in, &fault), HTTP_HEAD_MAX);
 	in.len--;
-	ck_assert_int_eq(http_head_parse(&h, in, &fault), -EAGAIN);
+	ck_assert_int_eq(parse_once(&h, in, &fault), -EAGAIN);
 	in = make_head(text, sizeof(text), 1, HTTP_HEAD_MAX + 1);
-	ck_assert_int_eq(http_head_parse(&h, in, &fault), -EBADMSG);
+	ck_assert_int_eq(parse_once(&h, in, &fault), -EBADMSG);
 	ck_assert_int_eq(fault, OUTCOME_TOO_LARGE);
 	in.len = HTTP_HEAD_MAX;
 	fault = OUTCOME_NONE;
-	ck_assert_int_eq(http_head_parse(&h, in, &fault), -EBADMSG);
+	ck_assert_int_eq(parse_once(&h, in, &fault), -EBADMSG);
 	ck_assert_int_eq(fault, OUTCOME_TOO_LARGE);
 	in.len = HTTP_HEAD_MAX - 1;
-	ck_assert_int_eq(http_head_parse(&h, in, &fault), -EAGAIN);
-}
-END_TEST
-
-START_TEST(errors_are_whole_responses)
-{
-	static const int known[] = { 400, 403, 405, 408, 431, 500,
-				     501, 502, 503, 504, 505 };
-	char out[HTTP_REPLY_MAX], want[64];
-
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
-		size_t len = http_error_format(out, sizeof(out), known[i],
-					       false);
-		const char *body = strstr(out, "\r\n\r\n");
-
-		ck_assert_uint_gt(len, 0);
-		ck_assert_uint_eq(len, strlen(out));
-		ck_assert_ptr_nonnull(body);
-		(void)snprintf(want, sizeof(want), "HTTP/1.1 %d ", known[i]);
-		ck_assert_mem_eq(out, want, strlen(want));
-		(void)snprintf(want, sizeof(want), "Content-Length: %zu\r\n",
-			       strlen(body + 4));
-		ck_assert_ptr_nonnull(strstr(out, want));
-		ck_assert_ptr_nonnull(strstr(out, "Connection: close\r\n"));
-		ck_assert(!strstr(out, "Allow: CONNECT\r\n") ==
-			  (known[i] != 405));
-	}
-	for (int o = 0; o < OUTCOME_COUNT; o++) {
-		int status = outcome_http((enum outcome)o);
-
-		if (!status)
-			continue;
-		(void)snprintf(want, sizeof(want), "HTTP/1.1 %d ", status);
-		ck_assert_uint_gt(
-			http_error_format(out, sizeof(out), status, false), 0);
-		ck_assert_mem_eq(out, want, strlen(want));
-	}
-}
-END_TEST
-
-START_TEST(errors_that_do_not_fit_are_not_written)
-{
-	char out[HTTP_REPLY_MAX];
-	size_t len = http_error_format(out, sizeof(out), 405, false);
-
-	ck_assert_uint_eq(http_error_format(out, len + 1, 405, false), len);
-	ck_assert_uint_eq(http_error_format(out, len, 405, false), 0);
-	ck_assert_uint_eq(http_error_format(out, 1, 405, false), 0);
-	ck_assert_uint_gt(http_error_format(out, sizeof(out), 418, false), 0);
-	ck_assert_mem_eq(out, "HTTP/1.1 500 ", 13);
-	/* HEAD: as far as the empty line. */
-	len = http_error_format(out, sizeof(out), 405, true);
-	ck_assert_str_eq(out + len - 4, "\r\n\r\n");
+	ck_assert_int_eq(parse_once(&h, in, &fault), -EAGAIN);
 }
 END_TEST
 
@@ -490,7 +481,7 @@ int main(void)
 	tcase_add_test(t, literals_are_addresses);
 	tcase_add_test(t, authorities_need_a_host_and_a_port);
 	tcase_add_test(t, authorities_have_a_longest);
-	tcase_add_test(t, other_methods_are_told_apart);
+	tcase_add_test(t, methods_are_told_apart);
 	tcase_add_test(t, rubbish_is_refused_early);
 	tcase_add_test(t, versions_are_told_apart);
 	tcase_add_test(t, fields_follow_the_grammar);
@@ -499,8 +490,6 @@ int main(void)
 	tcase_add_test(t, content_is_refused);
 	tcase_add_test(t, fields_have_a_greatest_number);
 	tcase_add_test(t, heads_have_a_greatest_size);
-	tcase_add_test(t, errors_are_whole_responses);
-	tcase_add_test(t, errors_that_do_not_fit_are_not_written);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }
