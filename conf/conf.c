@@ -114,7 +114,7 @@ int conf_load_text(struct conf **ret, const char *text, const char *name,
 static const struct conf_option *address_option(void)
 {
 	for (size_t i = 0; i < conf_section_count; i++) {
-		const struct conf_section *s = &conf_sections[i];
+		const struct conf_section *s = conf_sections[i];
 
 		if (strcmp(s->name, "listeners") != 0)
 			continue;

@@ -11,7 +11,9 @@
 
 struct conf_timeouts {
 	int64_t handshake_ms; /* from the first byte or accept to the request */
+	int64_t tls_ms;       /* of a client's TLS alone */
 	int64_t name_ms, connect_ms, bind_ms;
+	int64_t upstream_ms; /* for all hops, once connected */
 	int64_t idle_ms, half_closed_ms, session_ms; /* 0: none */
 	int64_t udp_idle_ms;                         /* 0: none */
 	int64_t shutdown_ms;                         /* 0: at once */
@@ -29,13 +31,18 @@ struct conf {
 	const char *user;   /* "": stay who we are */
 	enum conf_sandbox sandbox;
 	struct conf_log log;
+	struct conf_tls *tls;
+	size_t tls_count;
 	struct conf_listener *listeners; /* at least one */
 	size_t listener_count;
 	struct conf_client *clients; /* first match wins, last word is deny */
 	size_t client_count;
-	struct conf_rule *rules; /* likewise */
+	struct conf_upstream *upstreams;
+	size_t upstream_count;
+	struct conf_rule *rules; /* as clients */
 	size_t rule_count;
 	struct conf_auth auth;
+	struct conf_http http;
 	struct conf_outbound outbound;
 	struct conf_udp udp;
 	struct conf_names names;

@@ -53,6 +53,7 @@ static size_t value_count(const struct conf_option *o, const void *field)
 	case CONF_TYPE_TOLD:
 		return ((const struct conf_endpoints *)field)->count;
 	case CONF_TYPE_FROM:
+	case CONF_TYPE_TRUSTED:
 	case CONF_TYPE_TO:
 		return ((const struct conf_matches *)field)->count;
 	case CONF_TYPE_PORTS:
@@ -61,7 +62,12 @@ static size_t value_count(const struct conf_option *o, const void *field)
 		return ((const struct conf_listener_set *)field)->count;
 	case CONF_TYPE_USERIDS:
 	case CONF_TYPE_DOMAINS:
+	case CONF_TYPE_PATHS:
 		return ((const struct conf_texts *)field)->count;
+	case CONF_TYPE_TARGETS:
+		return ((const struct conf_targets *)field)->count;
+	case CONF_TYPE_URLS:
+		return ((const struct conf_urls *)field)->count;
 	default:
 		return 1;
 	}
@@ -75,7 +81,9 @@ static void element_text(const struct conf *c, const struct conf_option *o,
 	const struct conf_ranking *ranking = field;
 	const struct conf_matches *matches = field;
 	const struct conf_ports *ports = field;
+	const struct conf_targets *targets = field;
 	const struct conf_texts *texts = field;
+	const struct conf_urls *urls = field;
 
 	switch (o->type) {
 	case CONF_TYPE_WORDS:
@@ -95,6 +103,7 @@ static void element_text(const struct conf *c, const struct conf_option *o,
 				     out, TEXT_BYTES);
 		break;
 	case CONF_TYPE_FROM:
+	case CONF_TYPE_TRUSTED:
 	case CONF_TYPE_TO:
 		conf_match_format(&matches->at[i], out, TEXT_BYTES);
 		break;
@@ -110,7 +119,14 @@ static void element_text(const struct conf *c, const struct conf_option *o,
 		break;
 	case CONF_TYPE_USERIDS:
 	case CONF_TYPE_DOMAINS:
+	case CONF_TYPE_PATHS:
 		(void)snprintf(out, TEXT_BYTES, "%s", texts->at[i]);
+		break;
+	case CONF_TYPE_TARGETS:
+		conf_target_format(&targets->at[i], out, TEXT_BYTES);
+		break;
+	case CONF_TYPE_URLS:
+		conf_url_format(&urls->at[i], out, TEXT_BYTES);
 		break;
 	default:
 		ASSERT(!"no list");
@@ -123,8 +139,24 @@ static bool is_zero_word(const struct conf_option *o, int64_t n)
 	return o->zero && n == o->zero_is && strcmp(o->zero, "0") != 0;
 }
 
-static void scalar_text(const struct conf_option *o, const void *field,
-			char *out)
+/* The name of an entry of another list, or the word for none. */
+static const char *entry_text(const struct conf *c, const struct conf_option *o,
+			      uint16_t number)
+{
+	size_t i = 0;
+	const char *at;
+
+	if (!number)
+		return o->zero;
+	while (strcmp(conf_sections[i]->name, o->of) != 0)
+		i++;
+	memcpy(&at, (const char *)c + conf_sections[i]->offset, sizeof(at));
+	at += (number - 1u) * conf_sections[i]->size;
+	return ((const struct conf_entry *)(const void *)at)->name;
+}
+
+static void scalar_text(const struct conf *c, const struct conf_option *o,
+			const void *field, char *out)
 {
 	const struct conf_log *log = field;
 	const char *text;
@@ -152,6 +184,14 @@ static void scalar_text(const struct conf_option *o, const void *field,
 	case CONF_TYPE_RATE:
 		text = conf_rate_format(field, out);
 		break;
+	case CONF_TYPE_MODE:
+		(void)snprintf(out, TEXT_BYTES, "%04o",
+			       *(const uint32_t *)field);
+		text = out;
+		break;
+	case CONF_TYPE_ENTRY:
+		text = entry_text(c, o, *(const uint16_t *)field);
+		break;
 	case CONF_TYPE_WORD:
 		text = o->words[*(const unsigned *)field];
 		break;
@@ -177,7 +217,7 @@ static void value_text(const struct conf *c, const struct conf_option *o,
 
 	out[0] = '\0';
 	if (!conf_type_is_list(o->type)) {
-		scalar_text(o, field, out);
+		scalar_text(c, o, field, out);
 		return;
 	}
 	for (size_t i = 0; i < value_count(o, field) && used < TEXT_BYTES / 2;
@@ -253,7 +293,7 @@ static void print_value(const struct dump *d, const struct conf_option *o,
 	} else if (o->type == CONF_TYPE_INT) {
 		print_int(d, o, *(const uint32_t *)field);
 	} else {
-		scalar_text(o, field, text);
+		scalar_text(d->c, o, field, text);
 		if (o->type == CONF_TYPE_BOOL)
 			fputs(text, d->out);
 		else
@@ -334,7 +374,7 @@ int conf_dump(const struct conf *c, FILE *out)
 	fprintf(out, "# The effective configuration, from %s%s.\n",
 		c->path ? c->path : "no file", c->path ? "" : ", as built in");
 	for (size_t i = 0; i < conf_section_count; i++)
-		print_section(&d, &conf_sections[i]);
+		print_section(&d, conf_sections[i]);
 	if (fflush(out) || ferror(out))
 		return errno ? -errno : -EIO;
 	return 0;

@@ -21,6 +21,34 @@ static bool is_interface(const char *text, size_t len)
 	return strspn(text, "0123456789.") < len;
 }
 
+#define SOCKET_MAX_BYTES 107 /* sun_path less its NUL */
+
+int conf_endpoint_parse_socket(struct conf_endpoint *ret, const char *text,
+			       char *why)
+{
+	bool path = !strncmp(text, "unix:", 5);
+
+	if (!path && *text != '@')
+		return 0;
+	*ret = (struct conf_endpoint){ .socket = path ? text + 5 : text };
+	if (path ? *ret->socket != '/' : !text[1])
+		return conf_refuse(
+			why,
+			"'" CONF_SHOWN
+			"' names no socket; write \"unix:/PATH\", or "
+			"\"@NAME\" for one without a file",
+			text);
+	if (path && text[strlen(text) - 1] == '/')
+		return conf_refuse(why, "'" CONF_SHOWN "' is a folder", text);
+	if (strlen(ret->socket) > SOCKET_MAX_BYTES)
+		return conf_refuse(why,
+				   "the socket '" CONF_SHOWN
+				   "' has %zu bytes, but must have at most %d",
+				   ret->socket, strlen(ret->socket),
+				   SOCKET_MAX_BYTES);
+	return 1;
+}
+
 int conf_endpoint_parse(struct conf_endpoint *ret, size_t *ret_len,
 			const char *text, int default_port, char *why)
 {
@@ -134,7 +162,10 @@ char *conf_endpoint_format(const struct conf_endpoint *e, bool port, char *out,
 {
 	char ip[TCPSERVER_ADDR_STRLEN];
 
-	if (e->prefix_bits)
+	if (e->socket)
+		(void)snprintf(out, size, "%s%s",
+			       *e->socket == '/' ? "unix:" : "", e->socket);
+	else if (e->prefix_bits)
 		(void)snprintf(out, size, "%s/%u",
 			       addr_format_ip(&e->addr, ip, sizeof(ip)),
 			       e->prefix_bits);

@@ -9,7 +9,8 @@
 /* An address, or the interface whose addresses are meant. */
 struct conf_endpoint {
 	struct tcp_addr addr;  /* AF_UNSPEC with an interface; port is valid */
-	const char *interface; /* NULL: addr says it */
+	const char *interface; /* NULL: addr or socket says it */
+	const char *socket;    /* a UNIX one: its path, or "@name"; NULL */
 	uint8_t prefix_bits;   /* of a source that is an IPv6 prefix; else 0 */
 };
 
@@ -17,6 +18,13 @@ struct conf_endpoints {
 	struct conf_endpoint *at;
 	size_t count;
 };
+
+/*
+ * Reads "unix:/PATH" or "@NAME".  1: ret->socket points into `text`; 0: it is
+ * neither; -EINVAL with the reason in why[CONF_WHY_BYTES].
+ */
+int conf_endpoint_parse_socket(struct conf_endpoint *ret, const char *text,
+			       char *why) MUST_CHECK;
 
 /*
  * Reads "IP:PORT", "[IP6]:PORT" or "INTERFACE:PORT"; with default_port >= 0

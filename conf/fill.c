@@ -12,6 +12,7 @@
 #include "conf/source.h"
 
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 void conf_fill_report(struct conf_fill *f, enum conf_severity severity,
@@ -164,6 +165,21 @@ static void fill_string(struct fill_job *j)
 	*(const char **)j->field = copy ? copy : "";
 }
 
+static void fill_mode(struct fill_job *j)
+{
+	const char *text = j->values[0].text;
+	char bounds[CONF_BOUNDS_BYTES];
+	unsigned long mode = 0;
+
+	if (strlen(text) <= 4 && strspn(text, "01234567") == strlen(text))
+		mode = strtoul(text, NULL, 8);
+	if (mode < (unsigned long)j->o->min || mode > (unsigned long)j->o->max)
+		COMPLAIN(j, j->line, "'%s' is '%.100s', but must be %s",
+			 j->o->key, text, conf_option_bounds(j->o, bounds));
+	else
+		*(uint32_t *)j->field = (uint32_t)mode;
+}
+
 static void fill_log(struct fill_job *j)
 {
 	const char *text = j->values[0].text;
@@ -266,6 +282,10 @@ static void fill_field(struct fill_job *j)
 		return fill_string(j);
 	case CONF_TYPE_LOG:
 		return fill_log(j);
+	case CONF_TYPE_MODE:
+		return fill_mode(j);
+	case CONF_TYPE_ENTRY:
+		return fill_entry(j);
 	case CONF_TYPE_WORD:
 		return fill_word(j);
 	case CONF_TYPE_WORDS:
@@ -278,6 +298,7 @@ static void fill_field(struct fill_job *j)
 	case CONF_TYPE_TOLD:
 		return fill_endpoints(j);
 	case CONF_TYPE_FROM:
+	case CONF_TYPE_TRUSTED:
 	case CONF_TYPE_TO:
 		return fill_matches(j);
 	case CONF_TYPE_PORTS:
@@ -286,7 +307,12 @@ static void fill_field(struct fill_job *j)
 		return fill_listeners(j);
 	case CONF_TYPE_USERIDS:
 	case CONF_TYPE_DOMAINS:
+	case CONF_TYPE_PATHS:
 		return fill_texts(j);
+	case CONF_TYPE_TARGETS:
+		return fill_targets(j);
+	case CONF_TYPE_URLS:
+		return fill_urls(j);
 	}
 }
 

@@ -4,13 +4,12 @@
  */
 #include "conf/arena.h"
 #include "conf/fill_internal.h"
-#include "conf/nearest.h"
 
 #include <string.h>
 
 #define USERID_MAX_BYTES 255 /* what a request may hold */
 
-static void *keep_array(struct fill_job *j, size_t size)
+void *fill_array(struct fill_job *j, size_t size)
 {
 	void *at = conf_arena_alloc(j->f->conf->arena, j->count, size);
 
@@ -25,7 +24,14 @@ static bool parse_endpoint(const struct fill_job *j, const char *text,
 {
 	int port = j->o->type == CONF_TYPE_SERVERS ? 53 : -1;
 
+	int r;
+
 	*ret_len = 0;
+	if (j->o->type == CONF_TYPE_ADDRESSES) {
+		r = conf_endpoint_parse_socket(e, text, why);
+		if (r)
+			return r > 0;
+	}
 	if (j->o->type == CONF_TYPE_SOURCES)
 		return conf_endpoint_parse_source(e, ret_len, text, why) == 0;
 	if (j->o->type == CONF_TYPE_TOLD)
@@ -45,6 +51,8 @@ static bool read_endpoint(struct fill_job *j, const struct conf_value *v,
 	}
 	if (e->interface)
 		e->interface = fill_keep(j, e->interface, len);
+	if (e->socket)
+		e->socket = fill_keep(j, e->socket, strlen(e->socket));
 	if (j->o->type == CONF_TYPE_SERVERS &&
 	    (e->interface || !e->addr.port)) {
 		COMPLAIN(j, v->line,
@@ -72,7 +80,7 @@ void fill_endpoints(struct fill_job *j)
 {
 	struct conf_endpoints *list = j->field;
 
-	list->at = keep_array(j, sizeof(*list->at));
+	list->at = fill_array(j, sizeof(*list->at));
 	list->count = 0;
 	for (size_t i = 0; list->at && i < j->count; i++)
 		if (read_endpoint(j, &j->values[i], &list->at[list->count]))
@@ -118,12 +126,13 @@ void fill_matches(struct fill_job *j)
 	struct conf_matches *list = j->field;
 	bool names = j->o->type == CONF_TYPE_TO;
 
-	list->at = keep_array(j, sizeof(*list->at));
+	list->at = fill_array(j, sizeof(*list->at));
 	list->count = 0;
 	for (size_t i = 0; list->at && i < j->count; i++) {
 		struct conf_match *m = &list->at[list->count];
 
-		if (*j->values[i].text == '@') {
+		if (*j->values[i].text == '@' &&
+		    j->o->type != CONF_TYPE_TRUSTED) {
 			list->count += read_file(j, &j->values[i], m);
 			continue;
 		}
@@ -147,7 +156,7 @@ void fill_ports(struct fill_job *j)
 	*list = (struct conf_ports){ 0 };
 	if (j->count == 1 && !strcmp(j->values[0].text, "any"))
 		return;
-	list->at = keep_array(j, sizeof(*list->at));
+	list->at = fill_array(j, sizeof(*list->at));
 	for (size_t i = 0; list->at && i < j->count; i++) {
 		if (conf_ports_parse(&list->at[list->count], j->values[i].text,
 				     why) < 0)
@@ -155,34 +164,6 @@ void fill_ports(struct fill_job *j)
 				 why);
 		else
 			list->count++;
-	}
-}
-
-void fill_listeners(struct fill_job *j)
-{
-	const struct conf *c = j->f->conf;
-	struct conf_listener_set *set = j->field;
-	char hint[CONF_HINT_BYTES];
-
-	set->at = keep_array(j, sizeof(*set->at));
-	set->count = 0;
-	for (size_t i = 0; set->at && i < j->count; i++) {
-		const char *name = j->values[i].text;
-		struct conf_nearest n;
-		size_t k;
-
-		conf_nearest_init(&n, name);
-		for (k = 0; k < c->listener_count; k++) {
-			if (!strcmp(c->listeners[k].name, name))
-				break;
-			conf_nearest_try(&n, c->listeners[k].name);
-		}
-		if (k < c->listener_count)
-			set->at[set->count++] = (uint16_t)k;
-		else
-			COMPLAIN(j, j->values[i].line,
-				 "there is no listener '%.63s'%s", name,
-				 conf_nearest_hint(&n, hint));
 	}
 }
 
@@ -213,17 +194,42 @@ static const char *read_domain(struct fill_job *j, const struct conf_value *v)
 	return NULL;
 }
 
+/* "" is an element here: it leaves out one of several. */
+static const char *read_path(struct fill_job *j, const struct conf_value *v)
+{
+	size_t len = strlen(v->text);
+
+	if (len > FILE_MAX_BYTES)
+		COMPLAIN(j, v->line,
+			 "'%s' has a path of %zu bytes, but must have at most "
+			 "%d",
+			 j->o->key, len, FILE_MAX_BYTES);
+	else if (*v->text ? *v->text != '/' : j->o->min)
+		COMPLAIN(j, v->line,
+			 "'%s' is '%.100s', but must be an absolute path",
+			 j->o->key, v->text);
+	else
+		return fill_keep(j, v->text, len);
+	return NULL;
+}
+
+static const char *read_text(struct fill_job *j, const struct conf_value *v)
+{
+	if (j->o->type == CONF_TYPE_DOMAINS)
+		return read_domain(j, v);
+	if (j->o->type == CONF_TYPE_PATHS)
+		return read_path(j, v);
+	return read_userid(j, v);
+}
+
 void fill_texts(struct fill_job *j)
 {
 	struct conf_texts *list = j->field;
 
-	list->at = keep_array(j, sizeof(*list->at));
+	list->at = fill_array(j, sizeof(*list->at));
 	list->count = 0;
 	for (size_t i = 0; list->at && i < j->count; i++) {
-		const struct conf_value *v = &j->values[i];
-		const char *text = j->o->type == CONF_TYPE_DOMAINS
-					   ? read_domain(j, v)
-					   : read_userid(j, v);
+		const char *text = read_text(j, &j->values[i]);
 
 		if (text)
 			list->at[list->count++] = text;

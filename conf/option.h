@@ -16,19 +16,26 @@ enum conf_type {
 	CONF_TYPE_PATH,      /* the same: absolute, `zero`, "" if min is 0 */
 	CONF_TYPE_NAME,      /* the same: letters, digits, '_', '.', '-' */
 	CONF_TYPE_LOG,       /* struct conf_log: its path and journal */
+	CONF_TYPE_MODE,      /* uint32_t, a file's mode; octal digits */
+	CONF_TYPE_ENTRY,     /* uint16_t, the number from 1 of an entry of `of`
+			      * by its name; `zero`: 0 */
 	CONF_TYPE_WORD,      /* an enum; its value counts in `words` */
 	CONF_TYPE_WORDS,     /* uint32_t, a bit for each of `words` */
 	CONF_TYPE_RANKING,   /* struct conf_ranking of these */
-	CONF_TYPE_ADDRESSES, /* struct conf_endpoints, with ports */
+	CONF_TYPE_ADDRESSES, /* struct conf_endpoints, with ports; sockets */
 	CONF_TYPE_SERVERS,   /* the same: IPs, port 53 unless given */
 	CONF_TYPE_SOURCES,   /* the same: without ports; also IPv6 prefixes */
 	CONF_TYPE_TOLD,      /* the same: IPs that clients are told */
 	CONF_TYPE_FROM,      /* struct conf_matches without names */
+	CONF_TYPE_TRUSTED,   /* the same without files */
 	CONF_TYPE_TO,        /* struct conf_matches */
 	CONF_TYPE_PORTS,     /* struct conf_ports */
 	CONF_TYPE_LISTENERS, /* struct conf_listener_set */
 	CONF_TYPE_USERIDS,   /* struct conf_texts, of at most 255 bytes */
 	CONF_TYPE_DOMAINS,   /* struct conf_texts; or "." alone */
+	CONF_TYPE_PATHS,     /* the same: absolute, "" too */
+	CONF_TYPE_TARGETS,   /* struct conf_targets */
+	CONF_TYPE_URLS,      /* struct conf_urls; credentials are hidden */
 };
 
 struct conf_option {
@@ -45,8 +52,15 @@ struct conf_option {
 	const char *zero; /* the word for 0, or for `zero_is`, allowed beside
 			   * min..max; of a path, a word in its place */
 	int64_t zero_is;  /* of a number: what that word is stored as */
+	const char *of;   /* the section that an entry is of */
 	const char *const *words; /* NULL-terminated, in the field's order */
 	const char *help;         /* one line, a sentence without a full stop */
+};
+
+/* The members that every entry of a list begins with. */
+struct conf_entry {
+	const char *where;
+	const char *name;
 };
 
 struct conf_section {
@@ -61,8 +75,8 @@ struct conf_section {
 	size_t option_count;
 };
 
-/* In the order of the file; listeners before what speaks of them. */
-extern const struct conf_section conf_sections[];
+/* In the order of the file; what is spoken of before who speaks of it. */
+extern const struct conf_section *const conf_sections[];
 extern const size_t conf_section_count;
 
 /* Tells whether a list of texts is a value (else exactly one is). */

@@ -55,6 +55,9 @@ char *conf_option_bounds(const struct conf_option *o, char *out)
 			       format_number(o, o->max, max),
 			       o->step ? " in steps of " : "",
 			       o->step ? format_number(o, o->step, step) : "");
+	} else if (o->type == CONF_TYPE_MODE) {
+		(void)snprintf(out, CONF_BOUNDS_BYTES, "%04o to %04o",
+			       (unsigned)o->min, (unsigned)o->max);
 	} else if (o->type == CONF_TYPE_RATE) {
 		(void)snprintf(out, CONF_BOUNDS_BYTES,
 			       "0 or COUNT/TIME, %" PRId64 " to %" PRId64

@@ -30,7 +30,8 @@ struct conf_rule {
 	struct conf_ports ports;
 	uint32_t commands; /* CONF_CONNECT, ... */
 	struct conf_listener_set listener;
-	uint32_t protocols;              /* CONF_SOCKS5, ... */
+	uint32_t protocols; /* CONF_SOCKS5, ... */
+	uint16_t upstream;  /* an entry's number from 1; 0: direct */
 	struct conf_texts users, groups; /* both empty: anybody */
 	uint32_t log;                    /* CONF_EVENT_CONNECT, ... */
 	/* At once; 0: no bound. */
@@ -56,6 +57,7 @@ struct conf_auth {
 struct conf_limits {
 	uint32_t connections;      /* 0: "auto", what RLIMIT_NOFILE leaves */
 	uint32_t handshakes;       /* under way in the process */
+	uint32_t tls_handshakes;   /* of these, TLS; 0: no bound */
 	uint64_t buffers;          /* bytes in the process */
 	uint32_t pipes;            /* pooled in the process */
 	uint32_t generations;      /* alive at a time */

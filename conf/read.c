@@ -58,6 +58,8 @@ static const char *wanted_name(const struct conf_option *o)
 		return "a duration such as \"15s\"";
 	case CONF_TYPE_RATE:
 		return "a rate such as \"100/s\"";
+	case CONF_TYPE_MODE:
+		return "octal digits in quotes, such as \"0660\"";
 	case CONF_TYPE_PORTS:
 		return "numbers or texts in quotes, one or a list";
 	default:
@@ -182,15 +184,15 @@ static const struct conf_option *find_option(const struct conf_section *section,
 static const struct conf_section *home_of(const char *key)
 {
 	for (size_t i = 0; i < conf_section_count; i++)
-		if (find_option(&conf_sections[i], key))
-			return &conf_sections[i];
+		if (find_option(conf_sections[i], key))
+			return conf_sections[i];
 	return NULL;
 }
 
 static bool is_section(const char *key)
 {
 	for (size_t i = 1; i < conf_section_count; i++)
-		if (!strcmp(conf_sections[i].name, key))
+		if (!strcmp(conf_sections[i]->name, key))
 			return true;
 	return false;
 }
@@ -209,7 +211,7 @@ static void refuse_key(struct reader *r, const struct conf_section *section,
 	for (size_t i = 0; i < section->option_count; i++)
 		conf_nearest_try(&n, section->options[i].key);
 	for (size_t i = 1; top && i < conf_section_count; i++)
-		conf_nearest_try(&n, conf_sections[i].name);
+		conf_nearest_try(&n, conf_sections[i]->name);
 	conf_nearest_hint(&n, hint);
 	if (!*hint && home)
 		COMPLAIN(r, line_of(s),
@@ -254,27 +256,24 @@ static void read_group(struct reader *r, const struct conf_section *section,
 				 section->name, section->options[i].key);
 }
 
-/* The members that every entry of a list begins with. */
-struct entry {
-	const char *where;
-	const char *name;
-};
-
 #define IS_ENTRY(type)                                                         \
 	_Static_assert(offsetof(struct type, where) ==                         \
-			       offsetof(struct entry, where),                  \
+			       offsetof(struct conf_entry, where),             \
 		       "where");                                               \
 	_Static_assert(offsetof(struct type, name) ==                          \
-			       offsetof(struct entry, name),                   \
+			       offsetof(struct conf_entry, name),              \
 		       "name")
 
+IS_ENTRY(conf_tls);
 IS_ENTRY(conf_listener);
 IS_ENTRY(conf_client);
+IS_ENTRY(conf_upstream);
 IS_ENTRY(conf_rule);
 
 /* Notes where an entry stands and gives it a name if it has none. */
 static void finish_entry(struct reader *r, const struct conf_section *section,
-			 const config_setting_t *s, struct entry *e, size_t i)
+			 const config_setting_t *s, struct conf_entry *e,
+			 size_t i)
 {
 	struct conf_arena *arena = r->f->conf->arena;
 	int singular = (int)strlen(section->name) - 1;
@@ -364,6 +363,15 @@ static void read_section(struct reader *r, const struct conf_section *section,
 	}
 }
 
+/* Credentials stand behind "://". */
+static size_t shown_len(const char *text)
+{
+	size_t len = strcspn(text, "\r\n");
+	const char *url = memmem(text, len, "://", 3);
+
+	return min_size(url ? (size_t)(url - text) : len, 60);
+}
+
 /*
  * Finds the last line up to *line that is not blank, for a message: at the end
  * of the text libconfig's line lies beyond what was written.
@@ -387,7 +395,7 @@ static struct span line_text(const struct conf_source *source, unsigned *line)
 	}
 	*line = found_line;
 	return (struct span){ .at = (const uint8_t *)found,
-			      .len = min_size(strcspn(found, "\r\n"), 60) };
+			      .len = shown_len(found) };
 }
 
 static void report_syntax(struct conf_fill *f, const config_t *config)
@@ -430,7 +438,7 @@ void conf_read(struct conf_fill *f)
 	config_init(&config);
 	if (config_read_string(&config, f->source->text))
 		for (size_t i = 0; i < conf_section_count; i++)
-			read_section(&r, &conf_sections[i],
+			read_section(&r, conf_sections[i],
 				     config_root_setting(&config));
 	else
 		report_syntax(f, &config);

@@ -32,6 +32,36 @@ enum conf_rotate {
 	CONF_ROTATE_SAME_AS_INBOUND,
 };
 
+enum conf_forwarded {
+	CONF_FORWARDED_OFF,
+	CONF_FORWARDED_RFC7239,
+	CONF_FORWARDED_X,
+	CONF_FORWARDED_BOTH,
+};
+
+enum conf_verify {
+	CONF_VERIFY_AUTO,
+	CONF_VERIFY_NONE,
+	CONF_VERIFY_OPTIONAL,
+	CONF_VERIFY_REQUIRED,
+};
+
+enum conf_tls_version { CONF_TLS_1_2, CONF_TLS_1_3 };
+enum conf_turn { CONF_TURN_FAILOVER, CONF_TURN_ROUND_ROBIN };
+
+/* PROXY headers that are sent. */
+enum conf_header { CONF_HEADER_OFF, CONF_HEADER_V1, CONF_HEADER_V2 };
+
+enum conf_balance {
+	CONF_BALANCE_FAILOVER,
+	CONF_BALANCE_ROUND_ROBIN,
+	CONF_BALANCE_LEAST_CONNECTIONS,
+	CONF_BALANCE_HASH_CLIENT,
+	CONF_BALANCE_HASH_TARGET,
+};
+
+enum conf_resolve { CONF_RESOLVE_LOCAL, CONF_RESOLVE_REMOTE };
+
 enum conf_order {
 	CONF_ORDER_IPV6_FIRST,
 	CONF_ORDER_IPV4_FIRST,
@@ -63,7 +93,9 @@ enum {
 	CONF_AUTH_PASSWORD = 1 << 1,
 	CONF_AUTH_PAM = 1 << 2,
 	CONF_AUTH_SYSTEM = 1 << 3,
+	CONF_AUTH_CERTIFICATE = 1 << 4, /* of a TLS client */
 };
+/* Those by a password. */
 #define CONF_AUTH_LOGINS (CONF_AUTH_PASSWORD | CONF_AUTH_PAM | CONF_AUTH_SYSTEM)
 
 enum {

@@ -80,6 +80,7 @@ static const char *method_of(const struct session *s)
 		[AUTH_PASSWORD] = "username%",
 		[AUTH_PAM] = "pam.username%",
 		[AUTH_SYSTEM] = "username%",
+		[AUTH_CERTIFICATE] = "username%",
 	};
 
 	return methods[s->method < ARRAY_SIZE(methods) ? s->method : 0];

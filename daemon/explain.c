@@ -15,6 +15,7 @@ static const char *const methods[] = {
 	[AUTH_PASSWORD] = "password",
 	[AUTH_PAM] = "pam",
 	[AUTH_SYSTEM] = "system",
+	[AUTH_CERTIFICATE] = "certificate",
 };
 
 /* --- From words ---------------------------------------------------------- */

@@ -44,6 +44,7 @@ static struct rule_action request_action(const struct conf_rule *c)
 		.bandwidth_session = c->bandwidth_session,
 		.idle_ms = c->idle_ms,
 		.connect_ms = c->connect_ms,
+		.upstream = c->upstream,
 	};
 }
 

@@ -82,7 +82,7 @@ static struct port_range *copy_ports(const struct conf_ports *ports)
 
 /* By the numbers of their words. */
 static const uint8_t methods[] = { AUTH_NONE, AUTH_PASSWORD, AUTH_PAM,
-				   AUTH_SYSTEM };
+				   AUTH_SYSTEM, AUTH_CERTIFICATE };
 
 _Static_assert(ARRAY_SIZE(methods) == AUTH_METHODS, "methods");
 

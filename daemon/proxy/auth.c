@@ -132,7 +132,7 @@ int auth_recall(struct auth *a, const struct login_claim *claim,
 	for (unsigned i = 0; i < claim->kind_count; i++) {
 		struct auth_mark m;
 
-		if (claim->kinds[i] == AUTH_NONE ||
+		if (!auth_is_login(claim->kinds[i]) ||
 		    !mark_of(a, claim, claim->kinds[i], &m) ||
 		    !auth_cache_has(a->cache, &m, now))
 			continue;
@@ -186,7 +186,7 @@ struct login *login_new(const struct auth *a, const struct login_claim *claim)
 	for (unsigned i = 0; i < claim->kind_count; i++) {
 		enum auth_method kind = claim->kinds[i];
 
-		if (kind == AUTH_NONE)
+		if (!auth_is_login(kind))
 			continue;
 		(void)mark_of(a, claim, kind, &l->marks[l->kind_count]);
 		l->kinds[l->kind_count++] = kind;
@@ -279,6 +279,7 @@ static int ask(struct auth *a, struct login **l, enum auth_method kind,
 {
 	switch (kind) {
 	case AUTH_NONE:
+	case AUTH_CERTIFICATE:
 		break;
 	case AUTH_PASSWORD:
 		return ask_pool(a, l, deadline);

@@ -35,12 +35,19 @@ struct port_range {
 /* How a client says who it is. */
 enum auth_method {
 	AUTH_NONE,
-	AUTH_PASSWORD, /* RFC 1929, the file of users */
-	AUTH_PAM,      /* RFC 1929, PAM */
-	AUTH_SYSTEM,   /* RFC 1929, shadow(5) */
+	AUTH_PASSWORD,    /* RFC 1929, the file of users */
+	AUTH_PAM,         /* RFC 1929, PAM */
+	AUTH_SYSTEM,      /* RFC 1929, shadow(5) */
+	AUTH_CERTIFICATE, /* of a TLS client, verified */
 };
-#define AUTH_METHODS (AUTH_SYSTEM + 1)
+#define AUTH_METHODS (AUTH_CERTIFICATE + 1)
 #define AUTH_BIT(m)  (1u << (m))
+
+/* Whether it is a name with a password. */
+static inline bool auth_is_login(enum auth_method m)
+{
+	return m == AUTH_PASSWORD || m == AUTH_PAM || m == AUTH_SYSTEM;
+}
 
 /* One rule as written; borrowed for the time of rules_new(). */
 struct rule_spec {

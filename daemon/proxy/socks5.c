@@ -21,8 +21,11 @@ static enum outcome say(struct request *rq, const void *bytes, size_t len)
 
 /* --- The method, RFC 1928 §3 -------------------------------------------- */
 
+/* A certificate was shown before, or was not. */
 static uint8_t wire_method(enum auth_method m)
 {
+	if (m == AUTH_CERTIFICATE)
+		return SOCKS5_METHOD_UNACCEPTABLE;
 	return m == AUTH_NONE ? SOCKS5_METHOD_NONE : SOCKS5_METHOD_PASSWORD;
 }
 

@@ -100,10 +100,10 @@ static struct conf *taken(struct option_at at, const char *value)
 static void each_option(void (*call)(struct option_at at))
 {
 	for (size_t i = 0; i < conf_section_count; i++)
-		for (size_t k = 0; k < conf_sections[i].option_count; k++) {
+		for (size_t k = 0; k < conf_sections[i]->option_count; k++) {
 			struct option_at at = {
-				&conf_sections[i],
-				&conf_sections[i].options[k],
+				conf_sections[i],
+				&conf_sections[i]->options[k],
 			};
 
 			if (!at.option->required)
@@ -306,13 +306,13 @@ static void check_default(struct option_at at)
 START_TEST(a_default_that_is_written_changes_nothing)
 {
 	for (size_t i = 0; i < conf_section_count; i++)
-		for (size_t k = 0; k < conf_sections[i].option_count; k++) {
+		for (size_t k = 0; k < conf_sections[i]->option_count; k++) {
 			struct option_at at = {
-				&conf_sections[i],
-				&conf_sections[i].options[k],
+				conf_sections[i],
+				&conf_sections[i]->options[k],
 			};
 
-			if (!conf_sections[i].is_list)
+			if (!conf_sections[i]->is_list)
 				check_default(at);
 		}
 }

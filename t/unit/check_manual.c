@@ -170,7 +170,7 @@ static void check_bounds(const struct conf_option *o, const char *text)
 START_TEST(every_option_has_its_default_and_its_bounds)
 {
 	for (size_t i = 0; i < conf_section_count; i++) {
-		const struct conf_section *s = &conf_sections[i];
+		const struct conf_section *s = conf_sections[i];
 		char *section = section_text(s);
 
 		for (size_t k = 0; k < s->option_count; k++) {
@@ -270,7 +270,7 @@ static void check_example(const struct conf_section *s,
 START_TEST(every_option_has_an_example_that_is_taken)
 {
 	for (size_t i = 0; i < conf_section_count; i++) {
-		const struct conf_section *s = &conf_sections[i];
+		const struct conf_section *s = conf_sections[i];
 		char *section = section_text(s);
 
 		for (size_t k = 0; k < s->option_count; k++)
@@ -286,7 +286,7 @@ END_TEST
 START_TEST(every_section_has_an_example)
 {
 	for (size_t i = 0; i < conf_section_count; i++) {
-		const struct conf_section *s = &conf_sections[i];
+		const struct conf_section *s = conf_sections[i];
 		char *section = section_text(s);
 		char *block = between(section, BLOCK, BLOCK_END);
 

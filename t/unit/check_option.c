@@ -15,9 +15,18 @@
 static const struct conf_section *section_of(const char *name)
 {
 	for (size_t i = 0; i < conf_section_count; i++)
-		if (!strcmp(conf_sections[i].name, name))
-			return &conf_sections[i];
+		if (!strcmp(conf_sections[i]->name, name))
+			return conf_sections[i];
 	return NULL;
+}
+
+static size_t index_of(const struct conf_section *s)
+{
+	size_t i = 0;
+
+	while (conf_sections[i] != s)
+		i++;
+	return i;
 }
 
 static bool has_option(const struct conf_section *s, const char *key)
@@ -50,7 +59,7 @@ static void check_row(const struct conf_section *s, const struct conf_option *o)
 START_TEST(every_row_is_complete)
 {
 	for (size_t i = 0; i < conf_section_count; i++) {
-		const struct conf_section *s = &conf_sections[i];
+		const struct conf_section *s = conf_sections[i];
 
 		ck_assert_ptr_nonnull(s->help);
 		ck_assert_uint_gt(s->size, 0);
@@ -182,23 +191,23 @@ static void walk_line(struct sample_walk *w, const char *line)
 		      w->section->name, key);
 	for (size_t k = 0; k < w->section->option_count; k++)
 		if (!strcmp(w->section->options[k].key, key))
-			w->seen[w->section - conf_sections][k] = true;
+			w->seen[index_of(w->section)][k] = true;
 }
 
 START_TEST(the_sample_shows_every_option)
 {
-	struct sample_walk w = { .section = &conf_sections[0] };
+	struct sample_walk w = { .section = conf_sections[0] };
 	char *text = sample(), *rest = text, *line;
 
 	while ((line = strsep(&rest, "\n")) != NULL)
 		walk_line(&w, line);
 	free(text);
 	for (size_t i = 0; i < conf_section_count; i++)
-		for (size_t k = 0; k < conf_sections[i].option_count; k++)
+		for (size_t k = 0; k < conf_sections[i]->option_count; k++)
 			ck_assert_msg(w.seen[i][k],
 				      "conf/spliced.conf lacks %s.%s",
-				      conf_sections[i].name,
-				      conf_sections[i].options[k].key);
+				      conf_sections[i]->name,
+				      conf_sections[i]->options[k].key);
 }
 END_TEST
 
@@ -214,18 +223,28 @@ START_TEST(the_sample_loads)
 }
 END_TEST
 
-/* Takes the '#' away where an option stands behind it. */
-static void uncomment(char *text)
+/*
+ * Takes the '#' away where an option stands behind it: in entries that are
+ * comments as a whole, "#{" to "#}", or everywhere else.
+ */
+static void uncomment(char *text, bool entries)
 {
+	bool inside = false;
 	char *line;
 
 	while ((line = strsep(&text, "\n")) != NULL) {
 		size_t tabs = strspn(line, "\t");
 		char *hash = line + tabs;
+		bool brace = !strcmp(hash, "#{") || !strcmp(hash, "#}");
 
-		if (*hash == '#' && key_length(hash + 1)) {
+		if (brace)
+			inside = hash[1] == '{';
+		if (brace ? entries
+			  : *hash == '#' && inside == entries &&
+				    key_length(hash + 1)) {
 			*hash = ' ';
-			ck_assert_msg(strchr(hash, ';') != NULL, "%s", hash);
+			ck_assert_msg(brace || strchr(hash, ';') != NULL, "%s",
+				      hash);
 		}
 		if (text)
 			text[-1] = '\n';
@@ -237,7 +256,7 @@ START_TEST(what_the_sample_comments_out_is_the_default)
 	char *text = sample(), *bare = strdup(text), *a, *b;
 	struct conf *c, *d;
 
-	uncomment(text);
+	uncomment(text, false);
 	ck_assert_str_ne(text, bare);
 	c = conf_text_load(text);
 	d = conf_text_load(bare);
@@ -250,6 +269,55 @@ START_TEST(what_the_sample_comments_out_is_the_default)
 	conf_free(d);
 	free(text);
 	free(bare);
+}
+END_TEST
+
+/* Each line of the list's only entry but those of required options. */
+static void check_entry_defaults(const char *dump, const char *name)
+{
+	const struct conf_section *s = section_of(name);
+	char mark[80], *begin, *end;
+
+	(void)snprintf(mark, sizeof(mark), "\n%s: (\n", name);
+	begin = strstr(dump, mark);
+	ck_assert_ptr_nonnull(begin);
+	begin = strdup(begin);
+	end = strstr(begin, "\n);\n");
+	ck_assert_ptr_nonnull(end);
+	*end = '\0';
+	for (size_t k = 0; k < s->option_count; k++) {
+		const char *line;
+
+		(void)snprintf(mark, sizeof(mark),
+			       "\n\t\t%s = ", s->options[k].key);
+		line = strstr(begin, mark);
+		ck_assert_ptr_nonnull(line);
+		line = strstr(line, ";");
+		ck_assert_msg(s->options[k].required ||
+				      !strncmp(line, ";  # default\n", 12),
+			      "%s.%s has another default", name,
+			      s->options[k].key);
+	}
+	free(begin);
+}
+
+START_TEST(entries_that_the_sample_comments_out_have_defaults)
+{
+	struct conf_errors e = { 0 };
+	char *text = sample(), *dump;
+	struct conf *c;
+
+	uncomment(text, true);
+	ck_assert_int_eq(conf_load_text(&c, text, "text", &e), 0);
+	ck_assert_uint_eq(c->tls_count, 1);
+	ck_assert_uint_eq(c->upstream_count, 1);
+	dump = conf_text_dump(c);
+	check_entry_defaults(dump, "tls");
+	check_entry_defaults(dump, "upstreams");
+	free(dump);
+	conf_free(c);
+	conf_errors_done(&e);
+	free(text);
 }
 END_TEST
 
@@ -280,7 +348,7 @@ START_TEST(the_manual_names_every_option)
 		return;
 	text = slurp(f);
 	for (size_t i = 0; i < conf_section_count; i++) {
-		const struct conf_section *s = &conf_sections[i];
+		const struct conf_section *s = conf_sections[i];
 
 		ck_assert_msg(!*s->name || mentions(text, s->name),
 			      "the manual lacks %s", s->name);
@@ -303,6 +371,7 @@ int main(void)
 	tcase_add_test(t, the_sample_shows_every_option);
 	tcase_add_test(t, the_sample_loads);
 	tcase_add_test(t, what_the_sample_comments_out_is_the_default);
+	tcase_add_test(t, entries_that_the_sample_comments_out_have_defaults);
 	tcase_add_test(t, the_manual_names_every_option);
 	suite_add_tcase(s, t);
 	return run_suite(s);
