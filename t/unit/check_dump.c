@@ -40,9 +40,9 @@ START_TEST(defaults_come_back_and_are_marked)
 		text, "protocols = [ \"socks5\", \"socks4\", \"http\" ];  # "
 		      "default\n"));
 	ck_assert_ptr_nonnull(strstr(text, "ndots = \"auto\";  # default\n"));
-	ck_assert_ptr_nonnull(strstr(
-		text, "commands = [ \"connect\", \"bind\", \"udp\" ];  # "
-		      "default\n"));
+	ck_assert_ptr_nonnull(
+		strstr(text, "commands = [ \"connect\", \"bind\", \"udp\", "
+			     "\"request\" ];  # default\n"));
 	ck_assert_ptr_nonnull(strstr(text, "udp_address = [ ];  # default\n"));
 	ck_assert_ptr_nonnull(
 		strstr(text, "udp_ports = \"any\";  # default\n"));
@@ -64,8 +64,16 @@ static const char full[] =
 	"workers = 3; user = \"nobody\\\\ \\\"x\\\"\"; sandbox = \"off\";"
 	"log: { target = \"file:/var/log/a b.log\"; level = \"debug\"; "
 	"access = \"danted\"; };"
+	"tls: ( { name = \"cert\"; certificate = [ \"/a b.pem\", \"/b.pem\" ]; "
+	"key = [ \"\", \"/b.key\" ]; ocsp = [ \"/a.ocsp\" ]; client_ca = "
+	"\"/ca\"; client_crl = \"/crl\"; verify = \"optional\"; min_version "
+	"= \"1.3\"; ciphers = \"A\"; ciphersuites = \"B\"; groups = \"C\"; "
+	"tickets = false; strict_names = true; } );"
 	"listeners: ( { name = \"lan\"; address = [ \"192.0.2.1:1080\", "
-	"\"[2001:db8::1]:0\", \"eth0:1081\" ]; protocols = [ \"http\", "
+	"\"[2001:db8::1]:0\", \"eth0:1081\", \"unix:/run/a b\", \"@c\" ]; "
+	"mode = \"0666\"; tls = \"cert\"; http2 = false; proxy_protocol = [ "
+	"\"10.0.0.0/8\", \"loopback\" ]; proxy_protocol_only = true; "
+	"protocols = [ \"http\", "
 	"\"socks5\" ]; udp_address = [ \"203.0.113.1\", \"2001:db8::2\" ]; "
 	"udp_ports = \"40000-40999\"; "
 	"optional = true; backlog = 16; fastopen = 5; defer_accept = \"2s\"; "
@@ -73,14 +81,27 @@ static const char full[] =
 	"\"5s\"; keepalive_count = 4; nodelay = false; user_timeout = "
 	"\"30s\"; v6only = false; freebind = true; device = \"eth0\"; mark = "
 	"4294967295L; sessions = 9; }, { name = \"edge\"; address = "
-	"\"[::]:1443\"; } );"
+	"\"[::]:1443\"; }, { name = \"db\"; address = \"192.0.2.1:1\"; "
+	"protocols = \"forward\"; target = [ \"DB.example:1\", "
+	"\"[2001:db8::7]:2\" ]; target_policy = \"round-robin\"; send_proxy = "
+	"\"v1\"; }, { name = \"web\"; address = \"192.0.2.1:2\"; protocols = "
+	"\"transparent\"; tproxy = true; } );"
+	"upstreams: ( { name = \"p\"; url = [ \"socks5://192.0.2.1\", "
+	"\"socks5h://a.example:1\", \"socks4://192.0.2.2:2\", "
+	"\"socks4a://192.0.2.3:3\", \"http://[2001:db8::1]:4\", "
+	"\"https://192.0.2.4\" ]; policy = \"hash-target\"; "
+	"credentials_file = \"/cred\"; tls_ca = \"/ca\"; tls_name = \"n\"; "
+	"tls_verify = false; send_proxy = \"v2\"; retry = \"1s\"; check = "
+	"\"1m\"; check_target = \"192.0.2.9:80\"; }, { name = \"q\"; url = [ "
+	"\"http://192.0.2.1:1\", \"socks5://192.0.2.2\" ]; chain = true; "
+	"resolve = \"remote\"; } );"
 	"clients: ( { name = \"in\"; action = \"allow\"; from = [ "
 	"\"10.0.0.0/8\", \"fd00::/8\", \"loopback\", \"@/etc/nets\" ]; auth = "
 	"[ \"pam\", \"password\", \"system\", \"none\" ]; "
 	"log = \"connect\"; sessions = 5; sessions_per_client = 2; "
 	"rate = \"30/90s\"; rate_per_client = \"2/m\"; userid = [ \"joe\", \"a "
 	"\\\"b\\\\\" ]; listener = [ "
-	"\"edge\", \"lan\" ]; } );"
+	"\"edge\", \"lan\", \"db\", \"web\" ]; } );"
 	"auth: { users_file = \"/etc/my users\"; groups_file = "
 	"\"/etc/group\"; helper = \"/tmp/pam\"; pam_service = \"p\"; "
 	"cache = \"0\"; cache_entries = 1; failure_delay = \"0\"; "
@@ -91,12 +112,17 @@ static const char full[] =
 	"\"1024-65535\" ]; "
 	"commands = [ \"udp\", \"connect\" ]; listener = \"lan\"; }, "
 	"{ action = \"allow\"; protocols = \"socks5\"; users = [ "
-	"\"joe\", \"a \\\"b\\\\\" ]; groups = [ \"staff\" ]; log = [ ]; "
+	"\"joe\", \"a \\\"b\\\\\" ]; upstream = \"q\"; groups = [ \"staff\" ]; "
+	"log = [ ]; "
 	"sessions = 9; sessions_per_client = 3; sessions_per_user = 4; "
 	"rate = \"10/s\"; rate_per_client = \"1/s\"; bandwidth = "
 	"\"3000000\"; bandwidth_user = \"1M\"; bandwidth_session = "
 	"\"512k\"; idle = \"0\"; connect = \"3s\"; }, "
-	"{ action = \"allow\"; } );"
+	"{ action = \"allow\"; upstream = \"p\"; } );"
+	"http: { via = \"v\"; forwarded = \"both\"; realm = \"a \\\"b\\\\\"; "
+	"keep_alive = \"0\"; pool = 5; pool_idle = \"1s\"; pool_per_target = "
+	"2; "
+	"response = \"0\"; };"
 	"outbound: { source = [ \"192.0.2.7\", \"192.0.2.8\", \"eth1\", "
 	"\"2001:db8:1::/64\" ]; rotate = \"per-client\"; device = "
 	"\"tun0\"; mark = 7; prefer = \"ipv6\"; nodelay = false; keepalive = "
@@ -110,10 +136,11 @@ static const char full[] =
 	"= 3; cache_entries = 0; ttl_min = \"5s\"; ttl_max = \"2h\"; "
 	"negative_ttl = \"0\"; pending = 5; };"
 	"timeouts: { handshake = \"1s\"; name = \"2s\"; connect = \"3s\"; "
-	"bind = \"4s\"; udp_idle = \"0\"; "
+	"tls = \"2s\"; upstream = \"3s\"; bind = \"4s\"; udp_idle = \"0\"; "
 	"idle = \"0\"; half_closed = \"0\"; session = \"1d\"; shutdown = "
 	"\"0\"; start = \"1m\"; drain = \"12h\"; watchdog = \"0\"; };"
-	"limits: { connections = 99; handshakes = 7; buffers "
+	"limits: { connections = 99; handshakes = 7; tls_handshakes = 3; "
+	"buffers "
 	"= \"1500k\"; pipes = 0; generations = 2; "
 	"udp_associations = 0; udp_per_client = 1; udp_memory = \"2M\"; "
 	"per_client = 10; per_user = 7; rate_per_client = \"100/s\"; "
@@ -126,10 +153,37 @@ START_TEST(every_value_comes_back)
 {
 	struct conf *c = round_trip(full);
 	char *text = conf_text_dump(c), *mark;
+	size_t defaults = 0;
 
 	ck_assert_str_eq(c->user, "nobody\\ \"x\"");
 	ck_assert_str_eq(c->log.path, "/var/log/a b.log");
-	ck_assert_uint_eq(c->listeners[0].address.count, 3);
+	ck_assert_uint_eq(c->listeners[0].address.count, 5);
+	ck_assert_str_eq(c->listeners[0].address.at[3].socket, "/run/a b");
+	ck_assert_str_eq(c->listeners[0].address.at[4].socket, "@c");
+	ck_assert_uint_eq(c->listeners[0].mode, 0666);
+	ck_assert_uint_eq(c->listeners[0].tls, 1);
+	ck_assert_uint_eq(c->listeners[0].proxy_protocol.count, 2);
+	ck_assert_str_eq(c->tls[0].certificate.at[0], "/a b.pem");
+	ck_assert_str_eq(c->tls[0].key.at[0], "");
+	ck_assert_str_eq(c->tls[0].key.at[1], "/b.key");
+	ck_assert_uint_eq(c->tls[0].ocsp.count, 1);
+	ck_assert_int_eq(c->tls[0].verify, CONF_VERIFY_OPTIONAL);
+	ck_assert_int_eq(c->tls[0].min_version, CONF_TLS_1_3);
+	ck_assert_str_eq(c->listeners[2].target.at[0].host, "db.example");
+	ck_assert_uint_eq(c->listeners[2].target.at[1].addr.port, 2);
+	ck_assert_int_eq(c->listeners[2].send_proxy, CONF_HEADER_V1);
+	ck_assert_uint_eq(c->upstreams[0].url.count, 6);
+	ck_assert_uint_eq(c->upstreams[0].url.at[0].target.port, 1080);
+	ck_assert_uint_eq(c->upstreams[0].url.at[5].target.port, 443);
+	ck_assert(c->upstreams[0].url.at[1].remote);
+	ck_assert_int_eq(c->upstreams[0].policy, CONF_BALANCE_HASH_TARGET);
+	ck_assert_uint_eq(c->upstreams[0].check_target.count, 1);
+	ck_assert_int_eq(c->upstreams[1].resolve, CONF_RESOLVE_REMOTE);
+	ck_assert_uint_eq(c->rules[0].upstream, 0);
+	ck_assert_uint_eq(c->rules[1].upstream, 2);
+	ck_assert_uint_eq(c->rules[2].upstream, 1);
+	ck_assert_int_eq(c->http.forwarded, CONF_FORWARDED_BOTH);
+	ck_assert_int_eq(c->timeouts.upstream_ms, 3000);
 	ck_assert_str_eq(c->listeners[0].address.at[2].interface, "eth0");
 	ck_assert_uint_eq(c->listeners[0].mark, 4294967295);
 	ck_assert_uint_eq(c->clients[0].listener.at[0], 1);
@@ -188,14 +242,14 @@ START_TEST(every_value_comes_back)
 	ck_assert_uint_eq(c->limits.generations, 2);
 	ck_assert_str_eq(c->admin.socket, "/run/x y");
 	ck_assert_int_eq(c->debug.relay, CONF_RELAY_SPLICE);
-	/* "edge" and the second rule have defaults of their own. */
+	/* "edge" and the second rule have defaults of their own; "lan" has
+	 * what is about other protocols. */
 	*strstr(text, "name = \"edge\"") = '\0';
-	mark = strstr(text, "  # default");
-	ck_assert_ptr_nonnull(mark);
-	ck_assert_int_eq(strncmp(mark - strlen("keepalive = true;"),
-				 "keepalive = true;", 17),
-			 0);
-	ck_assert_ptr_null(strstr(mark + 1, "  # default"));
+	ck_assert_ptr_nonnull(strstr(text, "keepalive = true;  # default\n"));
+	ck_assert_ptr_nonnull(strstr(text, "target = [ ];  # default\n"));
+	for (mark = text; (mark = strstr(mark, "  # default")) != NULL; mark++)
+		defaults++;
+	ck_assert_uint_eq(defaults, 5);
 	free(text);
 	conf_free(c);
 }

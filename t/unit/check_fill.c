@@ -18,29 +18,39 @@ struct option_at {
 	const struct conf_option *option;
 };
 
+/* An entry with this value, and lists of all that it may speak of. */
+static void write_list(struct option_at at, const char *value, char *out,
+		       size_t size)
+{
+	static const char *const rest[][2] = {
+		{ "tls", "" },     { "listeners", "tls = \"edge\";" },
+		{ "clients", "" }, { "upstreams", "" },
+		{ "rules", "" },
+	};
+	char assignment[6000];
+	size_t used = (size_t)snprintf(out, size,
+				       "auth: { users_file = \"/users\"; };\n");
+
+	(void)snprintf(assignment, sizeof(assignment), "%s = %s;",
+		       at.option->key, value);
+	for (size_t i = 0; i < ARRAY_SIZE(rest); i++) {
+		bool here = !strcmp(rest[i][0], at.section->name);
+
+		conf_text_entry(out + used, size - used, rest[i][0],
+				here ? at.option->key : "",
+				here ? assignment : rest[i][1]);
+		used += strlen(out + used);
+	}
+}
+
 /* Writes a configuration in which this option has this value. */
 static void write_text(struct option_at at, const char *value, char *out,
 		       size_t size)
 {
 	const char *key = at.option->key, *name = at.section->name;
 
-	if (!strcmp(name, "listeners"))
-		(void)snprintf(out, size,
-			       "listeners: ( { name = \"lan\"; address = "
-			       "\"127.0.0.1:1\"; %s = %s; } );\n" //
-			       CONF_TEXT_CLIENTS CONF_TEXT_RULES,
-			       key, value);
-	else if (!strcmp(name, "clients"))
-		(void)snprintf(out, size,
-			       CONF_TEXT_LISTENERS CONF_TEXT_RULES
-			       "auth: { users_file = \"/users\"; };"
-			       "clients: ( { action = \"allow\"; %s = %s; } );",
-			       key, value);
-	else if (!strcmp(name, "rules"))
-		(void)snprintf(out, size,
-			       CONF_TEXT_LISTENERS CONF_TEXT_CLIENTS
-			       "rules: ( { action = \"allow\"; %s = %s; } );",
-			       key, value);
+	if (at.section->is_list)
+		write_list(at, value, out, size);
 	else if (*name)
 		(void)snprintf(out, size, CONF_TEXT "%s: { %s = %s; };", name,
 			       key, value);

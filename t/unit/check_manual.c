@@ -80,6 +80,10 @@ static const char *heading(const struct conf_section *s)
 		return "\n.Ss Top level\n";
 	if (!strcmp(s->name, "udp"))
 		return "\n.Ss UDP\n";
+	if (!strcmp(s->name, "tls"))
+		return "\n.Ss TLS\n";
+	if (!strcmp(s->name, "http"))
+		return "\n.Ss HTTP\n";
 	(void)snprintf(text, sizeof(text), "\n.Ss %c%s\n",
 		       toupper((unsigned char)*s->name), s->name + 1);
 	return text;
@@ -205,7 +209,15 @@ static void loads(const char *part)
 	int r;
 
 	(void)snprintf(
-		text, sizeof(text), "%s%s%s%s",
+		text, sizeof(text), "%s%s%s%s%s%s",
+		has_key(part, "tls")
+			? ""
+			: "tls: ( { name = \"edge\"; certificate = \"/c\"; "
+			  "client_ca = \"/a\"; } );\n",
+		has_key(part, "upstreams")
+			? ""
+			: "upstreams: ( { name = \"paris\"; url = "
+			  "\"socks5://192.0.2.1\"; } );\n",
 		has_key(part, "listeners")
 			? ""
 			: "listeners: ( { name = \"lan\"; address = "
@@ -244,21 +256,12 @@ static void check_example(const struct conf_section *s,
 	ck_assert_msg(!strncmp(example, o->key, strlen(o->key)) &&
 			      !strncmp(example + strlen(o->key), " = ", 3),
 		      "%s: %s", o->key, example);
-	if (!strcmp(s->name, "listeners"))
-		(void)snprintf(part, sizeof(part),
-			       "listeners: ( { %s %s %s } );",
-			       strcmp(o->key, "name") ? "name = \"lan\";" : "",
-			       strcmp(o->key, "address")
-				       ? "address = \"127.0.0.1:1080\";"
-				       : "",
-			       example);
-	else if (s->is_list)
-		(void)snprintf(part, sizeof(part), "%s%s: ( { %s %s } );",
-			       files, s->name,
-			       strcmp(o->key, "action") ? "action = \"allow\";"
-							: "",
-			       example);
-	else if (*s->name)
+	if (s->is_list) {
+		memcpy(part, files, strlen(files));
+		conf_text_entry(part + strlen(files),
+				sizeof(part) - strlen(files), s->name, o->key,
+				example);
+	} else if (*s->name)
 		(void)snprintf(part, sizeof(part), "%s: { %s };", s->name,
 			       example);
 	else

@@ -7,6 +7,37 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const struct {
+	const char *list, *key, *value;
+} needed[] = {
+	{ "tls", "name", "\"edge\"" },
+	{ "tls", "certificate", "[ \"/c\", \"/d\" ]" },
+	{ "tls", "client_ca", "\"/a\"" },
+	{ "listeners", "name", "\"lan\"" },
+	{ "listeners", "address", "\"127.0.0.1:1080\"" },
+	{ "listeners", "target", "\"192.0.2.1:1\"" },
+	{ "upstreams", "name", "\"paris\"" },
+	{ "upstreams", "url", "\"socks5h://192.0.2.1\"" },
+	{ "clients", "action", "\"allow\"" },
+	{ "rules", "action", "\"allow\"" },
+};
+
+void conf_text_entry(char *out, size_t size, const char *list, const char *key,
+		     const char *assignment)
+{
+	size_t used = (size_t)snprintf(out, size, "%s: ( { ", list);
+
+	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
+		if (!strcmp(needed[i].list, list) &&
+		    strcmp(needed[i].key, key) != 0)
+			used += (size_t)snprintf(out + used, size - used,
+						 "%s = %s; ", needed[i].key,
+						 needed[i].value);
+	used += (size_t)snprintf(out + used, size - used, "%s } );\n",
+				 assignment);
+	ck_assert_uint_lt(used, size);
+}
+
 static bool holds(const struct conf_errors *e, enum conf_severity severity,
 		  const char *part)
 {

@@ -14,6 +14,13 @@
 #define CONF_TEXT_RULES "rules: ( { action = \"allow\"; } );\n"
 #define CONF_TEXT       CONF_TEXT_LISTENERS CONF_TEXT_CLIENTS CONF_TEXT_RULES
 
+/*
+ * Writes a list with one entry, `assignment` ("key = value;") and what an entry
+ * must have besides, so that each option can be said by itself.
+ */
+void conf_text_entry(char *out, size_t size, const char *list, const char *key,
+		     const char *assignment);
+
 /* Loads a text that must be accepted without a warning. */
 struct conf *conf_text_load(const char *text);
 
