@@ -8,8 +8,8 @@ import socket
 import threading
 
 from lib import client, proc
-from lib.case import (Skip, alone, each, eventually, fewer,
-                      measured, patient, same, slow, timeout)
+from lib.case import (Skip, alone, each, eventually, fewer, long, measured,
+                      patient, same, slow, still, timeout)
 from lib.churn import Churn, assert_whole
 from lib.client import (BIND, UDP, dial, echoes, read_all, read_exact,
                         read_to_end, socks5_ask, socks5_greet, socks5_login)
@@ -102,6 +102,7 @@ def test_another_password_counts_at_once(t):
     same(answer_to(d, ('alice', 'another')), GOOD)
 
 
+@long
 @timeout(60)
 def test_a_changed_file_is_seen(t):
     d, path = daemon_of(t, ALICE)
@@ -294,7 +295,7 @@ def test_enforce_reaches_old_generations(t):
         assert echoes(a)
 
 
-@alone
+@still
 @timeout(60)
 def test_enforce_reaches_one_that_starts(t):
     """It has read the users of before, and shall not let them in."""
