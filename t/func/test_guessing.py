@@ -47,6 +47,8 @@ def test_a_failure_is_told_late_and_a_success_at_once(t):
     assert took >= 0.6, took
     answer, took = log_in(d, 'secret')
     same(answer, GOOD)
+    for _ in range(4):  # this machine may have other things to do
+        took = min(took, log_in(d, 'secret')[1])
     assert took < patient(0.5), took
 
 

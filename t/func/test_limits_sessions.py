@@ -376,7 +376,7 @@ def test_a_crowd_never_exceeds_a_bound(t):
             same(len(inside), bound)
             for s in inside:
                 s.close()
-            d.wait_rest()
+            eventually(lambda: not rows(d)[0])
 
 
 # --- Generations ------------------------------------------------------------
@@ -518,8 +518,8 @@ def test_a_full_table_refuses_nobody(t):
     for s in inside:
         s.close()
     eventually(lambda: d.control.status()['connections']['active'] == 0)
-    done = d.control.run('limits', '--json')
-    same(len(done.out.splitlines()), 1)
+    eventually(lambda: len(d.control.run(
+        'limits', '--json').out.splitlines()) == 1)
     same(sum(sent_away(d, source=f'127.1.{i >> 8}.{i & 255}')
              for i in range(count)), 0)
 

@@ -117,8 +117,8 @@ def web(body):
     return serve
 
 
-# Ports that the kernel gives to nobody who asks for just any, so that one stays
-# unused until the test wants it.  Tests beside each other have others.
+# Ports that the kernel gives to nobody who asks for just any, so that one is
+# unused still when the test wants it.  Tests beside each other have others.
 PORTS = 128
 FIRST, LAST = 20480, 32768
 
