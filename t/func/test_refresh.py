@@ -442,6 +442,7 @@ def test_who_drains_still_refreshes(t):
         # Its tunnels still are of users that may change.
         same(d.control.run('refresh').returncode, 0)
         assert echoes(s)
+    d.wait_exit(0)
 
 
 def test_alone_it_watches_as_well(t):
@@ -480,7 +481,8 @@ def refreshed_under_load(t, d, churn, path, files):
           quiet['p99_ms'], 'and meanwhile', busy['p99_ms'])
     assert quiet['failed'] + busy['failed'] == 0, (quiet, busy)
     assert max(x['ms'] for x in took) < measured(3000), took
-    return quiet['p99_ms'], busy['p99_ms']
+    times = [x['ms'] for x in took]
+    return quiet['p99_ms'], busy['p99_ms'], min(times), max(times)
 
 
 @alone
@@ -502,10 +504,13 @@ def test_nothing_is_lost_and_nobody_waits(t):
     seen = []
     while len(seen) < rounds:
         seen.append(refreshed_under_load(t, d, churn, path, files[len(seen)]))
-        if seen[-1][1] < measured(max(2 * seen[-1][0], 5)):
+        # Of half a millisecond, one wait for an interrupt makes more than two.
+        if seen[-1][1] < measured(2 * seen[-1][0] + 1):
             break
     else:
-        assert any(rest > 2 for rest, _ in seen), f'p99 {seen} ms'
+        # Beside a compiler some refreshes take thrice as long as others.
+        assert any(rest > 2 or most > 3 * least
+                   for rest, _, least, most in seen), f'p99 {seen} ms'
     threading.Event().wait(patient(0.2))
     assert_whole(churn.finish())
     same(d.control.status()['generations'], 1)
