@@ -67,8 +67,7 @@ static struct session *open_admitted(struct tcp_conn *c,
 					tcp_conn_started(c));
 
 	if (s)
-		limits_begin(p->limits, sessions_slot(p->sessions, s), &who,
-			     ticket);
+		limits_begin(p->limits, sessions_slot(p->sessions, s), ticket);
 	else
 		limits_leave(p->limits, &who, ticket);
 	return s;
@@ -97,6 +96,8 @@ static void count_session(struct proxy_counts *n, const struct session *s)
 static void close_record(struct proxy *p, struct session *s, enum outcome o,
 			 int error)
 {
+	const struct limits_who who = { &s->client, s->listener,
+					s->client_rule };
 	bool began = s->state == SESSION_RELAY;
 
 	session_begin(s);
@@ -106,7 +107,7 @@ static void close_record(struct proxy *p, struct session *s, enum outcome o,
 	s->ended_ms = tcp_deadline(0);
 	session_end(s);
 	count_session(&p->counts[s->worker], s);
-	limits_end(p->limits, sessions_slot(p->sessions, s));
+	limits_end(p->limits, sessions_slot(p->sessions, s), &who);
 	if (p->options.ended)
 		p->options.ended(p->options.ctx, s,
 				 sessions_host_tail(p->sessions, s), began);
