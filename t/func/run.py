@@ -296,7 +296,7 @@ def arguments():
     p.add_argument('--valgrind', action='store_true',
                    help='under valgrind, those that are worth it')
     p.add_argument('-k', metavar='PATTERN', help='only names that match')
-    p.add_argument('-j', type=int, default=3 * (os.cpu_count() or 1),
+    p.add_argument('-j', type=int, default=4 * (os.cpu_count() or 1),
                    metavar='N', help='how many at once')
     p.add_argument('--list', action='store_true', help='print the names')
     p.add_argument('--keep', action='store_true',

@@ -397,7 +397,8 @@ def test_localhost_is_this_machine(t):
 # --- several addresses ------------------------------------------------------
 
 def test_the_next_address_is_tried_at_once_after_a_refusal(t):
-    o = Origin(t, echo, host='127.0.0.2')
+    # Of this port nobody else has another address.
+    o = Origin(t, echo, host='127.0.0.2', port=unused_port())
     server = DnsServer(t, {('x.example', 'A'):
                            a('127.0.0.1', '127.0.0.3', '127.0.0.2')})
     d = Daemon(t, names_of(server))
