@@ -26,23 +26,21 @@ static ssize_t splice_now(int from, int to, size_t len)
 	return n < 0 ? -errno : n;
 }
 
-static void drop_pipe(struct flow *f)
+/* Gives pipe or buffer back, with what is in it. */
+static void drop(struct flow *f)
 {
-	pipe_put(&net_self()->pipes, TAKE_PTR(f->pipe));
-}
-
-static void drop_buffer(struct flow *f)
-{
-	buffer_free(&net_self()->buffers, TAKE_PTR(f->buffer));
+	if (f->piped)
+		pipe_put(&net_self()->pipes, TAKE_PTR(f->pipe));
+	else
+		buffer_free(&net_self()->buffers, TAKE_PTR(f->buffer));
+	f->piped = false;
 }
 
 void flow_close(struct flow *f)
 {
 	f->closed = true;
-	if (f->buffer)
-		drop_buffer(f);
-	if (f->pipe)
-		drop_pipe(f);
+	if (flow_stuck(f))
+		drop(f);
 }
 
 /* --- Delivering what is stuck ------------------------------------------- */
@@ -80,7 +78,7 @@ static enum flow_step deliver(struct flow *f, struct tcp_conn *to, int *error)
 
 	if (!conn_can_write(to))
 		return FLOW_WAIT;
-	n = f->pipe ? pipe_deliver(f, to) : buffer_deliver(f, to);
+	n = f->piped ? pipe_deliver(f, to) : buffer_deliver(f, to);
 	if (n == -EAGAIN) {
 		to->watch.ready &= ~(uint32_t)(EPOLLHUP | EPOLLERR);
 		return FLOW_WAIT;
@@ -90,10 +88,8 @@ static enum flow_step deliver(struct flow *f, struct tcp_conn *to, int *error)
 		return FLOW_WRITE_FAILED;
 	}
 	f->bytes += (size_t)n;
-	if (f->pipe && !f->pipe->stuck)
-		drop_pipe(f);
-	else if (f->buffer && !f->buffer->len)
-		drop_buffer(f);
+	if (f->piped ? f->pipe->stuck == 0 : f->buffer->len == 0)
+		drop(f);
 	return FLOW_AGAIN;
 }
 
@@ -202,7 +198,7 @@ static void pipe_reclaim(struct net *net)
 		b->len += (uint32_t)n;
 		p->stuck -= (size_t)n;
 	}
-	drop_pipe(holder);
+	drop(holder);
 	holder->buffer = b;
 }
 
@@ -234,10 +230,11 @@ static enum flow_step bulk(struct flow *f, struct tcp_conn *from,
 	f->pipe = pipe_borrow(net);
 	if (!f->pipe)
 		return copy(f, from, to, error);
+	f->piped = true;
 	n = splice_now(from->watch.fd, f->pipe->in,
 		       min_size(f->pipe->size, f->most));
 	if (n <= 0) {
-		drop_pipe(f);
+		drop(f);
 		if (n == -EAGAIN) {
 			from->watch.ready &= ~(uint32_t)(EPOLLIN | EPOLLERR);
 			return FLOW_WAIT;
@@ -260,7 +257,7 @@ static enum flow_step bulk(struct flow *f, struct tcp_conn *from,
 	if (f->pipe->stuck)
 		pipe_hold(&net->pipes, f->pipe, f);
 	else
-		drop_pipe(f);
+		drop(f);
 	return FLOW_AGAIN;
 }
 

@@ -16,17 +16,20 @@ enum flow_end {
 };
 
 struct flow {
-	struct buffer *buffer; /* taken from the source, not yet delivered */
-	struct pipe *pipe;     /* likewise; at most one of both is set */
-	uint64_t bytes;        /* delivered */
-	int64_t paused_until;  /* not read before; 0: not paused */
-	uint32_t average;      /* bytes per wake-up, over about four */
-	uint32_t unsent;       /* in the receiver's send queue, at the end */
+	union { /* taken from the source, not yet delivered; NULL: nothing */
+		struct buffer *buffer;
+		struct pipe *pipe; /* where `piped` says so */
+	};
+	uint64_t bytes;       /* delivered */
+	int64_t paused_until; /* not read before; 0: not paused */
+	uint32_t average;     /* bytes per wake-up, over about four */
+	uint32_t unsent;      /* in the receiver's send queue, at the end */
 	uint32_t most; /* that may be taken from the source, less as it is */
 	enum flow_end end : 8;
-	bool closed;   /* nothing will be delivered any more */
-	bool splicing; /* this direction is bulk */
-	uint8_t mode;  /* enum tcp_relay_mode */
+	bool closed : 1;   /* nothing will be delivered any more */
+	bool splicing : 1; /* this direction is bulk */
+	bool piped : 1;    /* what is not delivered is in a pipe */
+	uint8_t mode;      /* enum tcp_relay_mode */
 };
 
 /* What one step came to. */
@@ -56,7 +59,7 @@ void flow_close(struct flow *f);
 
 static inline bool flow_stuck(const struct flow *f)
 {
-	return f->buffer || f->pipe;
+	return f->buffer; /* or pipe */
 }
 
 /* Whether it is the receiver that keeps the direction waiting. */

@@ -15,6 +15,7 @@
 #include "core/timer.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define ARITY    4u
 #define IN_HEAP  TIMER_QUEUES
@@ -93,7 +94,10 @@ static void heap_remove(struct timers *h, size_t i)
 		sift_down(h, i, e);
 }
 
-/* Any timer may have to go there, and moving one must not fail. */
+/*
+ * Any timer may have to go there, and moving one must not fail.  Most never
+ * do: realloc(3) would copy the room for them, and so make memory of it.
+ */
 static int heap_reserve(struct timers *h)
 {
 	size_t cap = h->cap ? h->cap * 2 : FIRST;
@@ -101,9 +105,12 @@ static int heap_reserve(struct timers *h)
 
 	if (h->armed < h->cap)
 		return 0;
-	heap = realloc(h->heap, cap * sizeof(*heap));
+	heap = malloc(cap * sizeof(*heap));
 	if (!heap)
 		return -ENOMEM;
+	if (h->len)
+		memcpy(heap, h->heap, h->len * sizeof(*heap));
+	free(h->heap);
 	h->heap = heap;
 	h->cap = cap;
 	return 0;

@@ -1,10 +1,13 @@
 #include "daemon/proxy/account_file.h"
 
+#include "daemon/proxy/give_way.h"
 #include "daemon/proxy/secret.h"
 
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#define READ_BYTES (256u << 10) /* at once: see give_way.h */
 
 int account_file_fault(struct users_fault *fault, unsigned line,
 		       const char *why)
@@ -26,7 +29,8 @@ static int read_text(struct account_file *f, int fd, size_t size)
 	if (!f->text)
 		return -ENOMEM;
 	while (f->len < size) {
-		ssize_t n = read(fd, f->text + f->len, size - f->len);
+		size_t part = min_size(size - f->len, READ_BYTES);
+		ssize_t n = read(fd, f->text + f->len, part);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -35,6 +39,7 @@ static int read_text(struct account_file *f, int fd, size_t size)
 		if (n == 0)
 			break;
 		f->len += (size_t)n;
+		give_way(GIVE_WAY_NOW);
 	}
 	return 0;
 }
@@ -61,10 +66,13 @@ int account_file_read(struct account_file *f, const char *path,
 
 size_t account_file_lines(const struct account_file *f)
 {
+	const char *at = f->text, *end = at + f->len;
 	size_t lines = 1;
 
-	for (size_t i = 0; i < f->len; i++)
-		lines += f->text[i] == '\n';
+	while ((at = memchr(at, '\n', (size_t)(end - at)))) {
+		lines++;
+		at++;
+	}
 	return lines;
 }
 
@@ -88,6 +96,7 @@ int account_file_next(struct account_file *f, char **ret, unsigned *number,
 			end = f->text + f->len;
 		f->at = (size_t)(end - f->text) + 1;
 		++*number;
+		give_way(GIVE_WAY_LINE);
 		if (memchr(line, '\0', (size_t)(end - line)))
 			return account_file_fault(fault, *number,
 						  "there is a NUL in it");

@@ -38,12 +38,14 @@ struct auth {
 	struct tcp_pool *pool;
 	struct auth_cache *cache; /* NULL: nothing is remembered */
 	struct auth_clients *clients;
+	struct secret_stock logins;
 	const char *helper, *pam_service;
 	int64_t failure_delay_ms;
 };
 
 /* One verification; the task's, or, once that has gone, the pool's. */
 struct login {
+	struct secret_stock *home;
 	struct auth_place place;
 	struct tcp_addr client;
 	enum auth_method kinds[AUTH_METHODS];
@@ -62,7 +64,8 @@ struct login {
 
 void login_free(struct login *l)
 {
-	secret_free(l, sizeof(*l));
+	if (l)
+		secret_stock_give(l->home, l);
 }
 
 static void login_drop(void *arg)
@@ -174,12 +177,13 @@ static void take_words(struct login *l, const struct login_claim *claim)
 		memcpy(l->name, claim->name.at, l->name_len);
 }
 
-struct login *login_new(const struct auth *a, const struct login_claim *claim)
+struct login *login_new(struct auth *a, const struct login_claim *claim)
 {
-	struct login *l = secret_new(sizeof(*l));
+	struct login *l = secret_stock_take(&a->logins);
 
 	if (!l)
 		return NULL;
+	l->home = &a->logins;
 	l->client = *claim->client;
 	take_words(l, claim);
 	take_hash(l, claim);
@@ -399,6 +403,7 @@ int auth_new(struct auth **ret, const struct auth_options *o)
 
 	if (!a)
 		return -ENOMEM;
+	secret_stock_init(&a->logins, sizeof(struct login));
 	a->helper = o->helper ? o->helper : "";
 	a->pam_service = o->pam_service ? o->pam_service : "";
 	a->failure_delay_ms = o->failure_delay_ms;
@@ -415,8 +420,9 @@ void auth_free(struct auth *a)
 {
 	if (!a)
 		return;
-	/* Its jobs look at clients. */
+	/* Its jobs look at clients, and give logins back. */
 	tcp_pool_free(a->pool);
+	secret_stock_done(&a->logins);
 	auth_clients_free(a->clients);
 	auth_cache_free(a->cache);
 	free(a);

@@ -61,7 +61,7 @@ int auth_recall(struct auth *a, const struct login_claim *claim,
  * Takes a copy of all that it needs, so that the caller can overwrite his.
  * NULL: no memory.
  */
-struct login *login_new(const struct auth *a, const struct login_claim *claim);
+struct login *login_new(struct auth *a, const struct login_claim *claim);
 
 /* Before it is verified; NULL is harmless. */
 void login_free(struct login *l);

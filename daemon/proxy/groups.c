@@ -5,6 +5,7 @@
 #include "daemon/proxy/groups.h"
 
 #include "daemon/proxy/account_file.h"
+#include "daemon/proxy/give_way.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -121,12 +122,18 @@ static int compare(const void *a, const void *b)
 	return order ? order : strcmp(x->member, y->member);
 }
 
+static int compare_in_turns(const void *a, const void *b)
+{
+	give_way(GIVE_WAY_COMPARED);
+	return compare(a, b);
+}
+
 /* Sorts, and leaves out what is there twice. */
 static int sort(struct groups *g)
 {
 	size_t count = 0;
 
-	qsort(g->list, g->count, sizeof(*g->list), compare);
+	qsort(g->list, g->count, sizeof(*g->list), compare_in_turns);
 	for (size_t i = 0; i < g->count; i++)
 		if (!count || compare(&g->list[count - 1], &g->list[i]))
 			g->list[count++] = g->list[i];

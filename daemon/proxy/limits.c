@@ -11,9 +11,16 @@
 
 #define NS_PER_MS 1000000
 
+/* Whom a session counts for, and in which kinds it does. */
+struct counted {
+	uint64_t client, user; /* keys; 0: not needed, or nobody */
+	uint16_t listener, client_rule, rule;
+	uint8_t kinds; /* KIND_BIT()s */
+};
+
 /* --- What has which bound ----------------------------------------------- */
 
-static uint32_t bound_of(const struct limits *l, const struct limits_held *h,
+static uint32_t bound_of(const struct limits *l, const struct counted *h,
 			 enum limits_kind kind)
 {
 	const struct rule_action *c = rule_action(&l->client_rules,
@@ -45,9 +52,8 @@ static uint32_t bound_of(const struct limits *l, const struct limits_held *h,
 	return 0;
 }
 
-static const struct rate *rate_of(const struct limits *l,
-				  const struct limits_held *h,
-				  enum limits_kind kind)
+static const struct rate *
+rate_of(const struct limits *l, const struct counted *h, enum limits_kind kind)
 {
 	static const struct rate none;
 	const struct rule_action *c = rule_action(&l->client_rules,
@@ -76,7 +82,7 @@ static const struct rate *rate_of(const struct limits *l,
 }
 
 /* Of a kind that has a bound for it, so that the numbers are in theirs. */
-static uint64_t key_of(const struct limits *l, const struct limits_held *h,
+static uint64_t key_of(const struct limits *l, const struct counted *h,
 		       enum limits_kind kind)
 {
 	switch (kind) {
@@ -101,7 +107,7 @@ static uint64_t key_of(const struct limits *l, const struct limits_held *h,
 	return h->client;
 }
 
-static uint16_t number_of(const struct limits_held *h, enum limits_kind kind)
+static uint16_t number_of(const struct counted *h, enum limits_kind kind)
 {
 	switch (kind) {
 	case LIMITS_LISTENER:
@@ -193,7 +199,7 @@ static void note(uint64_t *count)
 	(void)__atomic_fetch_add(count, 1, __ATOMIC_RELAXED);
 }
 
-static void give(struct limits *l, struct limits_held *h, unsigned kinds)
+static void give(struct limits *l, struct counted *h, unsigned kinds)
 {
 	for (unsigned left = h->kinds & kinds; left; left &= left - 1)
 		limits_table_give(
@@ -202,7 +208,7 @@ static void give(struct limits *l, struct limits_held *h, unsigned kinds)
 	h->kinds &= (uint8_t)~kinds;
 }
 
-static int take(struct limits *l, const struct limits_held *h,
+static int take(struct limits *l, const struct counted *h,
 		enum limits_kind kind, uint32_t bound, const struct asking *a)
 {
 	uint64_t key = key_of(l, h, kind);
@@ -219,7 +225,7 @@ static int take(struct limits *l, const struct limits_held *h,
 				 count_others(l, a->worker, key), &name);
 }
 
-static enum outcome take_counts(struct limits *l, struct limits_held *h,
+static enum outcome take_counts(struct limits *l, struct counted *h,
 				unsigned kinds, const struct asking *a)
 {
 	for (unsigned left = kinds & l->bounded; left; left &= left - 1) {
@@ -243,7 +249,7 @@ static enum outcome take_counts(struct limits *l, struct limits_held *h,
 	return OUTCOME_NONE;
 }
 
-static void give_rates(struct limits *l, const struct limits_held *h,
+static void give_rates(struct limits *l, const struct counted *h,
 		       unsigned kinds)
 {
 	for (unsigned left = kinds; left; left &= left - 1) {
@@ -255,7 +261,7 @@ static void give_rates(struct limits *l, const struct limits_held *h,
 	}
 }
 
-static enum outcome take_rates(struct limits *l, const struct limits_held *h,
+static enum outcome take_rates(struct limits *l, const struct counted *h,
 			       unsigned kinds, const struct asking *a)
 {
 	unsigned taken = 0;
@@ -286,7 +292,7 @@ static enum outcome take_rates(struct limits *l, const struct limits_held *h,
 }
 
 /* Rates come last: who is refused for another reason uses up none. */
-static enum outcome take_all(struct limits *l, struct limits_held *h,
+static enum outcome take_all(struct limits *l, struct counted *h,
 			     unsigned kinds, const struct asking *a)
 {
 	enum outcome o = take_counts(l, h, kinds, a);
@@ -316,11 +322,11 @@ static uint64_t client_key(const struct limits *l, const struct tcp_addr *a,
 	return limits_client_key(l, a, &ret->client);
 }
 
-static struct limits_held held_by(const struct limits *l,
-				  const struct limits_who *who, unsigned ticket,
-				  struct asking *a)
+static struct counted counted_by(const struct limits *l,
+				 const struct limits_who *who, unsigned ticket,
+				 struct asking *a)
 {
-	return (struct limits_held){
+	return (struct counted){
 		.client = client_key(l, who->client, a),
 		.listener = who->listener,
 		.client_rule = who->rule,
@@ -333,13 +339,13 @@ enum outcome limits_admit(struct limits *l, unsigned worker,
 			  unsigned *ret_ticket)
 {
 	struct asking a = { .worker = worker, .now_ms = now_ms };
-	struct limits_held h;
+	struct counted h;
 	enum outcome o;
 
 	*ret_ticket = 0;
 	if (!wants(l, KINDS_ADMIT))
 		return OUTCOME_NONE;
-	h = held_by(l, who, 0, &a);
+	h = counted_by(l, who, 0, &a);
 	o = take_all(l, &h, KINDS_ADMIT, &a);
 	*ret_ticket = h.kinds;
 	return o;
@@ -349,23 +355,25 @@ void limits_leave(struct limits *l, const struct limits_who *who,
 		  unsigned ticket)
 {
 	struct asking a = { 0 };
-	struct limits_held h;
+	struct counted h;
 
 	if (!l || !ticket)
 		return;
-	h = held_by(l, who, ticket, &a);
+	h = counted_by(l, who, ticket, &a);
 	give(l, &h, KINDS_ADMIT);
 }
 
-void limits_begin(struct limits *l, uint32_t slot, const struct limits_who *who,
-		  unsigned ticket)
+void limits_begin(struct limits *l, uint32_t slot, unsigned ticket)
 {
-	struct asking a = { 0 };
-
 	if (!l)
 		return;
 	ASSERT(slot < l->slots && l->held[slot].kinds == 0);
-	l->held[slot] = held_by(l, who, ticket, &a);
+	l->held[slot] = (struct limits_held){ .kinds = (uint8_t)ticket };
+}
+
+static uint64_t user_key(const struct limits *l, uint32_t slot)
+{
+	return l->held[slot].has_user ? l->user_keys[slot] : 0;
 }
 
 enum outcome limits_user(struct limits *l, const struct limits_session *s)
@@ -373,14 +381,22 @@ enum outcome limits_user(struct limits *l, const struct limits_session *s)
 	const unsigned kinds = KIND_BIT(LIMITS_USER) |
 			       KIND_BIT(LIMITS_RULE_USER);
 	struct asking a = { .worker = s->worker, .user = s->user };
-	struct limits_held *h;
+	struct limits_held *held;
+	struct counted h;
+	enum outcome o;
 
 	if (!wants(l, kinds) || s->user.len == 0)
 		return OUTCOME_NONE;
-	h = &l->held[s->slot];
-	give(l, h, KIND_BIT(LIMITS_USER));
-	h->user = limits_user_key(l, s->user);
-	return take_counts(l, h, KIND_BIT(LIMITS_USER), &a);
+	held = &l->held[s->slot];
+	h = (struct counted){ .user = user_key(l, s->slot),
+			      .kinds = held->kinds };
+	give(l, &h, KIND_BIT(LIMITS_USER));
+	h.user = limits_user_key(l, s->user);
+	o = take_counts(l, &h, KIND_BIT(LIMITS_USER), &a);
+	held->kinds = h.kinds;
+	held->has_user = true;
+	l->user_keys[s->slot] = h.user;
+	return o;
 }
 
 enum outcome limits_rule(struct limits *l, const struct limits_session *s,
@@ -389,48 +405,66 @@ enum outcome limits_rule(struct limits *l, const struct limits_session *s,
 	struct asking a = { .worker = s->worker,
 			    .now_ms = s->now_ms,
 			    .user = s->user };
-	struct limits_held *h, next;
+	struct counted h, next;
+	struct limits_held *held;
 	enum outcome o;
 
 	if (!wants(l, KINDS_RULE))
 		return OUTCOME_NONE;
-	h = &l->held[s->slot];
-	if (h->rule == rule)
+	held = &l->held[s->slot];
+	if (held->rule == rule)
 		return OUTCOME_NONE;
-	next = *h;
+	h = (struct counted){ .user = user_key(l, s->slot),
+			      .rule = held->rule,
+			      .kinds = held->kinds };
+	if (wants(l, KIND_BIT(LIMITS_RULE_CLIENT)))
+		h.client = client_key(l, s->client, &a);
+	next = h;
 	next.rule = rule;
 	next.kinds &= (uint8_t)~KINDS_RULE;
-	if (l->bounded & KIND_BIT(LIMITS_RULE_CLIENT))
-		(void)client_key(l, s->client, &a);
 	o = take_all(l, &next, KINDS_RULE, &a);
 	if (o != OUTCOME_NONE)
 		return o;
 	/* He did not come by the one before. */
-	give(l, h, KINDS_RULE);
-	give_rates(l, h, KINDS_RULE & l->rated);
-	*h = next;
+	give(l, &h, KINDS_RULE);
+	give_rates(l, &h, KINDS_RULE & l->rated);
+	held->rule = rule;
+	held->kinds = next.kinds;
 	return OUTCOME_NONE;
 }
 
-void limits_next(struct limits *l, uint32_t slot)
+void limits_next(struct limits *l, uint32_t slot, const struct limits_who *who)
 {
-	struct limits_held *h;
+	struct asking a = { 0 };
+	struct limits_held *held;
+	struct counted h;
 
 	if (!l)
 		return;
-	h = &l->held[slot];
-	give(l, h, ~KINDS_ADMIT);
-	h->user = 0;
-	h->rule = 0;
+	held = &l->held[slot];
+	if (held->kinds & ~KINDS_ADMIT) {
+		h = counted_by(l, who, held->kinds, &a);
+		h.rule = held->rule;
+		h.user = user_key(l, slot);
+		give(l, &h, ~KINDS_ADMIT);
+	}
+	*held = (struct limits_held){ .kinds = held->kinds & KINDS_ADMIT };
 }
 
-void limits_end(struct limits *l, uint32_t slot)
+void limits_end(struct limits *l, uint32_t slot, const struct limits_who *who)
 {
-	struct limits_held *h;
+	struct asking a = { 0 };
+	struct limits_held *held;
+	struct counted h;
 
 	if (!l)
 		return;
-	h = &l->held[slot];
-	give(l, h, ~0u);
-	*h = (struct limits_held){ 0 };
+	held = &l->held[slot];
+	if (held->kinds) {
+		h = counted_by(l, who, held->kinds, &a);
+		h.rule = held->rule;
+		h.user = user_key(l, slot);
+		give(l, &h, ~0u);
+	}
+	*held = (struct limits_held){ 0 };
 }

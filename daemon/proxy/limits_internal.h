@@ -25,12 +25,17 @@
 _Static_assert(KINDS_ADMIT < 1u << LIMITS_TICKET_BITS,
 	       "a ticket says which kinds were counted");
 
-/* Whom a session counts for, and in which kinds it does. */
+/*
+ * What is noted of a session: no more than its record does not tell, since
+ * there are many that lie idle.
+ */
 struct limits_held {
-	uint64_t client, user; /* keys; 0: not needed, or nobody */
-	uint16_t listener, client_rule, rule;
+	uint16_t rule;
 	uint8_t kinds; /* KIND_BIT()s that were counted */
+	bool has_user; /* whose key stands beside */
 };
+
+_Static_assert(sizeof(struct limits_held) == 4, "an idle session has grown");
 
 /* The tables of other generations; replaced as a whole. */
 struct limits_others {
@@ -52,6 +57,7 @@ struct limits {
 	uint64_t *client_rule_keys, *rule_keys; /* likewise */
 	struct limits_others *_Atomic others;   /* NULL: there are none */
 	struct limits_held *held;               /* by slot */
+	uint64_t *user_keys; /* by slot; touched where users are counted */
 	uint32_t slots;
 	size_t own_bytes; /* of the tables, at own; 0: not ours */
 	void *own;

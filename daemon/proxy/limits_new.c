@@ -175,9 +175,9 @@ static int make_tables(struct limits *l)
 	return 0;
 }
 
-static size_t held_bytes(const struct limits *l)
+static size_t for_slots(const struct limits *l, size_t bytes)
 {
-	return max_size(l->slots, 1) * sizeof(*l->held);
+	return max_size(l->slots, 1) * bytes;
 }
 
 static int make(struct limits *l)
@@ -189,13 +189,14 @@ static int make(struct limits *l)
 		r = make_tables(l);
 	if (r < 0)
 		return r;
-	l->held = map(held_bytes(l));
+	l->held = map(for_slots(l, sizeof(*l->held)));
+	l->user_keys = map(for_slots(l, sizeof(*l->user_keys)));
 	l->listener_keys = calloc(l->o.listener_count + 1, sizeof(uint64_t));
 	l->client_rule_keys = calloc(l->client_rules.count + 1,
 				     sizeof(uint64_t));
 	l->rule_keys = calloc(l->rules.count + 1, sizeof(uint64_t));
-	if (!l->held || !l->listener_keys || !l->client_rule_keys ||
-	    !l->rule_keys)
+	if (!l->held || !l->user_keys || !l->listener_keys ||
+	    !l->client_rule_keys || !l->rule_keys)
 		return -ENOMEM;
 	l->table.about->prefix4 = l->o.client_prefix4;
 	l->table.about->prefix6 = l->o.client_prefix6;
@@ -240,7 +241,9 @@ void limits_free(struct limits *l)
 	if (!l)
 		return;
 	if (l->held)
-		(void)munmap(l->held, held_bytes(l));
+		(void)munmap(l->held, for_slots(l, sizeof(*l->held)));
+	if (l->user_keys)
+		(void)munmap(l->user_keys, for_slots(l, sizeof(*l->user_keys)));
 	if (l->own)
 		(void)munmap(l->own, l->own_bytes);
 	free(l->listener_keys);

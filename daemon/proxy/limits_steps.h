@@ -1,7 +1,8 @@
 /*
  * A session is counted in three steps: at its admission, when its user is
  * known, and when a rule has decided.  What it holds is noted by the number
- * of its slot, and given back when that is closed.
+ * of its slot, as far as the session's record does not tell, and given back
+ * when that is closed.
  */
 #pragma once
 
@@ -34,8 +35,7 @@ void limits_leave(struct limits *l, const struct limits_who *who,
 /* What follows is done by the worker that has the slot. */
 
 /* He has one. */
-void limits_begin(struct limits *l, uint32_t slot, const struct limits_who *who,
-		  unsigned ticket);
+void limits_begin(struct limits *l, uint32_t slot, unsigned ticket);
 
 /* A session that asks for something. */
 struct limits_session {
@@ -58,9 +58,12 @@ enum outcome limits_rule(struct limits *l, const struct limits_session *s,
 
 /*
  * Another session of the same client has the slot now: it holds what was
- * counted at admission, all else is given back.
+ * counted at admission, all else is given back.  `who` is as he was admitted.
  */
-void limits_next(struct limits *l, uint32_t slot);
+void limits_next(struct limits *l, uint32_t slot, const struct limits_who *who);
 
-/* Gives back what the session of a slot holds, if it does. */
-void limits_end(struct limits *l, uint32_t slot);
+/*
+ * Gives back what the session of a slot holds, if it does.  `who` is as he was
+ * admitted.
+ */
+void limits_end(struct limits *l, uint32_t slot, const struct limits_who *who);

@@ -2,6 +2,7 @@
  * The reading of a list: a file that is written by hand, or by whoever
  * collects addresses and names that are known for evil.
  */
+#include "daemon/proxy/give_way.h"
 #include "daemon/proxy/match_list_internal.h"
 #include "daemon/proxy/target.h"
 
@@ -11,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#define READ_BYTES (256u << 10) /* at once: see give_way.h */
 
 /* Of a line that is wrong so much is shown. */
 #define SHOWN "%.60s"
@@ -40,7 +43,8 @@ static int read_all(int fd, char *text, size_t size, size_t *ret_len)
 	size_t len = 0;
 
 	while (len < size) {
-		ssize_t n = read(fd, text + len, size - len);
+		size_t part = min_size(size - len, READ_BYTES);
+		ssize_t n = read(fd, text + len, part);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -49,6 +53,7 @@ static int read_all(int fd, char *text, size_t size, size_t *ret_len)
 		if (n == 0)
 			break;
 		len += (size_t)n;
+		give_way(GIVE_WAY_NOW);
 	}
 	*ret_len = len;
 	return 0;
@@ -177,6 +182,7 @@ static int take_lines(struct reading *rd, char *at, char *last)
 		end = end ? end : last;
 		at = end + 1;
 		rd->line++;
+		give_way(GIVE_WAY_LINE);
 		if (memchr(line, '\0', (size_t)(end - line)))
 			return wrong(rd, "there is a NUL in it");
 		line = trim(line, end);

@@ -9,6 +9,8 @@
  */
 #include "daemon/proxy/prefix_table.h"
 
+#include "daemon/proxy/give_way.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +38,12 @@ static int compare_nodes(const void *a, const void *b)
 	return (int)x->bits - (int)y->bits;
 }
 
+static int compare_in_turns(const void *a, const void *b)
+{
+	give_way(GIVE_WAY_COMPARED);
+	return compare_nodes(a, b);
+}
+
 /* The upper `bits` of 64, of which there may be more, or less than none. */
 static uint64_t mask(int bits)
 {
@@ -59,7 +67,7 @@ static uint32_t arrange(struct prefix_node *node, uint32_t first,
 	/* Not with NULL, where there are none. */
 	if (first < count)
 		qsort(node + first, count - first, sizeof(*node),
-		      compare_nodes);
+		      compare_in_turns);
 	for (uint32_t i = first; i < count; i++) {
 		uint32_t up = kept > first ? kept - 1 : PREFIX_NONE;
 

@@ -52,7 +52,7 @@ struct session *record_open_admitted(const struct proxy_listener *l,
 					tcp_conn_started(c));
 
 	if (s)
-		limits_begin(p->limits, sessions_slot(p->sessions, s), &who,
+		limits_begin(p->limits, sessions_slot(p->sessions, s),
 			     tag_ticket(tag));
 	else
 		limits_leave(p->limits, &who, tag_ticket(tag));
@@ -98,16 +98,29 @@ static void tell_end(struct proxy *p, struct session *s, enum outcome o,
 				 sessions_host_tail(p->sessions, s), began);
 }
 
+/* Who was counted at the admission of its connection. */
+static struct limits_who who_came(const struct session *s)
+{
+	return (struct limits_who){ &s->client, s->listener, s->client_rule };
+}
+
+static void end_limits(struct proxy *p, const struct session *s)
+{
+	const struct limits_who who = who_came(s);
+
+	limits_end(p->limits, sessions_slot(p->sessions, s), &who);
+}
+
 void record_close(struct proxy *p, struct session *s, enum outcome o, int error)
 {
-	limits_end(p->limits, sessions_slot(p->sessions, s));
+	end_limits(p, s);
 	tell_end(p, s, o, error);
 	sessions_close(p->sessions, s);
 }
 
 void record_drop(struct proxy *p, struct session *s)
 {
-	limits_end(p->limits, sessions_slot(p->sessions, s));
+	end_limits(p, s);
 	sessions_close(p->sessions, s);
 }
 
@@ -140,9 +153,10 @@ void request_next(struct request *rq, enum outcome o)
 			       .listener = s->listener,
 			       .client_rule = s->client_rule,
 			       .protocol = s->protocol };
+	const struct limits_who who = who_came(&was);
 
 	/* What is held is noted by the slot, which is the next one's, too. */
-	limits_next(p->limits, sessions_slot(p->sessions, s));
+	limits_next(p->limits, sessions_slot(p->sessions, s), &who);
 	tell_end(p, s, o, -rq->error);
 	sessions_close(p->sessions, s);
 	rq->session = record_open(rq->listener, &was.client, was.client_rule,

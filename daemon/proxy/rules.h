@@ -85,7 +85,8 @@ const char *rules_request_name(const struct rules *rules, uint16_t rule);
 /*
  * Writes why: for each rule up to the one that decides, one line of what it is
  * called and why it does not match, then the verdict.  q->target of AF_UNSPEC:
- * the name is not resolved.  -errno of the stream.
+ * the name is not resolved, and the verdict may be that it depends on a rule
+ * that may match.  -errno of the stream.
  */
 int rules_explain(const struct rules *rules, const struct rule_query *q,
 		  FILE *out) MUST_CHECK;

@@ -52,11 +52,19 @@ static int finish(FILE *out, const char *verdict, const struct rule_list *list,
 	return ferror(out) ? -EIO : 0;
 }
 
+/* Names a rule that would turn what those after it come to. */
+static int finish_open(FILE *out, const struct rule_list *list, size_t i)
+{
+	fprintf(out, "undecided: rule %zu%s%s may match\n", i + 1,
+		*list->at[i].name ? " " : "", list->at[i].name);
+	return ferror(out) ? -EIO : 0;
+}
+
 int rules_explain(const struct rules *rules, const struct rule_query *q,
 		  FILE *out)
 {
 	const struct rule_list *list = &rules->requests;
-	bool open[2] = { false }; /* one that denies, or allows, may match */
+	size_t open[2] = { 0 }; /* the first that may deny, or allow; from 1 */
 	struct sight s;
 	bool allow;
 	size_t i;
@@ -72,7 +80,8 @@ int rules_explain(const struct rules *rules, const struct rule_query *q,
 			break;
 		}
 		if (a == MAYBE) {
-			open[rule->allow] = true;
+			if (!open[rule->allow])
+				open[rule->allow] = i + 1;
 			why = rule_has_port(rule, q->port) == MAYBE
 				      ? "depends on the port"
 				      : "depends on the address";
@@ -81,7 +90,7 @@ int rules_explain(const struct rules *rules, const struct rule_query *q,
 	}
 	allow = i < list->count && list->at[i].allow;
 	if (open[!allow])
-		return finish(out, "undecided", list, i);
+		return finish_open(out, list, open[!allow] - 1);
 	return finish(out, allow ? "allow" : "deny", list, i);
 }
 

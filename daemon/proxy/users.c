@@ -7,6 +7,7 @@
 
 #include "core/siphash.h"
 #include "daemon/proxy/account_file.h"
+#include "daemon/proxy/give_way.h"
 #include "daemon/proxy/password.h"
 
 #include <crypt.h>
@@ -114,12 +115,18 @@ static int compare_names(const void *a, const void *b)
 	return memcmp(x->name, y->name, x->name_len);
 }
 
+static int compare_in_turns(const void *a, const void *b)
+{
+	give_way(GIVE_WAY_COMPARED);
+	return compare_names(a, b);
+}
+
 /* Sorts, and finds the second line of a name that has two. */
 static int sort_users(struct users *u, struct users_fault *fault)
 {
 	unsigned twice = 0;
 
-	qsort(u->list, u->count, sizeof(*u->list), compare_names);
+	qsort(u->list, u->count, sizeof(*u->list), compare_in_turns);
 	for (size_t i = 1; i < u->count; i++) {
 		const struct user *pair = &u->list[i - 1];
 		unsigned later = pair[pair[0].line < pair[1].line].line;

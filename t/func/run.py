@@ -49,7 +49,10 @@ class Test:
 class Running:
     """A test's process."""
 
+    count = 0
+
     def __init__(self, test, build, parent, limit):
+        Running.count += 1
         self.test = test
         self.dir = tempfile.mkdtemp(prefix='t-', dir=parent)
         os.chmod(self.dir, 0o755)
@@ -64,6 +67,7 @@ class Running:
         status = FAILED
         try:
             os.setsid()
+            os.environ['SPLICED_TEST'] = str(self.count)
             out = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             os.dup2(out, 1)
             os.dup2(out, 2)
@@ -223,19 +227,51 @@ class Report:
         return 1 if self.failures else 0
 
 
+class Queue:
+    """The tests that wait, and which of them may begin beside others.
+
+    Ordinary ones come first.  Where time is measured the still ones follow,
+    beside each other only, and then the others that want to be alone.  A
+    build that is slow in itself measures nothing: there they begin at once,
+    two at a time, since most of them load the machine.
+    """
+
+    def __init__(self, tests, at_once, measures):
+        # The longest first, or all others wait for them at the end.
+        tests = sorted(tests, key=lambda x: not x.mark('long'))
+        self.at_once = at_once
+        self.measures = measures
+        self.apart = [x for x in tests if x.mark('alone')]
+        self.still = [x for x in tests if measures and x.mark('still')]
+        self.others = [x for x in tests if x not in self.apart and
+                       x not in self.still]
+
+    def __bool__(self):
+        return bool(self.apart or self.still or self.others)
+
+    def next(self, running):
+        """One that may begin now, or None."""
+        if len(running) >= self.at_once:
+            return None
+        if not self.measures and self.apart and \
+                len([x for x in running if x.mark('alone')]) < 2:
+            return self.apart.pop(0)
+        if self.others:
+            return self.others.pop(0)
+        if self.still and all(x.mark('still') for x in running):
+            return self.still.pop(0)
+        if self.apart and not self.still and not running:
+            return self.apart.pop(0)
+        return None
+
+
 def run_all(tests, options, report, parent, slowness):
-    """Runs the tests, those that measure one by one after the others."""
-    waiting = [x for x in tests if not x.mark('alone')]
-    single = [x for x in tests if x.mark('alone')]
+    """Runs the tests, as many at once as may be."""
+    waiting = Queue(tests, options.j, slowness == 1)
     running = []
     try:
-        while waiting or single or running:
-            if waiting and len(running) < options.j:
-                test = waiting.pop(0)
-            elif single and not waiting and not running:
-                test = single.pop(0)
-            else:
-                test = None
+        while waiting or running:
+            test = waiting.next([r.test for r in running])
             if test:
                 limit = test.mark('timeout', 30) * slowness
                 running.append(Running(test, options.build, parent, limit))
@@ -260,7 +296,7 @@ def arguments():
     p.add_argument('--valgrind', action='store_true',
                    help='under valgrind, those that are worth it')
     p.add_argument('-k', metavar='PATTERN', help='only names that match')
-    p.add_argument('-j', type=int, default=2 * (os.cpu_count() or 1),
+    p.add_argument('-j', type=int, default=4 * (os.cpu_count() or 1),
                    metavar='N', help='how many at once')
     p.add_argument('--list', action='store_true', help='print the names')
     p.add_argument('--keep', action='store_true',
@@ -288,7 +324,8 @@ def main():
         tests = [x for x in tests if x.mark('valgrind')]
     if options.list:
         for x in tests:
-            words = [w for w in ('slow', 'alone', 'netns') if x.mark(w)]
+            words = [w for w in ('slow', 'alone', 'still', 'netns', 'long')
+                     if x.mark(w)]
             print(x.name + (f' ({", ".join(words)})' if words else ''))
         return 0
     raise_limits()

@@ -4,8 +4,8 @@ import threading
 import time
 
 from lib import conf
-from lib.case import (SLOWNESS, alone, each, eventually, measured, patient,
-                      same, timeout)
+from lib.case import (SLOWNESS, each, eventually, measured, patient, same,
+                      still)
 from lib.client import read_exact, reset, tunnel
 from lib.daemon import Daemon
 from lib.origin import Listener
@@ -103,7 +103,7 @@ def expect(flows, each=(), total=None, seconds=1.5):
         f.stop()
 
 
-@alone
+@still
 @each(1, 10, 200)
 def test_a_session_is_as_fast_as_its_rule_says(t, rate):
     d = start(t, [conf.allow(bandwidth_session=str(rate * MB))])
@@ -126,7 +126,7 @@ def test_both_directions_have_a_rate_each(t):
     expect([flow, back], [(4 * MB, 10)])
 
 
-@alone
+@still
 @each(5, 100)
 def test_ten_sessions_of_a_user_are_equally_fast(t, rate):
     d = start(t, [conf.allow()], {'bandwidth_user': str(rate * MB)},
@@ -156,7 +156,7 @@ def test_what_one_does_not_want_the_other_gets(t):
     expect([slow, fast], [(MB / 2, 20), (4.5 * MB, 10)], (5 * MB, 10))
 
 
-@alone
+@still
 def test_who_types_does_not_stand_behind_who_loads(t):
     d = start(t, [conf.allow(bandwidth=str(MB))])
     o = Listener(t)
@@ -226,7 +226,7 @@ def test_a_reset_is_no_matter_of_time(t, upward):
         reset(end)
 
 
-@alone
+@still
 def test_it_costs_little(t):
     d = start(t, [conf.allow(bandwidth_session=str(50 * MB))], workers=1)
     o = Listener(t)
@@ -255,13 +255,17 @@ def test_datagrams_have_the_same_rate(t):
     try:
         # What passes at once, because it came at once, is waited for.
         taken(far, 0.5)
-        count, seconds = taken(far, 1.5)
+        for _ in range(5):  # as in expect()
+            count, seconds = taken(far, 1.5)
+            x = off(count / seconds, rate)
+            print(f'{x:+.1f} %')
+            if (x if SLOWNESS > 1 else abs(x)) < 15:
+                break
+        else:
+            raise AssertionError(f'{x:+.1f} %')
     finally:
         ended.set()
         thread.join()
-    x = off(count / seconds, rate)
-    print(f'{x:+.1f} %')
-    assert (x if SLOWNESS > 1 else abs(x)) < 15, x
 
 
 def taken(s, seconds):

@@ -553,6 +553,7 @@ def test_those_who_wait_are_bounded_as_handshakes_are(t):
                 pass  # one too many
         same(len(held), 10)
     eventually(lambda: d.access(outcome='client-left')[9:])
+    d.wait_rest()
     s, address = bind(d)
     with s, comes(s, address) as peer:
         talk(s, peer)

@@ -25,7 +25,10 @@ QUESTIONS = (
     (['127.0.0.1:80'], 0, r'rule 2 web'),
     (['[2001:db8::1]:80'], 4, r'no rule'),
     (['www.example.com:25', 'alice'], 4, r'rule 1 mail'),
-    (['www.example.com:80'], 4, r'undecided'),
+    (['www.example.com:80'], 4,
+     r'2 allow web: depends on the address\n(.*\n)*'
+     r'undecided: rule 2 web may match\n'
+     r'undecided: it depends on the address of the name'),
     (['www.example.com:80', '--address', '192.0.2.1'], 0, r'rule 2 web'),
     (['www.example.com:80', '--address', '127.0.0.2'], 4, r'no rule'),
     (['127.0.0.9:99', 'bob'], 0, r"as 'bob'\n(.*\n)*.*rule 3 bobs"),
@@ -45,6 +48,7 @@ def test_what_decides_is_told(t):
         done = d.control.run('explain', '192.0.2.7', *words)
         same((words, done.returncode, done.err), (words, status, ''))
         assert re.search(pattern, done.out), done.out
+        assert 'undecided: no rule' not in done.out, done.out
         said = done.out.splitlines()[-1]
         assert said.startswith(('allowed', 'denied', 'undecided')), said
         # The program says the same of the files, without a daemon.

@@ -10,8 +10,9 @@ from lib.client import dial, echoes, noise, request, take_reply, tunnel
 from lib.handoff import (ACCEPTING, DRAIN, FAILED, FINISH, GO, HALT,
                          NO_CONTROL, PREPARED, SEGMENT, SHUTDOWN, SOCKETS,
                          STOPPED, Generation, cookie, is_listening, listening,
-                         on, port, refused, start)
+                         on, port, start)
 from lib.origin import Origin, echo, unused_port
+from lib.serving import refused
 
 
 # --- Start ------------------------------------------------------------------
@@ -115,10 +116,7 @@ def test_a_control_socket_that_cannot_be_is_told(t):
 
 
 def test_the_older_one_notices_no_failure(t):
-    a, b = (listening(listen=False) for _ in range(2))
-    addresses = [f'127.0.0.1:{port(a)}', f'127.0.0.1:{port(b)}']
-    a.close()
-    b.close()
+    addresses = [f'127.0.0.1:{unused_port()}' for _ in range(2)]
     old = start(t, *addresses)
     before = [s.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
               for _, s in old.held]

@@ -4,7 +4,7 @@ import threading
 import time
 
 from lib import client, proc
-from lib.case import (alone, eventually, fewer, measured, patient, same,
+from lib.case import (alone, eventually, fewer, measured, patient, same, still,
                       timeout)
 from lib.client import dial, echoes, tunnel
 from lib.daemon import Daemon
@@ -84,6 +84,7 @@ def test_the_oldest_generations_give_way(t):
     d.wait_alone()
 
 
+@still
 def test_who_is_idle_has_to_go_first(t):
     d = Daemon(t, {'limits': {'generations': 2}})
     o = Origin(t, echo)
@@ -221,7 +222,7 @@ class Parked:
                 pass
 
 
-@alone
+@still
 @timeout(90)
 def test_no_client_in_a_handshake_is_lost(t):
     t.names = DnsServer(t)

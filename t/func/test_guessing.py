@@ -3,14 +3,13 @@ import json
 import os
 import statistics
 import subprocess
-import sys
 import time
 
-from lib import client, guesser
+from lib import client
 from lib.case import (SLOWNESS, Skip, alone, each, eventually, fewer,
                       measured, patient, same, timeout)
-from lib.client import (dial, read_all, read_exact, socks5_ask, socks5_greet,
-                        socks5_login)
+from lib.client import (authority, dial, read_all, read_exact, socks5_ask,
+                        socks5_greet, socks5_login)
 from lib.daemon import Daemon
 from lib.origin import Origin, echo
 from lib.users import demand, users
@@ -47,6 +46,8 @@ def test_a_failure_is_told_late_and_a_success_at_once(t):
     assert took >= 0.6, took
     answer, took = log_in(d, 'secret')
     same(answer, GOOD)
+    for _ in range(4):  # this machine may have other things to do
+        took = min(took, log_in(d, 'secret')[1])
     assert took < patient(0.5), took
 
 
@@ -161,13 +162,53 @@ def p99_of_logins(d, o, seconds):
     return statistics.quantiles(took, n=100)[98], len(took)
 
 
+def guess(t, d, seconds, sources, first):
+    """Starts a thousand guesses a second; their report comes at the end."""
+    flood = subprocess.Popen(
+        [t.helper('guesser'), authority(*d.at('127.0.0.1')), str(seconds),
+         '1000', str(sources), str(first)], stdout=subprocess.PIPE, text=True)
+    t.defer(flood.kill)
+    flood.stdout.readline()
+    return flood
+
+
+def outcomes(d):
+    return [len(d.access(outcome=x)) for x in
+            ('auth-failed', 'locked-out', 'limit')]
+
+
+def is_left_alone(t, d, o, sources, first):
+    """One round: whether others' p99 in the flood is within its bound."""
+    rest, _ = p99_of_logins(d, o, 2)
+    told = outcomes(d)
+    flood = guess(t, d, 4, sources, first)
+    time.sleep(0.5)
+    before = d.cpu()
+    busy, count = p99_of_logins(d, o, 3)
+    spent = (d.cpu() - before) / 3
+    said = json.loads(flood.communicate(timeout=patient(30))[0])
+    failed, locked, limit = (a - b for a, b in zip(outcomes(d), told))
+    print(f'p99 {rest:.2f} ms at rest, {busy:.2f} ms in the flood '
+          f'({count} logins); {said}; hashed {failed}, locked out {locked}, '
+          f'not hashed {limit}; {spent:.2f} CPUs')
+    same(said['let_in'], 0)
+    assert said['begun'] >= 3000, said
+    # Most are never hashed: no more than one thread can.
+    assert failed < 4 * 100 and locked + limit > 2 * failed, \
+        (failed, locked, limit)
+    return busy < 2 * rest + (0.2 if len(os.sched_getaffinity(0)) > 1 else 10)
+
+
 @alone
 @timeout(90)
 @each(1, 1000)
 def test_a_flood_of_guesses_is_in_nobodys_way(t, sources):
     """1,000 guesses a second, from one client and from a thousand.
 
-    Measured on two CPUs that the flood itself shares: the bound is loose.
+    Others' p99 is twice what it is at rest at most, and 0.2 ms for those who
+    guess and who measure on the same CPUs.  Each round has clients that have
+    not failed yet.  What else the machine does may spoil
+    one; what the daemon does spoils all.
     """
     if SLOWNESS != 1:
         raise Skip('a measurement')
@@ -178,25 +219,5 @@ def test_a_flood_of_guesses_is_in_nobodys_way(t, sources):
                    'user': None})
     o = Origin(t, echo)
     p99_of_logins(d, o, 0.3)
-    rest, _ = p99_of_logins(d, o, 2)
-    flood = subprocess.Popen(
-        [sys.executable, '-B', guesser.__file__, *map(str, d.at('127.0.0.1')),
-         '4', '1000', str(sources)], stdout=subprocess.PIPE, text=True)
-    t.defer(flood.kill)
-    flood.stdout.readline()
-    time.sleep(0.5)
-    before = d.cpu()
-    busy, count = p99_of_logins(d, o, 3)
-    spent = (d.cpu() - before) / 3
-    said = json.loads(flood.communicate(timeout=patient(30))[0])
-    failed, locked, limit = (len(d.access(outcome=x)) for x in
-                             ('auth-failed', 'locked-out', 'limit'))
-    print(f'p99 {rest:.2f} ms at rest, {busy:.2f} ms in the flood '
-          f'({count} logins); {said}; hashed {failed}, locked out {locked}, '
-          f'not hashed {limit}; {spent:.2f} CPUs')
-    same(said['let_in'], 0)
-    assert said['begun'] >= 3000, said
-    # Most are never hashed: no more than one thread can.
-    assert failed < 4 * 100 and locked + limit > 2 * failed, \
-        (failed, locked, limit)
-    assert busy < 2 * rest + 10, (rest, busy)
+    assert any(is_left_alone(t, d, o, sources, i * sources)
+               for i in range(3))

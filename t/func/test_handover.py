@@ -69,7 +69,7 @@ def conf_address(listener):
 
 
 def test_an_address_that_comes_during_a_reload_is_served(t):
-    taken = listening(share=False)
+    taken = listening(port=unused_port(), share=False)
     late = taken.getsockname()
     d = Daemon(t, {'listeners': [
         conf.listener(),

@@ -3,7 +3,7 @@ import socket
 import time
 
 from lib import client, conf, net
-from lib.case import each, eventually, netns, patient, same, valgrind
+from lib.case import each, eventually, long, netns, patient, same, valgrind
 from lib.client import (HttpReply, dial, echoes, http_ask, http_request,
                         http_status, read_all, read_exact)
 from lib.daemon import Daemon
@@ -256,6 +256,7 @@ def test_a_head_that_does_not_end_is_408(t):
     d.wait_access(outcome='handshake-timeout')
 
 
+@long
 def test_too_many_names_at_once_is_503(t):
     names = DnsServer(t, {(f'slow{i}.example', k): SILENT
                           for i in range(9) for k in ('A', 'AAAA')})

@@ -8,7 +8,7 @@ be the same for both, but for what DIFFERENCES justifies.
 import collections
 
 from lib import client, danted
-from lib.case import each, netns, patient, same, timeout, tool
+from lib.case import each, long, netns, patient, same, timeout, tool
 from lib.danted import ask_all, convert, expected, generated
 from lib.pam import Helper
 from lib.udp import Association, Echo
@@ -186,6 +186,7 @@ def answered(t, source, listener, login):
     return found
 
 
+@long
 @netns
 @timeout(60)
 @each(('gateway', '10.20.1.5', None),

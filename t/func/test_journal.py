@@ -11,7 +11,7 @@ import subprocess
 import time
 
 from lib import client, conf
-from lib.case import Skip, each, eventually, patient
+from lib.case import Skip, each, eventually, long, patient
 from lib.client import echoes, noise, tunnel
 from lib.daemon import Daemon
 from lib.dns import DnsServer
@@ -189,6 +189,7 @@ def test_every_generation_writes_there(t):
     j.wait({'MESSAGE_ID': SESSION})
 
 
+@long
 def test_a_journal_that_restarts_is_found_again(t):
     j, d = start(t)
     j.wait({'MESSAGE_ID': READY})
@@ -196,7 +197,7 @@ def test_a_journal_that_restarts_is_found_again(t):
     client.socks5_ask(d.address, ('127.0.0.1', 1))[0].close()
     time.sleep(patient(2))  # longer than the daemon waits for it
     client.socks5_ask(d.address, ('127.0.0.1', 1))[0].close()
-    time.sleep(patient(0.2))
+    time.sleep(patient(0.5))
     j.listen()
     lost = eventually(lambda: [e for e in j.read() if b'were lost' in
                                e['MESSAGE']], 10, 'the lost are counted')

@@ -238,7 +238,7 @@ def test_sockets_are_not_inherited(t):
 
 def test_each_worker_accepts(t):
     d = Daemon(t, {'workers': 4, 'listeners': [conf.listener()]})
-    listening = proc.listening(d.pid, d.address)
+    listening = proc.listening(d.address)
     assert len(listening) == 4, f'{len(listening)} sockets for 4 workers'
     same(listening - proc.polled(d.worker), set())
 

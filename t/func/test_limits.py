@@ -6,8 +6,8 @@ import struct
 import time
 
 from lib import client, conf
-from lib.case import (SLOWNESS, Skip, alone, each, eventually, fewer,
-                      measured, netns, patient, same, timeout, valgrind)
+from lib.case import (SLOWNESS, Skip, alone, each, eventually, fewer, long,
+                      measured, netns, patient, same, still, timeout, valgrind)
 from lib.client import dial, echoes, tunnel
 from lib.daemon import Daemon
 from lib.origin import Listener, Origin, echo
@@ -141,7 +141,7 @@ def scarce(d, soft):
 OURSELVES = {'user': ''}
 
 
-@alone
+@still
 @timeout(60)
 @each('later', 'from the start')
 def test_too_few_descriptors_stop_no_running_tunnel(t, when):
@@ -180,7 +180,7 @@ def test_too_few_descriptors_stop_no_running_tunnel(t, when):
         s.close()
 
 
-@alone
+@still
 @timeout(60)
 def test_tunnels_that_find_no_descriptor_are_refused(t):
     # Here the crowd asks for tunnels: what fails is the second socket.
@@ -235,6 +235,7 @@ def test_too_few_ports_fail_the_session_only(t):
         s.close()
 
 
+@long
 def test_the_automatic_limit_follows_the_descriptors(t):
     soft = 1000
 

@@ -14,7 +14,7 @@ from lib.case import (each, eventually, fewer, netns, same, timeout,
 from lib.client import dial, echoes, tunnel
 from lib.daemon import Daemon
 from lib.net import add_address
-from lib.origin import Origin, echo
+from lib.origin import Origin, echo, unused_port
 from lib.udp import Association, Echo
 from lib.users import demand, users
 
@@ -157,7 +157,7 @@ def reaches(d, target, protocol='socks5'):
 def test_another_rule_is_taken_where_one_is_full(t):
     """Of a name's addresses those are tried whose rule has room."""
     hosts = t.file('hosts', '127.0.0.1 both.test\n127.0.0.2 both.test\n')
-    o = Origin(t, echo)
+    o = Origin(t, echo, port=unused_port())
     other = Origin(t, echo, host='127.0.0.2', port=o.target[1])
     d = Daemon(t, {'names': {'hosts': hosts}, 'rules': [
         {'action': 'allow', 'name': 'one', 'to': ['127.0.0.1/32'],
@@ -376,7 +376,7 @@ def test_a_crowd_never_exceeds_a_bound(t):
             same(len(inside), bound)
             for s in inside:
                 s.close()
-            d.wait_rest()
+            eventually(lambda: not rows(d)[0])
 
 
 # --- Generations ------------------------------------------------------------
@@ -518,8 +518,8 @@ def test_a_full_table_refuses_nobody(t):
     for s in inside:
         s.close()
     eventually(lambda: d.control.status()['connections']['active'] == 0)
-    done = d.control.run('limits', '--json')
-    same(len(done.out.splitlines()), 1)
+    eventually(lambda: len(d.control.run(
+        'limits', '--json').out.splitlines()) == 1)
     same(sum(sent_away(d, source=f'127.1.{i >> 8}.{i & 255}')
              for i in range(count)), 0)
 

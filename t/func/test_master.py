@@ -6,7 +6,8 @@ import signal
 import time
 
 from lib import client, proc
-from lib.case import alone, each, eventually, fewer, measured, same, timeout
+from lib.case import (alone, each, eventually, fewer, long, measured, same,
+                      still, timeout)
 from lib.churn import Churn, assert_whole
 from lib.client import dial, echoes, read_to_end, tunnel
 from lib.daemon import Daemon
@@ -29,6 +30,7 @@ def crash(d):
 
 # --- crashes ----------------------------------------------------------------
 
+@still
 def test_a_generation_that_dies_is_replaced(t):
     d = Daemon(t)
     o = Origin(t, echo)
@@ -292,6 +294,7 @@ def test_sigint_ends_all_generations_at_once(t):
         s.close()
 
 
+@long
 def test_a_generation_that_does_not_end_is_ended(t):
     d = Daemon(t, {'timeouts': {'shutdown': '100ms'}})
     proc.kill(d.worker, signo=signal.SIGSTOP)

@@ -381,10 +381,11 @@ def test_a_hosts_file_of_100000_lines_is_read(t):
     d = Daemon(t, names_of(server, hosts=hosts))
     o = Origin(t, echo)
     assert works(d, 'last.example', o.port)
-    start = time.monotonic()
+    used = d.cpu()
     for _ in range(20):
         assert works(d, 'last.example', o.port)
-    assert time.monotonic() - start < patient(1), 'read again for each'
+    used = d.cpu() - used
+    assert used < patient(0.1), f'read again for each: {used} s of CPU'
 
 
 def test_localhost_is_this_machine(t):
@@ -396,7 +397,8 @@ def test_localhost_is_this_machine(t):
 # --- several addresses ------------------------------------------------------
 
 def test_the_next_address_is_tried_at_once_after_a_refusal(t):
-    o = Origin(t, echo, host='127.0.0.2')
+    # Of this port nobody else has another address.
+    o = Origin(t, echo, host='127.0.0.2', port=unused_port())
     server = DnsServer(t, {('x.example', 'A'):
                            a('127.0.0.1', '127.0.0.3', '127.0.0.2')})
     d = Daemon(t, names_of(server))
@@ -476,11 +478,15 @@ def test_a_family_can_be_preferred(t, family):
     Origin(t, echo, host='127.0.0.1', port=7)
     wanted = {'ipv4': '127.0.0.1:7', 'ipv6': '[::1]:7'}[family]
     for order in ('at once', 'A later', 'AAAA later'):
-        d = Daemon(t, {**names_of(two_families(t, order)),
-                       'outbound': {'prefer': family}})
-        for _ in range(3):
-            assert works(d, 'x.example', 7)
-        d.wait_access(3, outcome='closed')
+        for _ in range(5):
+            server = two_families(t, order)
+            d = Daemon(t, {**names_of(server), 'outbound': {'prefer': family}})
+            for _ in range(3):
+                assert works(d, 'x.example', 7)
+            d.wait_access(3, outcome='closed')
+            # Else this machine had other things to do: it was late, not later.
+            if server.sent[-1] - server.sent[0] < 0.04:
+                break
         same([f['address'] for f in d.access()], [wanted] * 3)
 
 

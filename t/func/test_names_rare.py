@@ -7,8 +7,8 @@ import threading
 import time
 
 from lib import client
-from lib.case import each, eventually, fewer, measured, netns, patient, \
-    same
+from lib.case import (each, eventually, fewer, long, measured, netns, patient,
+                      same)
 from lib.client import dial, echoes, read_all, socks5_ask, tunnel
 from lib.daemon import Daemon
 from lib.dns import SILENT, DnsServer, a
@@ -306,6 +306,7 @@ class At53(DnsServer):
         return udp, tcp
 
 
+@long
 @netns
 def test_another_resolv_conf_is_followed(t):
     one, two = At53(t, host='127.0.0.11'), At53(t, host='127.0.0.12')
@@ -339,6 +340,7 @@ def test_another_resolv_conf_is_followed(t):
     waiting.close()
 
 
+@long
 @netns
 def test_a_server_that_cannot_be_reached_may_be_later_on(t):
     server = DnsServer(t, host='0.0.0.0', records={

@@ -4,8 +4,8 @@ import threading
 import time
 
 from lib import client, conf, net
-from lib.case import (SLOWNESS, Skip, each, eventually, netns, patient, same,
-                      timeout)
+from lib.case import (SLOWNESS, Skip, each, eventually, long, netns, patient,
+                      same, timeout)
 from lib.client import echoes, http_status, socks5_ask, tunnel
 from lib.daemon import Daemon
 from lib.origin import Listener, Origin, both_ways, echo
@@ -23,6 +23,7 @@ def far_listener(t, lag, **options):
 BAD_LINE = (30, 5, 1, 1, 1)  # ms, jitter, loss, double, out of order
 
 
+@long
 @netns
 @each('copy', 'splice', 'adaptive')
 @timeout(60)
@@ -58,6 +59,7 @@ def test_a_bad_line_loses_nothing(t, mode):
     d.wait_access(3, outcome='closed')
 
 
+@long
 @netns
 @timeout(60)
 def test_a_bad_line_keeps_half_closes_and_resets(t):

@@ -8,8 +8,8 @@ import socket
 import threading
 
 from lib import client, proc
-from lib.case import (Skip, alone, each, eventually, fewer,
-                      measured, patient, same, slow, timeout)
+from lib.case import (Skip, alone, each, eventually, fewer, long, measured,
+                      patient, same, slow, still, timeout)
 from lib.churn import Churn, assert_whole
 from lib.client import (BIND, UDP, dial, echoes, read_all, read_exact,
                         read_to_end, socks5_ask, socks5_greet, socks5_login)
@@ -102,6 +102,7 @@ def test_another_password_counts_at_once(t):
     same(answer_to(d, ('alice', 'another')), GOOD)
 
 
+@long
 @timeout(60)
 def test_a_changed_file_is_seen(t):
     d, path = daemon_of(t, ALICE)
@@ -294,7 +295,7 @@ def test_enforce_reaches_old_generations(t):
         assert echoes(a)
 
 
-@alone
+@still
 @timeout(60)
 def test_enforce_reaches_one_that_starts(t):
     """It has read the users of before, and shall not let them in."""
@@ -441,6 +442,7 @@ def test_who_drains_still_refreshes(t):
         # Its tunnels still are of users that may change.
         same(d.control.run('refresh').returncode, 0)
         assert echoes(s)
+    d.wait_exit(0)
 
 
 def test_alone_it_watches_as_well(t):
@@ -479,7 +481,8 @@ def refreshed_under_load(t, d, churn, path, files):
           quiet['p99_ms'], 'and meanwhile', busy['p99_ms'])
     assert quiet['failed'] + busy['failed'] == 0, (quiet, busy)
     assert max(x['ms'] for x in took) < measured(3000), took
-    return quiet['p99_ms'], busy['p99_ms']
+    times = [x['ms'] for x in took]
+    return quiet['p99_ms'], busy['p99_ms'], min(times), max(times)
 
 
 @alone
@@ -501,10 +504,13 @@ def test_nothing_is_lost_and_nobody_waits(t):
     seen = []
     while len(seen) < rounds:
         seen.append(refreshed_under_load(t, d, churn, path, files[len(seen)]))
-        if seen[-1][1] < measured(max(2 * seen[-1][0], 5)):
+        # Of half a millisecond, one wait for an interrupt makes more than two.
+        if seen[-1][1] < measured(2 * seen[-1][0] + 1):
             break
     else:
-        assert any(rest > 2 for rest, _ in seen), f'p99 {seen} ms'
+        # Beside a compiler some refreshes take thrice as long as others.
+        assert any(rest > 2 or most > 3 * least
+                   for rest, _, least, most in seen), f'p99 {seen} ms'
     threading.Event().wait(patient(0.2))
     assert_whole(churn.finish())
     same(d.control.status()['generations'], 1)

@@ -7,8 +7,8 @@ import threading
 import time
 
 from lib import client, conf
-from lib.case import (SLOWNESS, alone, each, eventually, fewer, measured,
-                      patient, same, timeout, valgrind)
+from lib.case import (SLOWNESS, each, eventually, fewer, long, measured,
+                      patient, same, still, timeout, valgrind)
 from lib.client import (dial, echoes, noise, read_all, read_exact,
                         read_to_end, reset, tunnel, unsent)
 from lib.daemon import Daemon
@@ -342,7 +342,7 @@ def test_urgent_bytes_all_the_time_stop_nothing(t, mode):
 # --- those that do not read -------------------------------------------------
 
 @modes
-@alone
+@still
 @timeout(90)
 def test_a_client_that_stops_reading_loses_nothing(t, mode):
     d = start(t, mode)
@@ -475,6 +475,7 @@ def test_an_idle_tunnel_ends(t):
     d.wait_access(outcome='idle')
 
 
+@long
 def test_a_tunnel_with_traffic_is_not_idle(t):
     d = Daemon(t, {'timeouts': {'idle': '2s'}})
     o = Origin(t, echo)
@@ -485,6 +486,7 @@ def test_a_tunnel_with_traffic_is_not_idle(t):
     d.wait_access(outcome='closed')
 
 
+@long
 def test_traffic_one_way_is_traffic(t):
     d = Daemon(t, {'timeouts': {'idle': '2s'}})
     near, far = pair(d, Listener(t))
@@ -511,7 +513,7 @@ def test_a_session_lasts_as_long_as_it_may(t):
     d.wait_access(outcome='expired')
 
 
-@alone
+@still
 def test_idle_tunnels_cost_no_time(t):
     d = Daemon(t)
     o = Listener(t)

@@ -91,7 +91,7 @@ def test_a_listener_that_is_removed_refuses_but_keeps_its_tunnels(t):
         d.reload({'listeners': [first]}, rebase=False)
         same(d.addresses, [d.at('127.0.0.1')])
         eventually(lambda: refused(gone), said=f'{gone} refuses')
-        same(proc.listening(d.pid, gone), set())
+        same(proc.listening(gone), set())
         assert echoes(s)
         served(d, o, 10)
     d.wait_alone()

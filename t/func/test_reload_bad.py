@@ -135,7 +135,7 @@ def test_a_new_port_of_a_file_that_is_bad_is_not_left_open(t):
         d.write({'listeners': [first, more, conf.listener(
             name='taken', address=[f'127.0.0.1:{o.port}'])]})
         d.reload(fails=rf':{o.port}\b')
-        same(proc.listening(d.pid, ('127.0.0.1', port)), set())
+        same(proc.listening(('127.0.0.1', port)), set())
         assert refused(('127.0.0.1', port))
     d.wait_master_rest()
     d.reload({'listeners': [first, more]})
@@ -185,8 +185,12 @@ def test_all_who_ask_for_a_reload_are_answered(t):
     def ask():
         answers.append(d.control.ask('reload wait', 20)[-1])
     threads = [threading.Thread(target=ask, daemon=True) for _ in range(12)]
+    # The master finds them all at once, whoever of them had his turn when.
+    d.signal(signal.SIGSTOP)
     for thread in threads:
         thread.start()
+    eventually(lambda: proc.unix_sockets(d.control.path) == 1 + len(threads))
+    d.signal(signal.SIGCONT)
     for thread in threads:
         thread.join(30)
     same(len(answers), len(threads))

@@ -86,8 +86,7 @@ def test_status_line_counts_sessions(t):
     s = Service(t)
     o = Origin(t, echo)
     with tunnel(ADDRESS, o.target), tunnel(ADDRESS, o.target):
-        eventually(lambda: 'sessions: 2' in s.show()['StatusText'],
-                   said=lambda: s.show()['StatusText'])
+        s.wait_status('sessions: 2')
 
 
 def test_a_wrong_file_fails_at_once_and_stays_failed(t):
@@ -125,7 +124,7 @@ def test_reload_puts_the_new_file_into_use(t):
         assert old in s.generations(), 'its tunnels have ended'
         p = s.show()
         same((p['ActiveState'], p['NRestarts']), ('active', '0'))
-        assert '127.0.0.1:1081' in p['StatusText'], p['StatusText']
+        s.wait_status('127.0.0.1:1081')
     eventually(lambda: old not in s.generations())
     same(len(s.generations()), 1)
 
@@ -149,10 +148,10 @@ def test_reload_of_a_wrong_file_fails_and_changes_nothing(t):
         eventually(lambda: s.generations() == [old])
         p = s.show()
         same((p['ActiveState'], p['SubState']), ('active', 'running'))
-        assert 'reload failed' in p['StatusText'], p['StatusText']
+        s.wait_status('reload failed')
         s.configure()
         s.reload()
-        assert 'failed' not in s.show()['StatusText']
+        s.wait_status('failed', False)
         assert echoes(held)
 
 
@@ -348,7 +347,7 @@ def test_stop_lets_a_download_finish(t):
     d = Download(t)
     process = stopping(s)
     time.sleep(1)
-    assert 'sessions: 1' in s.show()['StatusText'], s.show()['StatusText']
+    s.wait_status('sessions: 1')
     same(process.poll(), None)
     d.finish()
     stopped(s, process)

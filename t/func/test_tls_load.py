@@ -12,7 +12,7 @@ import time
 
 from lib import proc
 from lib.case import (SLOWNESS, alone, each, eventually, fewer, measured,
-                      patient, same, timeout, tool)
+                      patient, same, still, timeout, tool)
 from lib.client import dial, noise, read_all, read_exact, read_to_end, reset
 from lib.origin import Listener
 from lib.tls import (Beside, Certificate, Memory, body, connect, context,
@@ -119,7 +119,7 @@ def quiet(server):
     assert used < measured(0.02), f'{used:.1%} of a CPU for nothing'
 
 
-@alone
+@still
 @timeout(60)
 def test_what_waits_takes_no_time(t):
     server = Beside(t)
@@ -137,7 +137,7 @@ def test_what_waits_takes_no_time(t):
     quiet(server)
 
 
-@alone
+@still
 @timeout(60)
 def test_who_does_not_read_takes_no_time(t):
     server = Beside(t)
@@ -154,7 +154,7 @@ def test_who_does_not_read_takes_no_time(t):
     server.wait_idle()
 
 
-@alone
+@still
 @timeout(60)
 def test_who_is_in_a_handshake_takes_no_time(t):
     server = Beside(t, '--handshake-ms', '60000')
@@ -320,7 +320,7 @@ def test_a_reset_by_the_client_is_passed_on_as_one(t, version):
     eventually(lambda: server.stats()['broken_a'] == 1, said=server.stats)
 
 
-@alone
+@still
 @timeout(60)
 def test_a_tunnel_that_stands_still_takes_no_time(t):
     go_on = threading.Event()

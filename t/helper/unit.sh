@@ -54,15 +54,20 @@ fi
 
 rm -f "$UNIT_LOGS"/*.sum
 alone=
+first=
 together=
 for program; do
-	case $program in
-	*/check_stress | */check_pool*) alone="$alone $program" ;;
+	case ${program##*/check_} in
+	stress | pool*) alone="$alone $program" ;;
+	# The longest, for which all others would wait at the end.
+	tls_conn_calls | resolver | tls_relay | name_query | log_journal | \
+		prefix_table | rules_random | auth | rules | relay_ready | \
+		read | log_load | tls_tickets) first="$first $program" ;;
 	*) together="$together $program" ;;
 	esac
 done
 # No name of a program has a blank in it.
-printf '%s\n' $together | xargs -r -n 1 -P "${UNIT_JOBS:-3}" sh "$0" --one
+printf '%s\n' $first $together | xargs -r -n 1 -P "${UNIT_JOBS:-4}" sh "$0" --one
 for program in $alone; do
 	run_one "$program"
 done

@@ -76,8 +76,15 @@ static enum outcome begin(uint32_t slot)
 	enum outcome o = limits_admit(l, 0, &who, 1000, &ticket);
 
 	if (o == OUTCOME_NONE)
-		limits_begin(l, slot, &who, ticket);
+		limits_begin(l, slot, ticket);
 	return o;
+}
+
+static void end(uint32_t slot)
+{
+	struct limits_who who = { &client[0], 2, 1 };
+
+	limits_end(l, slot, &who);
 }
 
 static struct limits_session session(uint32_t slot, const char *user)
@@ -115,10 +122,10 @@ START_TEST(without_bounds_there_are_no_limits)
 	ck_assert_int_eq(admit_by(0, 1, 1, &ticket), OUTCOME_NONE);
 	ck_assert_uint_eq(ticket, 0);
 	limits_leave(l, &who, 0);
-	limits_begin(l, 1, &who, 0);
+	limits_begin(l, 1, 0);
 	ck_assert_int_eq(user(1, "anna"), OUTCOME_NONE);
 	ck_assert_int_eq(rule(1, 1), OUTCOME_NONE);
-	limits_end(l, 1);
+	end(1);
 	ck_assert_int_eq(limits_set_others(l, NULL, 0), 0);
 }
 END_TEST
@@ -185,9 +192,30 @@ START_TEST(a_session_gives_back_all_that_it_holds)
 		ck_assert_int_eq(user(5, "anna"), OUTCOME_NONE);
 		ck_assert_int_eq(rule(5, 1), OUTCOME_NONE);
 		ck_assert_int_eq(begin(6), OUTCOME_LIMIT_CLIENT);
-		limits_end(l, 5);
-		limits_end(l, 5);
+		end(5);
+		end(5);
 	}
+}
+END_TEST
+
+START_TEST(a_slot_forgets_who_had_it)
+{
+	actions[0].sessions_per_user = 1;
+	start();
+	ck_assert_int_eq(begin(5), OUTCOME_NONE);
+	ck_assert_int_eq(user(5, "anna"), OUTCOME_NONE);
+	ck_assert_int_eq(rule(5, 1), OUTCOME_NONE);
+	end(5);
+	/* Nobody has logged in: there is no bound for him. */
+	ck_assert_int_eq(begin(5), OUTCOME_NONE);
+	ck_assert_int_eq(rule(5, 1), OUTCOME_NONE);
+	ck_assert_int_eq(begin(6), OUTCOME_NONE);
+	ck_assert_int_eq(user(6, "anna"), OUTCOME_NONE);
+	ck_assert_int_eq(rule(6, 1), OUTCOME_NONE);
+	end(5);
+	ck_assert_int_eq(begin(5), OUTCOME_NONE);
+	ck_assert_int_eq(user(5, "anna"), OUTCOME_NONE);
+	ck_assert_int_eq(rule(5, 1), OUTCOME_LIMIT_USER);
 }
 END_TEST
 
@@ -204,8 +232,8 @@ static void expect_two(enum outcome why)
 			o = rule(slot, 1);
 		ck_assert_int_eq(o, slot < 3 ? OUTCOME_NONE : why);
 	}
-	limits_end(l, 3);
-	limits_end(l, 2);
+	end(3);
+	end(2);
 	ck_assert_int_eq(begin(2), OUTCOME_NONE);
 	ck_assert_int_eq(user(2, "anna"), OUTCOME_NONE);
 	ck_assert_int_eq(rule(2, 1), OUTCOME_NONE);
@@ -215,6 +243,8 @@ static void expect_two(enum outcome why)
 
 START_TEST(the_next_request_keeps_what_was_admitted)
 {
+	struct limits_who who = { &client[0], 2, 1 };
+
 	s.options.per_client = 1;
 	s.options.per_user = 1;
 	actions[0].sessions = 1;
@@ -222,16 +252,16 @@ START_TEST(the_next_request_keeps_what_was_admitted)
 	ck_assert_int_eq(begin(1), OUTCOME_NONE);
 	ck_assert_int_eq(user(1, "anna"), OUTCOME_NONE);
 	ck_assert_int_eq(rule(1, 1), OUTCOME_NONE);
-	limits_next(l, 1);
+	limits_next(l, 1, &who);
 	ck_assert_int_eq(begin(2), OUTCOME_LIMIT_CLIENT);
 	/* User and rule are free, for this slot and any other. */
 	ck_assert_int_eq(user(1, "anna"), OUTCOME_NONE);
 	ck_assert_int_eq(rule(1, 1), OUTCOME_NONE);
 	ck_assert_int_eq(user(3, "anna"), OUTCOME_LIMIT_USER);
 	ck_assert_int_eq(rule(3, 1), OUTCOME_LIMIT_RULE);
-	limits_end(l, 1);
+	limits_end(l, 1, &who);
 	ck_assert_int_eq(begin(2), OUTCOME_NONE);
-	limits_next(NULL, 1);
+	limits_next(NULL, 1, &who);
 }
 END_TEST
 
@@ -295,7 +325,7 @@ START_TEST(a_session_counts_for_one_rule)
 	ck_assert_int_eq(rule(1, 2), OUTCOME_LIMIT_RULE);
 	ck_assert_int_eq(begin(3), OUTCOME_NONE);
 	ck_assert_int_eq(rule(3, 1), OUTCOME_LIMIT_RULE);
-	limits_end(l, 2);
+	end(2);
 	ck_assert_int_eq(rule(1, 2), OUTCOME_NONE);
 	ck_assert_int_eq(rule(3, 1), OUTCOME_NONE);
 	/* One that has no bound. */
@@ -341,12 +371,12 @@ START_TEST(a_refusal_uses_up_no_rate)
 	ck_assert_int_eq(begin(1), OUTCOME_NONE);
 	for (int i = 0; i < 5; i++)
 		ck_assert_int_eq(admit(0), OUTCOME_LIMIT_RULE);
-	limits_end(l, 1);
+	end(1);
 	ck_assert_int_eq(begin(1), OUTCOME_NONE);
-	limits_end(l, 1);
+	end(1);
 	ck_assert_int_eq(begin(1), OUTCOME_NONE);
 	ck_assert_int_eq(limits_rule(l, &who, 1), OUTCOME_NONE);
-	limits_end(l, 1);
+	end(1);
 	ck_assert_int_eq(admit(0), OUTCOME_LIMIT_RATE);
 }
 END_TEST
@@ -361,7 +391,7 @@ START_TEST(whom_another_rule_takes_uses_up_no_rate_of_the_first)
 		ck_assert_int_eq(begin(slot), OUTCOME_NONE);
 		ck_assert_int_eq(rule(slot, 1), OUTCOME_NONE);
 		ck_assert_int_eq(rule(slot, 2), OUTCOME_NONE);
-		limits_end(l, slot);
+		end(slot);
 	}
 	ck_assert_int_eq(begin(1), OUTCOME_NONE);
 	ck_assert_int_eq(rule(1, 1), OUTCOME_NONE);
@@ -429,6 +459,7 @@ START_TEST(counts_and_rates_of_another_generation_hold)
 {
 	static const char *const rules[] = { "a", "b", "c" };
 	static const char *const moved[] = { "x", "a", "c" };
+	struct limits_who who = { &client[0], 2, 1 };
 	struct limits_table all[2];
 	struct limits *old;
 
@@ -451,14 +482,14 @@ START_TEST(counts_and_rates_of_another_generation_hold)
 	ck_assert_int_eq(begin(3), OUTCOME_NONE);
 	ck_assert_int_eq(begin(4), OUTCOME_LIMIT_CLIENT);
 	ck_assert_int_eq(rule(3, 2), OUTCOME_NONE);
-	limits_end(old, 2);
+	limits_end(old, 2, &who);
 	ck_assert_int_eq(begin(4), OUTCOME_NONE);
 	/* "a" is full; what has the number that "a" had is not. */
 	ck_assert_int_eq(rule(4, 2), OUTCOME_LIMIT_RULE);
 	ck_assert_int_eq(rule(4, 1), OUTCOME_NONE);
-	limits_end(old, 1);
+	limits_end(old, 1, &who);
 	ck_assert_int_eq(rule(4, 2), OUTCOME_NONE);
-	limits_end(l, 3);
+	end(3);
 	ck_assert_int_eq(begin(3), OUTCOME_LIMIT_RATE);
 	ck_assert_int_eq(limits_set_others(l, NULL, 0), 0);
 	limits_free(old);
@@ -522,6 +553,7 @@ int main(void)
 	tcase_add_test(c, who_leaves_makes_room);
 	tcase_add_test(c, a_session_gives_back_all_that_it_holds);
 	tcase_add_test(c, the_next_request_keeps_what_was_admitted);
+	tcase_add_test(c, a_slot_forgets_who_had_it);
 	tcase_add_test(c, each_bound_has_its_reason);
 	tcase_add_test(c, a_listener_has_a_bound_over_all_clients);
 	tcase_add_test(c, what_was_counted_before_a_refusal_is_given_back);

@@ -128,7 +128,7 @@ START_TEST(what_is_not_known_leaves_it_open)
 			   "8 deny: depends on the address\n"
 			   "9 allow all: depends on the address\n"
 			   "10 allow here: depends on the address\n"
-			   "undecided: no rule matches\n");
+			   "undecided: rule 9 all may match\n");
 	q.port = 0;
 	q.target = brief_address("8.8.8.8");
 	expect(&q, UP_TO_5 "5 deny: login\n"
@@ -136,7 +136,7 @@ START_TEST(what_is_not_known_leaves_it_open)
 			   "7 deny: to\n"
 			   "8 deny: to\n"
 			   "9 allow all: matches\n"
-			   "undecided: rule 9 all\n");
+			   "undecided: rule 6 may match\n");
 }
 END_TEST
 

@@ -94,7 +94,7 @@ static void come(unsigned i, uint32_t slot, unsigned who, const char *user)
 	s.user = (struct span){ (const uint8_t *)user, strlen(user) };
 	if (limits_admit(l[i], 0, &w, 1000, &ticket) != OUTCOME_NONE)
 		return;
-	limits_begin(l[i], slot, &w, ticket);
+	limits_begin(l[i], slot, ticket);
 	if (limits_user(l[i], &s) == OUTCOME_NONE)
 		(void)!limits_rule(l[i], &s, 1);
 }
@@ -144,6 +144,7 @@ END_TEST
 
 START_TEST(json_tells_all_of_them)
 {
+	struct limits_who w = { &client[2], 1, 1 };
 	char address[32];
 	json_t *j;
 	int rows = 0;
@@ -153,7 +154,7 @@ START_TEST(json_tells_all_of_them)
 		(void)snprintf(address, sizeof(address), "10.9.%u.1", i);
 		ck_assert_int_eq(tcp_addr_parse(&client[2], address, 1), 0);
 		come(0, i % 16, 2, "\xff");
-		limits_end(l[0], i % 16);
+		limits_end(l[0], i % 16, &w);
 		come(0, i % 16, 2, i ? "" : "\xff");
 		memset(&client[2], 0, sizeof(client[2]));
 		if (i % 16 == 15)

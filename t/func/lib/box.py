@@ -214,6 +214,11 @@ class Service:
             lambda: (p := self.show())['ActiveState'] == state and p, seconds,
             lambda: f'it is {self.show()["ActiveState"]}, not {state}')
 
+    def wait_status(self, text, there=True):
+        """Waits until systemd, which hears of it later, shows this or not."""
+        eventually(lambda: (text in self.show()['StatusText']) == there,
+                   said=lambda: self.show()['StatusText'])
+
     def wait_new(self, main, seconds=10):
         """Waits until another first process is ready, and returns it."""
         def look():

@@ -30,7 +30,9 @@ def mark(**marks):
 
 
 slow = mark(slow=True)          # only with --slow
-alone = mark(alone=True)        # no other test beside it: it measures
+alone = mark(alone=True)        # no other test beside it: it measures time
+still = mark(still=True)        # only such ones beside it: it mostly waits
+long = mark(long=True)          # takes some seconds, so it begins early
 netns = mark(netns=True)        # in a network namespace of its own
 valgrind = mark(valgrind=True)  # is worth its time under valgrind
 

@@ -258,7 +258,7 @@ class Daemon:
         """Waits until none but the generation that serves accepts."""
         def others():
             return [p for p in proc.children(self.pid) if p != self.worker and
-                    proc.listening(self.pid) & proc.polled(p)]
+                    proc.listening() & proc.polled(p)]
         eventually(lambda: not others(), seconds,
                    lambda: f'processes {others()} still accept')
 
@@ -271,9 +271,9 @@ class Daemon:
         def lost():
             polled = proc.polled(self.worker)
             return {a: sockets for a in self.addresses
-                    if (sockets := proc.listening(self.pid, a) - polled)}
+                    if (sockets := proc.listening(a) - polled)}
         for a in self.addresses:
-            assert proc.listening(self.pid, a), f'{a} is closed'
+            assert proc.listening(a), f'{a} is closed'
         eventually(lambda: not lost(), 5,
                    lambda: f'nobody accepts from {lost()}')
 
@@ -321,7 +321,7 @@ class Daemon:
     def master_descriptors(self):
         """Those of the master, without listening sockets."""
         count = proc.descriptors(self.pid)
-        count['socket'] -= len(proc.listening(self.pid) &
+        count['socket'] -= len(proc.listening() &
                                set(proc.sockets(self.pid).values()))
         return count
 

@@ -4,6 +4,7 @@ import ipaddress
 import socket
 import struct
 import threading
+import time
 
 from .case import patient
 
@@ -38,13 +39,14 @@ class DnsServer:
     """Answers from `records`, {(name, type): Answer or SILENT}.
 
     A name that is in no record does not exist; a type that is missing has
-    no data.  `queries` counts what was asked.
+    no data.  `queries` counts what was asked; `sent` says when was answered.
     """
 
     def __init__(self, t, records=None, host='127.0.0.1', negative_ttl=60):
         self.records = records or {}
         self.negative_ttl = negative_ttl
         self.queries = collections.Counter()
+        self.sent = []
         self.over_tcp = 0
         self.udp, self.tcp = self.bind(host)
         self.host, self.port = self.udp.getsockname()[:2]
@@ -128,6 +130,7 @@ class DnsServer:
         reply = self.reply(packet, at + 4, kind, found, stream)
 
         def deliver():
+            self.sent.append(time.monotonic())
             try:
                 send(reply)
             except OSError:

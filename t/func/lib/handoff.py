@@ -14,7 +14,6 @@ import struct
 
 from . import conf as config
 from .case import eventually, patient
-from .client import dial
 from .daemon import SANITIZER_OPTIONS, parse_ready
 
 MAGIC = 0x31487053
@@ -275,14 +274,6 @@ def start(t, *addresses, **options):
     """A generation that accepts on these addresses."""
     return Generation(t, on(*(addresses or ['127.0.0.1:0'])),
                       **options).serve()
-
-
-def refused(address):
-    try:
-        dial(address, 2).close()
-        return False
-    except ConnectionRefusedError:
-        return True
 
 
 def port(s):

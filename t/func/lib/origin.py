@@ -1,4 +1,8 @@
 """Servers to connect to, and addresses where none answers."""
+import errno
+import functools
+import itertools
+import os
 import socket
 import struct
 import threading
@@ -113,12 +117,32 @@ def web(body):
     return serve
 
 
+# Ports that the kernel gives to nobody who asks for just any, so that one is
+# unused still when the test wants it.  Tests beside each other have others.
+PORTS = 128
+FIRST, LAST = 20480, 32768
+
+
+@functools.cache
+def own_ports():
+    """Those of this test, one after the other."""
+    number = int(os.environ.get('SPLICED_TEST', '0'))
+    return itertools.count(FIRST + number * PORTS % (LAST - FIRST))
+
+
 def unused_port(host='127.0.0.1'):
-    """A port on which nothing listens."""
+    """A port on which nothing listens; never the same one twice."""
     family = socket.AF_INET6 if ':' in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as s:
-        s.bind((host, 0))
-        return s.getsockname()[1]
+    for _ in range(PORTS):
+        port = next(own_ports())
+        with socket.socket(family, socket.SOCK_STREAM) as s:
+            try:
+                s.bind((host, port))
+                return port
+            except OSError as e:
+                if e.errno != errno.EADDRINUSE:
+                    raise
+    raise AssertionError('no port is unused')
 
 
 class Silent(Listener):

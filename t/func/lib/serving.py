@@ -26,7 +26,7 @@ def refused(address):
 
 
 def inodes(d, address=None):
-    return proc.listening(d.pid, address or d.address)
+    return proc.listening(address or d.address)
 
 
 def fixed(**changes):
