@@ -32,6 +32,13 @@ void setup_access_hooks(struct setup *s, struct proxy_options *o);
 /* Looks for interfaces and addresses.  -errno after a line in the log. */
 int setup_check_outbound(const struct conf_outbound *o) MUST_CHECK;
 
+/*
+ * Makes s->groups: reads logins, and the files that TLS needs.  -errno after a
+ * line in the log.
+ */
+int setup_upstreams(struct setup *s) MUST_CHECK;
+void setup_upstreams_done(struct setup *s);
+
 /* Options that borrow from *s and its configuration.  -ENOMEM. */
 int setup_names(struct setup *s, struct resolver_options *ret) MUST_CHECK;
 int setup_outbound(struct setup *s, struct outbound_options *ret) MUST_CHECK;

@@ -5,6 +5,7 @@
 #include "daemon/proxy/proxy_internal.h"
 #include "daemon/proxy/request_count.h"
 #include "daemon/proxy/rule_times.h"
+#include "daemon/proxy/upstream.h"
 
 #include <string.h>
 
@@ -89,6 +90,15 @@ static bool has_way(const struct request *rq, sa_family_t family)
 	return family == AF_INET ? rq->out.ipv4 : rq->out.ipv6;
 }
 
+/* The group by which a rule's requests leave, or 0. */
+static uint16_t upstream_of(const struct request *rq, uint16_t rule)
+{
+	const struct rule_action *a = rule_action(
+		&rq->here->proxy->options.actions, rule);
+
+	return a ? a->upstream : 0;
+}
+
 /*
  * Tells whether the target may be connected to; *why gets the reason where
  * not.  A rule's word weighs more than a missing source.
@@ -104,7 +114,8 @@ static bool may_connect(struct request *rq, struct rule_query *q,
 		*why = OUTCOME_DENIED;
 		return false;
 	}
-	if (!has_way(rq, q->target.family)) {
+	/* A parent may have one. */
+	if (!has_way(rq, q->target.family) && !upstream_of(rq, v.rule)) {
 		*why = OUTCOME_NO_SOURCE;
 		return false;
 	}
@@ -248,6 +259,26 @@ enum outcome request_resolve_rest(struct request *rq,
 	return r < 0 ? why : OUTCOME_NONE;
 }
 
+/*
+ * Whether a name is for a parent to resolve: by rq->rule then.  What others say
+ * of addresses does not count.
+ */
+static bool is_for_parent(struct request *rq)
+{
+	struct upstreams *u = rq->here->proxy->upstreams;
+	struct rule_query q;
+	struct verdict v;
+
+	if (!u || rq->target.family != AF_UNSPEC)
+		return false;
+	q = request_query(rq);
+	v = rules_by_name(policy_rules(rq->here->policy), &q);
+	if (!v.allow || !upstream_is_remote(u, upstream_of(rq, v.rule)))
+		return false;
+	rq->rule = v.rule;
+	return true;
+}
+
 static enum outcome find_addresses(struct request *rq,
 				   struct resolve_answer *found)
 {
@@ -315,7 +346,9 @@ static int take_rest(void *ctx, struct tcp_addr *ret, unsigned max,
 	if (r < 0 || choose(rq, &fresh, &found) != OUTCOME_NONE)
 		return r < 0 ? r : -ENOENT;
 	for (unsigned i = 0; i < fresh.count && count < max; i++) {
-		if (all->count == RESOLVE_MAX || is_known(all, &fresh.addr[i]))
+		if (all->count == RESOLVE_MAX ||
+		    is_known(all, &fresh.addr[i]) ||
+		    upstream_of(rq, fresh.rule[i]))
 			continue;
 		all->addr[all->count] = fresh.addr[i];
 		all->rule[all->count++] = fresh.rule[i];
@@ -406,6 +439,50 @@ static enum outcome dial(struct request *rq, struct candidates *c, bool partial)
 	return dial_failure(rq, r);
 }
 
+/* The addresses that are asked for by the way of the first one. */
+static void keep_one_way(struct request *rq, struct candidates *c)
+{
+	uint16_t group = upstream_of(rq, c->rule[0]);
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < c->count; i++) {
+		if (upstream_of(rq, c->rule[i]) != group)
+			continue;
+		c->addr[kept] = c->addr[i];
+		c->rule[kept++] = c->rule[i];
+	}
+	c->count = kept;
+}
+
+static enum outcome go(struct request *rq, struct candidates *c, bool partial)
+{
+	enum outcome o;
+	uint16_t group;
+
+	if (!rq->here->proxy->upstreams)
+		return dial(rq, c, partial);
+	keep_one_way(rq, c);
+	group = upstream_of(rq, c->rule[0]);
+	if (!group)
+		return dial(rq, c, partial);
+	rq->rule = c->rule[0];
+	o = upstream_connect(rq, group, c->addr, c->count);
+	if (o != OUTCOME_NONE)
+		return o;
+	rq->rule = rule_of(c, &rq->session->target);
+	return request_count_rule(rq, rq->rule);
+}
+
+static enum outcome go_by_name(struct request *rq)
+{
+	enum outcome o = request_count_rule(rq, rq->rule);
+
+	return o == OUTCOME_NONE
+		       ? upstream_connect(rq, upstream_of(rq, rq->rule), NULL,
+					  0)
+		       : o;
+}
+
 enum outcome request_connect(struct request *rq)
 {
 	struct resolve_answer found;
@@ -413,6 +490,8 @@ enum outcome request_connect(struct request *rq)
 	enum outcome o;
 
 	request_choose_out(rq);
+	if (is_for_parent(rq))
+		return go_by_name(rq);
 	o = find_addresses(rq, &found);
 	if (o != OUTCOME_NONE)
 		return o;
@@ -424,5 +503,5 @@ enum outcome request_connect(struct request *rq)
 	}
 	if (o == OUTCOME_NONE)
 		o = count_rule(rq, &c);
-	return o == OUTCOME_NONE ? dial(rq, &c, found.partial) : o;
+	return o == OUTCOME_NONE ? go(rq, &c, found.partial) : o;
 }

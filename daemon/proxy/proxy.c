@@ -57,6 +57,8 @@ int proxy_new(struct proxy **ret, const struct proxy_options *o)
 	if (r == 0)
 		r = bandwidths_new(&p->bandwidths, &o->bandwidth, &o->actions);
 	if (r == 0)
+		r = upstreams_new(&p->upstreams, &o->upstreams);
+	if (r == 0)
 		r = sessions_new(&p->sessions, o->workers, o->max_sessions,
 				 o->slots, o->generation);
 	if (r == 0)
@@ -76,6 +78,7 @@ void proxy_free(struct proxy *p)
 	limits_free(p->limits);
 	sessions_free(p->sessions);
 	bandwidths_free(p->bandwidths);
+	upstreams_free(p->upstreams);
 	free(p->own_counts);
 	free(p);
 }

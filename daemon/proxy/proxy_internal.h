@@ -35,6 +35,7 @@ struct proxy {
 	struct sessions *sessions;
 	struct bandwidths *bandwidths;   /* NULL: nothing is bounded */
 	struct limits *limits;           /* NULL: there are none */
+	struct upstreams *upstreams;     /* likewise */
 	struct proxy_counts *counts;     /* one a worker */
 	struct proxy_counts *own_counts; /* they are ours, or NULL */
 	atomic_size_t own_count;

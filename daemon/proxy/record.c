@@ -6,6 +6,7 @@
 
 #include "daemon/proxy/limits_steps.h"
 #include "daemon/proxy/proxy_internal.h"
+#include "daemon/proxy/upstream.h"
 
 #include <time.h>
 
@@ -86,6 +87,7 @@ static void tell_end(struct proxy *p, struct session *s, enum outcome o,
 {
 	bool began = s->state == SESSION_RELAY;
 
+	upstream_leave(p->upstreams, s);
 	session_begin(s);
 	s->state = SESSION_ENDED;
 	s->outcome = (uint8_t)o;
@@ -123,7 +125,8 @@ static void forget_request(struct request *rq)
 	rq->policy = policy_number(rq->here->policy);
 	rq->target = rq->bound = (struct tcp_addr){ 0 };
 	rq->out = (struct outbound_choice){ 0 };
-	rq->port = rq->rule = 0;
+	rq->port = rq->rule = rq->upstream = rq->hop = 0;
+	rq->parent_forwards = false;
 	rq->command = COMMAND_NONE;
 	rq->method = (enum auth_method)0;
 	rq->user_len = 0;

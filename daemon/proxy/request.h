@@ -40,10 +40,12 @@ struct request {
 	struct tcp_addr bound;      /* our end towards it, what grant() tells */
 	uint16_t port;
 	uint16_t rule; /* that decided, or SESSION_NONE */
+	uint16_t upstream, hop; /* it leaves by; of a chain 0; SESSION_NONE */
 	enum session_command command;
 	enum auth_method method;    /* by which it has logged in */
 	uint8_t user_len;           /* 0: it has not */
 	char user[USER_NAME_BYTES]; /* who it is, once that is known */
+	bool parent_forwards; /* see request_via_http_parent() */
 	bool agreed; /* SOCKS5: on a method; a request and replies may follow */
 	bool granted; /* a reply said so */
 	bool again;   /* the client's connection takes another request */
