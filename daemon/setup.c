@@ -113,6 +113,7 @@ static int make_proxy(struct setup *s)
 		.auth = s->auth,
 		.udp = setup_udp(s),
 		.upstreams = { s->groups, s->conf->upstream_count },
+		.http = setup_http(&s->conf->http),
 		.relay = relay_mode(s->conf),
 		.slots = s->published.sessions,
 		.limits_memory = s->published.limits,

@@ -54,6 +54,9 @@ struct bandwidth_options setup_bandwidth(const struct setup *s);
 /* The share of one worker. */
 struct associate_options setup_udp(const struct setup *s);
 
+/* What it points at is the configuration's. */
+struct http_options setup_http(const struct conf_http *h);
+
 /* The address of a family that clients are told; AF_UNSPEC: none. */
 struct tcp_addr setup_told(const struct conf_endpoints *list,
 			   sa_family_t family);

@@ -2,6 +2,7 @@
  * From a request to a connected target: the rules before the name is known,
  * the name, the rules for each address, the race of those that are left.
  */
+#include "daemon/proxy/http_forward.h"
 #include "daemon/proxy/proxy_internal.h"
 #include "daemon/proxy/request_count.h"
 #include "daemon/proxy/rule_times.h"
@@ -365,10 +366,22 @@ static uint16_t rule_of(const struct candidates *c, const struct tcp_addr *a)
 	return SESSION_NONE;
 }
 
-/* Notes where we are connected to, or why that will not do. */
-static int connected(struct request *rq, const struct candidates *c)
+/* Notes where we are connected to. */
+static void note_server(struct request *rq, const struct candidates *c)
 {
 	struct session *s = rq->session;
+	const struct tcp_addr *peer = tcp_conn_peer(rq->server);
+
+	rq->rule = rule_of(c, peer);
+	session_begin(s);
+	s->target = *peer;
+	s->bound = rq->bound;
+	session_end(s);
+}
+
+/* The same for a new connection, or why that will not do. */
+static int connected(struct request *rq, const struct candidates *c)
+{
 	const struct tcp_addr *peer = tcp_conn_peer(rq->server);
 	int r = tcp_conn_local(rq->server, &rq->bound);
 
@@ -380,12 +393,18 @@ static int connected(struct request *rq, const struct candidates *c)
 	 */
 	if (addr_equal(&rq->bound, peer))
 		return -ECONNREFUSED;
-	rq->rule = rule_of(c, peer);
-	session_begin(s);
-	s->target = *peer;
-	s->bound = rq->bound;
-	session_end(s);
+	note_server(rq, c);
 	return 0;
+}
+
+/* Whether one of the addresses is connected already, from a request before. */
+static bool reuse(struct request *rq, const struct candidates *c)
+{
+	for (unsigned i = 0; i < c->count && !rq->reused; i++)
+		rq->reused = request_reuse(rq, &c->addr[i]);
+	if (rq->reused)
+		note_server(rq, c);
+	return rq->reused;
 }
 
 /* Keeps those of rules that take one more; the first of these counts it. */
@@ -420,6 +439,8 @@ static enum outcome dial(struct request *rq, struct candidates *c, bool partial)
 				       o->timeouts.connect_ms);
 	int r;
 
+	if (rq->may_reuse && reuse(rq, c))
+		return request_count_rule(rq, rq->rule);
 	rq->rule = c->rule[0];
 	session_begin(s);
 	s->state = SESSION_CONNECT;

@@ -424,6 +424,12 @@ void limits_next(struct limits *l, uint32_t slot)
 	h->rule = 0;
 }
 
+void limits_rest(struct limits *l, uint32_t slot)
+{
+	if (l)
+		l->held[slot] = (struct limits_held){ 0 };
+}
+
 void limits_end(struct limits *l, uint32_t slot)
 {
 	struct limits_held *h;

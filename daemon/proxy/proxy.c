@@ -3,6 +3,7 @@
  * records, and what each worker makes for itself.
  */
 #include "daemon/proxy/associate.h"
+#include "daemon/proxy/http_forward.h"
 #include "daemon/proxy/proxy_internal.h"
 
 #include <stdlib.h>
@@ -131,6 +132,8 @@ int proxy_worker_start(void *ctx, unsigned worker)
 		r = outbound_new(&w->outbound, &p->options.outbound, w->local);
 	if (r == 0)
 		r = associations_new(&w->associations, &p->options.udp);
+	if (r == 0)
+		r = forwarder_new(&w->forwarder, &p->options.http);
 	if (r < 0) {
 		proxy_worker_stop(p, worker);
 		return r;
@@ -145,6 +148,7 @@ void proxy_worker_stop(void *ctx, unsigned worker)
 	struct proxy_worker *w = &((struct proxy *)ctx)->worker[worker];
 
 	ASSERT(sessions_count(w->proxy->sessions, worker) == 0);
+	forwarder_free(TAKE_PTR(w->forwarder));
 	associations_free(TAKE_PTR(w->associations));
 	resolver_free(TAKE_PTR(w->resolver));
 	local_addrs_free(TAKE_PTR(w->local));

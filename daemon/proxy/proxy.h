@@ -9,6 +9,7 @@
 #include "core/tcpserver.h"
 #include "daemon/proxy/auth.h"
 #include "daemon/proxy/bandwidth.h"
+#include "daemon/proxy/http_options.h"
 #include "daemon/proxy/limits.h"
 #include "daemon/proxy/outbound.h"
 #include "daemon/proxy/policy.h"
@@ -59,6 +60,7 @@ struct proxy_options {
 	struct outbound_options outbound;
 	struct associate_options udp;
 	struct upstream_options upstreams;
+	struct http_options http;
 	struct auth *auth; /* NULL: nobody can log in */
 	struct proxy_timeouts timeouts;
 	enum tcp_relay_mode relay;

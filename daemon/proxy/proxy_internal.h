@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 struct associations;
+struct forwarder;
 struct swap;
 
 /* What each worker has for itself. */
@@ -28,6 +29,7 @@ struct proxy_worker {
 	struct local_addrs *local;
 	struct outbound *outbound;
 	struct associations *associations; /* UDP */
+	struct forwarder *forwarder;       /* HTTP */
 };
 
 struct proxy {

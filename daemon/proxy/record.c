@@ -107,6 +107,14 @@ void record_close(struct proxy *p, struct session *s, enum outcome o, int error)
 	sessions_close(p->sessions, s);
 }
 
+void record_rest(struct proxy *p, struct session *s, enum outcome o, int error)
+{
+	limits_next(p->limits, sessions_slot(p->sessions, s));
+	limits_rest(p->limits, sessions_slot(p->sessions, s));
+	tell_end(p, s, o, error);
+	sessions_close(p->sessions, s);
+}
+
 void record_drop(struct proxy *p, struct session *s)
 {
 	limits_end(p->limits, sessions_slot(p->sessions, s));

@@ -50,7 +50,13 @@ struct request {
 	bool granted; /* a reply said so */
 	bool again;   /* the client's connection takes another request */
 	bool waiting; /* for the first byte of that one: request_next() */
-	int error;    /* -errno behind the outcome, or 0 */
+	bool resting; /* the connection does so, without this task */
+	/* HTTP: a connection that was used before will do; this is one; the
+	 * method is HEAD. */
+	bool may_reuse, reused, is_head;
+	uint32_t whole; /* HTTP: bytes of input that are all of the request */
+	struct http_exchange *exchange; /* HTTP: of a forwarded request */
+	int error;                      /* -errno behind the outcome, or 0 */
 	char host[HOST_NAME_BYTES + 1]; /* lower case; "" for an address */
 	struct input input;
 };
