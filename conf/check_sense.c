@@ -78,12 +78,10 @@ static void check_clients_of(struct sense *k, size_t listener)
 		     l->name);
 }
 
-/* SOCKS4 and HTTP clients have no password to give. */
+/* SOCKS4 clients have no password to give. */
 static void check_logins_of(struct sense *k, size_t listener)
 {
 	const struct conf_listener *l = &k->c->listeners[listener];
-	bool socks4 = l->protocols & CONF_SOCKS4;
-	bool http = l->protocols & CONF_HTTP;
 	uint32_t auth = 0;
 
 	for (size_t i = 0; i < k->c->client_count; i++) {
@@ -93,12 +91,11 @@ static void check_logins_of(struct sense *k, size_t listener)
 		    conf_listeners_hold(&e->listener, listener))
 			auth |= e->auth.set;
 	}
-	if (auth && !(auth & CONF_AUTH_NONE) && (socks4 || http))
+	if (auth && !(auth & CONF_AUTH_NONE) && l->protocols & CONF_SOCKS4)
 		WARN(k, l->where,
-		     "listener '%s' speaks %s%s%s, but all its clients must "
-		     "log in, which only those of socks5 can",
-		     l->name, socks4 ? "socks4" : "",
-		     socks4 && http ? " and " : "", http ? "http" : "");
+		     "listener '%s' speaks socks4, but all its clients must "
+		     "log in, which those of socks4 cannot",
+		     l->name);
 }
 
 /* --- Clients ------------------------------------------------------------ */

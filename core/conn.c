@@ -206,6 +206,21 @@ int conn_wait(struct tcp_conn *c, uint32_t bits, int64_t deadline)
 	return r;
 }
 
+int conn_lost(struct tcp_conn *c)
+{
+	int r = 0;
+
+	if (!tcp_conn_is_reset(c))
+		return 0;
+	if (c->watch.ready & EPOLLERR)
+		r = sock_error(c->watch.fd);
+	if (r == 0 && c->watch.ready & EPOLLHUP)
+		r = -EPIPE;
+	if (r == 0)
+		c->watch.ready &= ~(uint32_t)EPOLLERR;
+	return r;
+}
+
 int conn_wait_either(struct tcp_conn *a, uint32_t a_bits, struct tcp_conn *b,
 		     uint32_t b_bits, int64_t deadline)
 {
@@ -288,13 +303,12 @@ int tcp_conn_shutdown(struct tcp_conn *c, int64_t deadline)
 
 void tcp_conn_linger(struct tcp_conn *c, size_t max_bytes, int64_t deadline)
 {
-	char sink[512];
-
 	if (tcp_conn_shutdown(c, deadline) < 0)
 		return;
 	while (max_bytes > 0) {
 		ssize_t n = tcp_conn_read(
-			c, sink, min_size(sizeof(sink), max_bytes), deadline);
+			c, net_self()->scratch,
+			min_size(NET_SCRATCH_BYTES, max_bytes), deadline);
 
 		if (n <= 0)
 			return;

@@ -62,6 +62,9 @@ ssize_t conn_peek_now(struct tcp_conn *c, void *to, size_t len) MUST_CHECK;
 ssize_t conn_write_now(struct tcp_conn *c, const void *from, size_t len)
 	MUST_CHECK;
 
+/* What has happened to a peer that was not read: 0, or it is gone: -errno. */
+int conn_lost(struct tcp_conn *c) MUST_CHECK;
+
 /* Suspends until one of the EPOLL* bits comes.  As task_wait(). */
 int conn_wait(struct tcp_conn *c, uint32_t bits, int64_t deadline) MUST_CHECK;
 

@@ -4,28 +4,13 @@
  * is in a pipe or buffer of the threads' pools, never on the task's stack.
  */
 #include "core/flow.h"
-#include "core/sock.h"
 #include "core/task.h"
-
-/* The receiver may be lost while the source is silent.  0 or -errno. */
-static int look_at_receiver(struct tcp_conn *to)
-{
-	int r = 0;
-
-	if (to->watch.ready & EPOLLERR)
-		r = sock_error(to->watch.fd);
-	if (r == 0 && to->watch.ready & EPOLLHUP)
-		r = -EPIPE;
-	if (r == 0)
-		to->watch.ready &= ~(uint32_t)EPOLLERR;
-	return r;
-}
 
 /* Both may be the same connection. */
 static int wait_for_either(const struct flow *f, struct tcp_conn *from,
 			   struct tcp_conn *to, int64_t deadline)
 {
-	int r = look_at_receiver(to);
+	int r = conn_lost(to); /* the source may be silent */
 
 	if (r < 0)
 		return r;

@@ -205,6 +205,10 @@ static void put_pairs(struct pairs *p, const struct access_entry *e)
 	put_name(p, " client_rule=", s->client_rule, n->client_rules,
 		 n->client_rule_count);
 	put_name(p, " rule=", s->rule, n->rules, n->rule_count);
+	put_name(p, " upstream=", s->upstream, n->upstreams, n->upstream_count);
+	/* The parent that took it, or the one at which it failed. */
+	if (s->upstream != SESSION_NONE && session_hop(s) != 0)
+		put_count(p, " hop=", session_hop(s));
 	if (e->event != ACCESS_CONNECT)
 		put_end(p, s);
 }

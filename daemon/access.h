@@ -20,6 +20,8 @@ struct access_names {
 	size_t client_rule_count;
 	const char *const *rules;
 	size_t rule_count;
+	const char *const *upstreams;
+	size_t upstream_count;
 	/* By number - 1: what a listener was told to listen on, IPv4, IPv6. */
 	const struct tcp_addr (*addresses)[2]; /* NULL: not known */
 };

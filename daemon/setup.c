@@ -100,6 +100,7 @@ static int make_proxy(struct setup *s)
 			.handshake_ms = t->handshake_ms,
 			.name_ms = t->name_ms,
 			.connect_ms = t->connect_ms,
+			.upstream_ms = t->upstream_ms,
 			.idle_ms = t->idle_ms,
 			.half_closed_ms = t->half_closed_ms,
 			.session_ms = t->session_ms,
@@ -111,6 +112,8 @@ static int make_proxy(struct setup *s)
 		.bandwidth = setup_bandwidth(s),
 		.auth = s->auth,
 		.udp = setup_udp(s),
+		.upstreams = { s->groups, s->conf->upstream_count },
+		.http = setup_http(&s->conf->http),
 		.relay = relay_mode(s->conf),
 		.slots = s->published.sessions,
 		.limits_memory = s->published.limits,
@@ -266,6 +269,8 @@ int setup_init(struct setup *s, const struct conf *c, uint32_t generation)
 	if (r == 0)
 		r = setup_actions(s);
 	if (r == 0)
+		r = setup_upstreams(s);
+	if (r == 0)
 		r = setup_access(s);
 	if (r == 0)
 		r = make_server(s);
@@ -285,6 +290,7 @@ void setup_done(struct setup *s)
 {
 	tcp_server_free(TAKE_PTR(s->server));
 	proxy_free(TAKE_PTR(s->proxy));
+	setup_upstreams_done(s);
 	auth_free(TAKE_PTR(s->auth));
 	policy_unref(TAKE_PTR(s->policy));
 	free(TAKE_PTR(s->listeners));

@@ -21,6 +21,8 @@ struct setup {
 	struct outbound_source *sources;
 	struct rule_action *action_list; /* what both of these point at */
 	struct rule_actions client_actions, actions;
+	struct upstream_group *groups; /* by number - 1; likewise: */
+	struct setup_upstream **upstreams;
 	uint32_t *listener_sessions;
 	struct proxy *proxy;
 	struct tcp_server *server;

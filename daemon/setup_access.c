@@ -44,7 +44,7 @@ int setup_access(struct setup *s)
 	const char **at;
 
 	at = s->names = calloc(c->listener_count + c->client_count +
-				       c->rule_count + 1,
+				       c->rule_count + c->upstream_count + 1,
 			       sizeof(*at));
 	s->addresses = calloc(c->listener_count + 1, sizeof(*s->addresses));
 	if (!at || !s->addresses)
@@ -58,6 +58,9 @@ int setup_access(struct setup *s)
 		.client_rule_count = c->client_count,
 		.rules = at + c->listener_count + c->client_count,
 		.rule_count = c->rule_count,
+		.upstreams = at + c->listener_count + c->client_count +
+			     c->rule_count,
+		.upstream_count = c->upstream_count,
 		.addresses = s->addresses,
 	};
 	for (size_t i = 0; i < c->listener_count; i++) {
@@ -68,6 +71,8 @@ int setup_access(struct setup *s)
 		*at++ = c->clients[i].name;
 	for (size_t i = 0; i < c->rule_count; i++)
 		*at++ = c->rules[i].name;
+	for (size_t i = 0; i < c->upstream_count; i++)
+		*at++ = c->upstreams[i].name;
 	return 0;
 }
 

@@ -32,6 +32,13 @@ void setup_access_hooks(struct setup *s, struct proxy_options *o);
 /* Looks for interfaces and addresses.  -errno after a line in the log. */
 int setup_check_outbound(const struct conf_outbound *o) MUST_CHECK;
 
+/*
+ * Makes s->groups: reads logins, and the files that TLS needs.  -errno after a
+ * line in the log.
+ */
+int setup_upstreams(struct setup *s) MUST_CHECK;
+void setup_upstreams_done(struct setup *s);
+
 /* Options that borrow from *s and its configuration.  -ENOMEM. */
 int setup_names(struct setup *s, struct resolver_options *ret) MUST_CHECK;
 int setup_outbound(struct setup *s, struct outbound_options *ret) MUST_CHECK;
@@ -46,6 +53,9 @@ struct bandwidth_options setup_bandwidth(const struct setup *s);
 
 /* The share of one worker. */
 struct associate_options setup_udp(const struct setup *s);
+
+/* What it points at is the configuration's. */
+struct http_options setup_http(const struct conf_http *h);
 
 /* The address of a family that clients are told; AF_UNSPEC: none. */
 struct tcp_addr setup_told(const struct conf_endpoints *list,

@@ -217,3 +217,22 @@ struct associate_options setup_udp(const struct setup *s)
 		.buffer = c->udp.buffer,
 	};
 }
+
+struct http_options setup_http(const struct conf_http *h)
+{
+	enum conf_forwarded f = h->forwarded;
+
+	return (struct http_options){
+		.via = h->via,
+		.realm = h->realm,
+		.forwarded = f == CONF_FORWARDED_RFC7239 ||
+			     f == CONF_FORWARDED_BOTH,
+		.x_forwarded_for = f == CONF_FORWARDED_X ||
+				   f == CONF_FORWARDED_BOTH,
+		.keep_alive_ms = h->keep_alive_ms,
+		.response_ms = h->response_ms,
+		.pool = { .max = h->pool,
+			  .per_target = h->pool_per_target,
+			  .idle_ms = h->pool_idle_ms },
+	};
+}

@@ -46,8 +46,18 @@ void proxy_forgotten(const struct tcp_addr *peer, int tag, void *ctx)
 void proxy_unhandled(struct tcp_conn *c, int r, void *ctx)
 {
 	const struct proxy_listener *l = ctx;
-	struct session *s = record_open_admitted(l, c, tcp_conn_tag(c));
+	unsigned tag = tcp_conn_tag(c);
+	struct session *s;
 
+	/* Between two requests there is no session. */
+	if (tag & TAG_SERVED) {
+		struct limits_who who = { tcp_conn_peer(c), l->number,
+					  tag_rule(tag) };
+
+		limits_leave(l->proxy->limits, &who, tag_ticket(tag));
+		return;
+	}
+	s = record_open_admitted(l, c, tag);
 	if (!s)
 		return;
 	if (r == -ETIMEDOUT)

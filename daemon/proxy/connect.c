@@ -2,9 +2,11 @@
  * From a request to a connected target: the rules before the name is known,
  * the name, the rules for each address, the race of those that are left.
  */
+#include "daemon/proxy/http_forward.h"
 #include "daemon/proxy/proxy_internal.h"
 #include "daemon/proxy/request_count.h"
 #include "daemon/proxy/rule_times.h"
+#include "daemon/proxy/upstream.h"
 
 #include <string.h>
 
@@ -89,6 +91,15 @@ static bool has_way(const struct request *rq, sa_family_t family)
 	return family == AF_INET ? rq->out.ipv4 : rq->out.ipv6;
 }
 
+/* The group by which a rule's requests leave, or 0. */
+static uint16_t upstream_of(const struct request *rq, uint16_t rule)
+{
+	const struct rule_action *a = rule_action(
+		&rq->here->proxy->options.actions, rule);
+
+	return a ? a->upstream : 0;
+}
+
 /*
  * Tells whether the target may be connected to; *why gets the reason where
  * not.  A rule's word weighs more than a missing source.
@@ -104,7 +115,8 @@ static bool may_connect(struct request *rq, struct rule_query *q,
 		*why = OUTCOME_DENIED;
 		return false;
 	}
-	if (!has_way(rq, q->target.family)) {
+	/* A parent may have one. */
+	if (!has_way(rq, q->target.family) && !upstream_of(rq, v.rule)) {
 		*why = OUTCOME_NO_SOURCE;
 		return false;
 	}
@@ -248,6 +260,26 @@ enum outcome request_resolve_rest(struct request *rq,
 	return r < 0 ? why : OUTCOME_NONE;
 }
 
+/*
+ * Whether a name is for a parent to resolve: by rq->rule then.  What others say
+ * of addresses does not count.
+ */
+static bool is_for_parent(struct request *rq)
+{
+	struct upstreams *u = rq->here->proxy->upstreams;
+	struct rule_query q;
+	struct verdict v;
+
+	if (!u || rq->target.family != AF_UNSPEC)
+		return false;
+	q = request_query(rq);
+	v = rules_by_name(policy_rules(rq->here->policy), &q);
+	if (!v.allow || !upstream_is_remote(u, upstream_of(rq, v.rule)))
+		return false;
+	rq->rule = v.rule;
+	return true;
+}
+
 static enum outcome find_addresses(struct request *rq,
 				   struct resolve_answer *found)
 {
@@ -315,7 +347,9 @@ static int take_rest(void *ctx, struct tcp_addr *ret, unsigned max,
 	if (r < 0 || choose(rq, &fresh, &found) != OUTCOME_NONE)
 		return r < 0 ? r : -ENOENT;
 	for (unsigned i = 0; i < fresh.count && count < max; i++) {
-		if (all->count == RESOLVE_MAX || is_known(all, &fresh.addr[i]))
+		if (all->count == RESOLVE_MAX ||
+		    is_known(all, &fresh.addr[i]) ||
+		    upstream_of(rq, fresh.rule[i]))
 			continue;
 		all->addr[all->count] = fresh.addr[i];
 		all->rule[all->count++] = fresh.rule[i];
@@ -332,10 +366,22 @@ static uint16_t rule_of(const struct candidates *c, const struct tcp_addr *a)
 	return SESSION_NONE;
 }
 
-/* Notes where we are connected to, or why that will not do. */
-static int connected(struct request *rq, const struct candidates *c)
+/* Notes where we are connected to. */
+static void note_server(struct request *rq, const struct candidates *c)
 {
 	struct session *s = rq->session;
+	const struct tcp_addr *peer = tcp_conn_peer(rq->server);
+
+	rq->rule = rule_of(c, peer);
+	session_begin(s);
+	s->target = *peer;
+	s->bound = rq->bound;
+	session_end(s);
+}
+
+/* The same for a new connection, or why that will not do. */
+static int connected(struct request *rq, const struct candidates *c)
+{
 	const struct tcp_addr *peer = tcp_conn_peer(rq->server);
 	int r = tcp_conn_local(rq->server, &rq->bound);
 
@@ -347,12 +393,18 @@ static int connected(struct request *rq, const struct candidates *c)
 	 */
 	if (addr_equal(&rq->bound, peer))
 		return -ECONNREFUSED;
-	rq->rule = rule_of(c, peer);
-	session_begin(s);
-	s->target = *peer;
-	s->bound = rq->bound;
-	session_end(s);
+	note_server(rq, c);
 	return 0;
+}
+
+/* Whether one of the addresses is connected already, from a request before. */
+static bool reuse(struct request *rq, const struct candidates *c)
+{
+	for (unsigned i = 0; i < c->count && !rq->reused; i++)
+		rq->reused = request_reuse(rq, &c->addr[i]);
+	if (rq->reused)
+		note_server(rq, c);
+	return rq->reused;
 }
 
 /* Keeps those of rules that take one more; the first of these counts it. */
@@ -387,6 +439,8 @@ static enum outcome dial(struct request *rq, struct candidates *c, bool partial)
 				       o->timeouts.connect_ms);
 	int r;
 
+	if (rq->may_reuse && reuse(rq, c))
+		return request_count_rule(rq, rq->rule);
 	rq->rule = c->rule[0];
 	session_begin(s);
 	s->state = SESSION_CONNECT;
@@ -406,6 +460,50 @@ static enum outcome dial(struct request *rq, struct candidates *c, bool partial)
 	return dial_failure(rq, r);
 }
 
+/* The addresses that are asked for by the way of the first one. */
+static void keep_one_way(struct request *rq, struct candidates *c)
+{
+	uint16_t group = upstream_of(rq, c->rule[0]);
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < c->count; i++) {
+		if (upstream_of(rq, c->rule[i]) != group)
+			continue;
+		c->addr[kept] = c->addr[i];
+		c->rule[kept++] = c->rule[i];
+	}
+	c->count = kept;
+}
+
+static enum outcome go(struct request *rq, struct candidates *c, bool partial)
+{
+	enum outcome o;
+	uint16_t group;
+
+	if (!rq->here->proxy->upstreams)
+		return dial(rq, c, partial);
+	keep_one_way(rq, c);
+	group = upstream_of(rq, c->rule[0]);
+	if (!group)
+		return dial(rq, c, partial);
+	rq->rule = c->rule[0];
+	o = upstream_connect(rq, group, c->addr, c->count);
+	if (o != OUTCOME_NONE)
+		return o;
+	rq->rule = rule_of(c, &rq->session->target);
+	return request_count_rule(rq, rq->rule);
+}
+
+static enum outcome go_by_name(struct request *rq)
+{
+	enum outcome o = request_count_rule(rq, rq->rule);
+
+	return o == OUTCOME_NONE
+		       ? upstream_connect(rq, upstream_of(rq, rq->rule), NULL,
+					  0)
+		       : o;
+}
+
 enum outcome request_connect(struct request *rq)
 {
 	struct resolve_answer found;
@@ -413,6 +511,8 @@ enum outcome request_connect(struct request *rq)
 	enum outcome o;
 
 	request_choose_out(rq);
+	if (is_for_parent(rq))
+		return go_by_name(rq);
 	o = find_addresses(rq, &found);
 	if (o != OUTCOME_NONE)
 		return o;
@@ -424,5 +524,5 @@ enum outcome request_connect(struct request *rq)
 	}
 	if (o == OUTCOME_NONE)
 		o = count_rule(rq, &c);
-	return o == OUTCOME_NONE ? dial(rq, &c, found.partial) : o;
+	return o == OUTCOME_NONE ? go(rq, &c, found.partial) : o;
 }

@@ -1,24 +1,94 @@
 /*
- * HTTP CONNECT (RFC 9110 §9.3.6) with a client: the head of its request, and
- * either "200" or an error after which the connection closes.
+ * HTTP/1.1 with a client: the heads of its requests, its login (RFC 7617), and
+ * what it is told where a request comes to nothing.  CONNECT (RFC 9110 §9.3.6)
+ * becomes a tunnel, http_forward.c does the rest.
  */
-#include "daemon/proxy/http_head.h"
+#include "daemon/proxy/http_basic.h"
+#include "daemon/proxy/http_forward.h"
 #include "daemon/proxy/http_reply.h"
 #include "daemon/proxy/proxy_internal.h"
+#include "daemon/proxy/request_login.h"
+
+#include "core/conn.h"
 
 #include <string.h>
 
-static enum outcome read_request(struct request *rq)
+/* A client that is told of a failure may still be sending its request. */
+#define LINGER_MS    10000
+#define LINGER_BYTES (64u << 20)
+
+/* --- The login ---------------------------------------------------------- */
+
+static bool is_by_password(enum auth_method m)
 {
-	struct http_head head;
+	return m == AUTH_PASSWORD || m == AUTH_PAM || m == AUTH_SYSTEM;
+}
+
+/* Whether this client may show who it is. */
+static bool may_log_in(const struct request *rq)
+{
+	enum auth_method order[AUTH_METHODS];
+	unsigned count = request_login_methods(rq, order);
+
+	for (unsigned i = 0; i < count; i++)
+		if (is_by_password(order[i]))
+			return true;
+	return false;
+}
+
+/*
+ * Leaves nothing of it behind: the field ends here anyway.  OUTCOME_NONE: to be
+ * verified; or there is none, and *ret says so by a login of no name.
+ */
+static enum outcome read_login(struct request *rq, struct span value,
+			       struct request_login *ret, bool *ret_found)
+{
+	uint8_t room[HTTP_BASIC_MAX];
+	struct span name, password;
+	enum outcome o = OUTCOME_NONE;
+	int r = http_basic_parse(value, room, &name, &password);
+
+	*ret_found = r == 0;
+	if (r == 0)
+		o = request_login_claim(rq, name, password, ret);
+	else if (r == -EBADMSG)
+		o = OUTCOME_AUTH_FAILED;
+	explicit_bzero(room, sizeof(room));
+	memset((uint8_t *)(uintptr_t)value.at, '*', value.len);
+	return o;
+}
+
+static enum outcome log_in(struct request *rq, const struct http_head *h)
+{
+	struct span in = { rq->input.at, rq->input.len };
+	struct span value = http_head_value(h, in,
+					    HTTP_FIELD_PROXY_AUTHORIZATION);
+	struct request_login login;
+	bool found = false;
 	enum outcome o;
+
+	if (value.at && may_log_in(rq)) {
+		o = read_login(rq, value, &login, &found);
+		if (o == OUTCOME_NONE && found)
+			o = request_login_verify(rq, &login);
+		if (o != OUTCOME_NONE || found)
+			return o;
+	}
+	return request_needs_login(rq) ? OUTCOME_AUTH_REQUIRED : OUTCOME_NONE;
+}
+
+/* --- The head ----------------------------------------------------------- */
+
+static enum outcome parse_head(struct request *rq, struct http_head *h)
+{
 	int r;
 
-	http_head_init(&head, HTTP_REQUEST);
+	http_head_init(h, HTTP_REQUEST);
 	for (;;) {
 		struct span in = { .at = rq->input.at, .len = rq->input.len };
+		enum outcome o;
 
-		r = http_head_parse(&head, in);
+		r = in.len ? http_head_parse(h, in) : -EAGAIN;
 		if (r != -EAGAIN)
 			break;
 		/* Most heads fit what is there; only a longer one costs. */
@@ -29,44 +99,123 @@ static enum outcome read_request(struct request *rq)
 		if (o != OUTCOME_NONE)
 			return o;
 	}
-	if (r < 0)
-		return (enum outcome)head.fault;
-	if (head.method != HTTP_METHOD_CONNECT)
-		return OUTCOME_BAD_METHOD;
-	if (request_needs_login(rq))
-		return OUTCOME_AUTH_REQUIRED;
-	rq->command = COMMAND_CONNECT;
-	request_set_target(rq, &head.target);
-	request_consume(rq, (size_t)r);
+	return r < 0 ? (enum outcome)h->fault : OUTCOME_NONE;
+}
+
+/*
+ * How much of the input is the request; 0: not all of it has come.  What comes
+ * behind a CONNECT may be meant for the tunnel that is refused.
+ */
+static uint32_t whole_request(struct request *rq, const struct http_head *h)
+{
+	size_t behind = rq->input.len - h->len;
+	struct http_body body;
+	ssize_t n = 0;
+
+	if (h->method == HTTP_METHOD_CONNECT)
+		return behind ? 0 : h->len;
+	http_request_body(h, &body);
+	if (behind)
+		n = http_body_take(
+			&body, (struct span){ rq->input.at + h->len, behind });
+	return n >= 0 && http_body_is_whole(&body) ? h->len + (uint32_t)n : 0;
+}
+
+static enum outcome take_request(struct request *rq, const struct http_head *h)
+{
+	if (h->method == HTTP_METHOD_CONNECT) {
+		rq->command = COMMAND_CONNECT;
+		request_set_target(rq, &h->target);
+		request_consume(rq, h->len);
+		rq->whole = 0;
+		return OUTCOME_NONE;
+	}
+	/* To a proxy a request says where it is to go, RFC 9112 §3.2.2. */
+	if (h->form != HTTP_FORM_ABSOLUTE)
+		return OUTCOME_BAD_AUTHORITY;
+	if (request_get_exchange(rq) < 0)
+		return OUTCOME_NO_RESOURCES;
+	memcpy(&rq->exchange->request, h,
+	       offsetof(struct http_head, field) +
+		       h->count * sizeof(h->field[0]));
+	rq->command = COMMAND_REQUEST;
+	request_set_target(rq, &h->target);
 	return OUTCOME_NONE;
 }
 
+static enum outcome read_request(struct request *rq)
+{
+	struct http_head head;
+	enum outcome o;
+
+	rq->whole = 0;
+	rq->is_head = false;
+	o = parse_head(rq, &head);
+	if (o != OUTCOME_NONE)
+		return o;
+	rq->is_head = head.method == HTTP_METHOD_HEAD;
+	/* After an error it may ask again where it would have done so anyway,
+	 * and where what follows is sure to be a request. */
+	if (http_head_persists(&head))
+		rq->whole = whole_request(rq, &head);
+	o = log_in(rq, &head);
+	return o == OUTCOME_NONE ? take_request(rq, &head) : o;
+}
+
+/* --- Answers ------------------------------------------------------------ */
+
 static int grant(struct request *rq)
 {
+	if (rq->command == COMMAND_REQUEST)
+		return 0; /* by the target's own 101 */
 	return tcp_conn_write_all(rq->client, HTTP_REPLY_CONNECTED,
 				  sizeof(HTTP_REPLY_CONNECTED) - 1,
 				  rq->deadline);
 }
 
-static bool is_head(const struct input *in)
+/* A refusal that a login could lift asks for one. */
+static int status_of(const struct request *rq, enum outcome why)
 {
-	static const char method[] = "HEAD ";
+	const struct rule_query q = request_query(rq);
 
-	return in->len >= sizeof(method) - 1 &&
-	       memcmp(in->at, method, sizeof(method) - 1) == 0;
+	if (why != OUTCOME_DENIED || rq->user_len || !may_log_in(rq) ||
+	    !rules_may_allow(policy_rules(rq->here->policy), &q, true))
+		return outcome_http(why);
+	return outcome_http(OUTCOME_AUTH_REQUIRED);
+}
+
+static bool may_ask_again(const struct request *rq)
+{
+	return rq->whole && !net_self()->draining && !rq->killed &&
+	       rq->here->proxy->options.http.keep_alive_ms > 0;
 }
 
 static void refuse(struct request *rq, enum outcome why)
 {
+	const struct http_options *o = &rq->here->proxy->options.http;
 	char reply[HTTP_REPLY_MAX];
 	struct http_error e = {
-		.status = outcome_http(why),
-		.head_only = is_head(&rq->input),
+		.status = status_of(rq, why),
+		.head_only = rq->is_head,
+		.keep = may_ask_again(rq),
+		.realm = o->realm,
 	};
+	size_t len;
 
-	if (e.status)
-		request_last_words(rq, reply,
-				   http_error_format(reply, sizeof(reply), &e));
+	if (!e.status)
+		return;
+	len = http_error_format(reply, sizeof(reply), &e);
+	if (tcp_conn_write_all(rq->client, reply, len,
+			       tcp_deadline(LINGER_MS)) < 0)
+		return;
+	if (!e.keep) {
+		tcp_conn_linger(rq->client, LINGER_BYTES,
+				tcp_deadline(LINGER_MS));
+		return;
+	}
+	request_consume(rq, rq->whole);
+	rq->idle_ms = o->keep_alive_ms;
+	rq->again = true;
 }
 
 const struct proxy_protocol http_protocol = {

@@ -100,11 +100,15 @@ static void add_via(struct writer *w)
 /* Its address as text, "unknown" for what is none (RFC 7239 §6.2). */
 static const char *client_text(const struct writer *w, char *out, size_t size)
 {
-	const struct tcp_addr *a = w->how->client;
+	struct tcp_addr a;
 
-	if (!a || (a->family != AF_INET && a->family != AF_INET6))
+	if (!w->how->client)
 		return "unknown";
-	return addr_format_ip(a, out, size);
+	a = *w->how->client;
+	a.scope = 0; /* the name of an interface is nobody's business */
+	if (a.family != AF_INET && a.family != AF_INET6)
+		return "unknown";
+	return addr_format_ip(&a, out, size);
 }
 
 static void add_forwarded(struct writer *w)

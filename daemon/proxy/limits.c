@@ -451,6 +451,12 @@ void limits_next(struct limits *l, uint32_t slot, const struct limits_who *who)
 	*held = (struct limits_held){ .kinds = held->kinds & KINDS_ADMIT };
 }
 
+void limits_rest(struct limits *l, uint32_t slot)
+{
+	if (l)
+		l->held[slot] = (struct limits_held){ 0 };
+}
+
 void limits_end(struct limits *l, uint32_t slot, const struct limits_who *who)
 {
 	struct asking a = { 0 };

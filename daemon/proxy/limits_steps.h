@@ -63,6 +63,12 @@ enum outcome limits_rule(struct limits *l, const struct limits_session *s,
 void limits_next(struct limits *l, uint32_t slot, const struct limits_who *who);
 
 /*
+ * The session of a slot has ended, but its client stays, without one for now:
+ * what was counted at admission is his ticket's again.  After limits_next().
+ */
+void limits_rest(struct limits *l, uint32_t slot);
+
+/*
  * Gives back what the session of a slot holds, if it does.  `who` is as he was
  * admitted.
  */

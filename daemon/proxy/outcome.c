@@ -57,8 +57,8 @@
 	ROW(LIMIT_LISTENER, NOT_ALLOWED, 503, "limit-listener")                \
 	ROW(LIMIT_RATE, NOT_ALLOWED, 429, "limit-rate")                        \
 	ROW(NO_RESOURCES, GENERAL, 503, "no-resources")                        \
-	ROW(AUTH_REQUIRED, NOT_ALLOWED, 403, "auth-required")                  \
-	ROW(AUTH_FAILED, NOT_ALLOWED, 403, "auth-failed")                      \
+	ROW(AUTH_REQUIRED, NOT_ALLOWED, 407, "auth-required")                  \
+	ROW(AUTH_FAILED, NOT_ALLOWED, 407, "auth-failed")                      \
 	ROW(LOCKED_OUT, NOT_ALLOWED, 403, "locked-out")                        \
 	ROW(KILLED, GENERAL, 0, "killed")                                      \
 	ROW(ACCEPT_TIMEOUT, EXPIRED, 504, "accept-timeout")                    \

@@ -3,6 +3,7 @@
  * records, and what each worker makes for itself.
  */
 #include "daemon/proxy/associate.h"
+#include "daemon/proxy/http_forward.h"
 #include "daemon/proxy/proxy_internal.h"
 
 #include <stdlib.h>
@@ -57,6 +58,8 @@ int proxy_new(struct proxy **ret, const struct proxy_options *o)
 	if (r == 0)
 		r = bandwidths_new(&p->bandwidths, &o->bandwidth, &o->actions);
 	if (r == 0)
+		r = upstreams_new(&p->upstreams, &o->upstreams);
+	if (r == 0)
 		r = sessions_new(&p->sessions, o->workers, o->max_sessions,
 				 o->slots, o->generation);
 	if (r == 0)
@@ -76,6 +79,7 @@ void proxy_free(struct proxy *p)
 	limits_free(p->limits);
 	sessions_free(p->sessions);
 	bandwidths_free(p->bandwidths);
+	upstreams_free(p->upstreams);
 	free(p->own_counts);
 	free(p);
 }
@@ -128,6 +132,8 @@ int proxy_worker_start(void *ctx, unsigned worker)
 		r = outbound_new(&w->outbound, &p->options.outbound, w->local);
 	if (r == 0)
 		r = associations_new(&w->associations, &p->options.udp);
+	if (r == 0)
+		r = forwarder_new(&w->forwarder, &p->options.http);
 	if (r < 0) {
 		proxy_worker_stop(p, worker);
 		return r;
@@ -142,6 +148,7 @@ void proxy_worker_stop(void *ctx, unsigned worker)
 	struct proxy_worker *w = &((struct proxy *)ctx)->worker[worker];
 
 	ASSERT(sessions_count(w->proxy->sessions, worker) == 0);
+	forwarder_free(TAKE_PTR(w->forwarder));
 	associations_free(TAKE_PTR(w->associations));
 	resolver_free(TAKE_PTR(w->resolver));
 	local_addrs_free(TAKE_PTR(w->local));

@@ -9,16 +9,19 @@
 #include "core/tcpserver.h"
 #include "daemon/proxy/auth.h"
 #include "daemon/proxy/bandwidth.h"
+#include "daemon/proxy/http_options.h"
 #include "daemon/proxy/limits.h"
 #include "daemon/proxy/outbound.h"
 #include "daemon/proxy/policy.h"
 #include "daemon/proxy/session.h"
+#include "daemon/proxy/upstream.h"
 
 struct proxy;
 
 struct proxy_timeouts {
 	int64_t handshake_ms; /* from accept to the request */
 	int64_t name_ms, connect_ms;
+	int64_t upstream_ms; /* for all hops, once the first is connected */
 	int64_t idle_ms, half_closed_ms, session_ms; /* 0: no bound */
 	int64_t bind_ms;                             /* for a BIND's client */
 	int64_t udp_idle_ms; /* of an association; 0: no bound */
@@ -56,6 +59,8 @@ struct proxy_options {
 	struct resolver_options names;
 	struct outbound_options outbound;
 	struct associate_options udp;
+	struct upstream_options upstreams;
+	struct http_options http;
 	struct auth *auth; /* NULL: nobody can log in */
 	struct proxy_timeouts timeouts;
 	enum tcp_relay_mode relay;

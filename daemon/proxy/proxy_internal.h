@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 struct associations;
+struct forwarder;
 struct swap;
 
 /* What each worker has for itself. */
@@ -28,6 +29,7 @@ struct proxy_worker {
 	struct local_addrs *local;
 	struct outbound *outbound;
 	struct associations *associations; /* UDP */
+	struct forwarder *forwarder;       /* HTTP */
 };
 
 struct proxy {
@@ -35,6 +37,7 @@ struct proxy {
 	struct sessions *sessions;
 	struct bandwidths *bandwidths;   /* NULL: nothing is bounded */
 	struct limits *limits;           /* NULL: there are none */
+	struct upstreams *upstreams;     /* likewise */
 	struct proxy_counts *counts;     /* one a worker */
 	struct proxy_counts *own_counts; /* they are ours, or NULL */
 	atomic_size_t own_count;

@@ -6,6 +6,7 @@
 
 #include "daemon/proxy/limits_steps.h"
 #include "daemon/proxy/proxy_internal.h"
+#include "daemon/proxy/upstream.h"
 
 #include <time.h>
 
@@ -86,6 +87,7 @@ static void tell_end(struct proxy *p, struct session *s, enum outcome o,
 {
 	bool began = s->state == SESSION_RELAY;
 
+	upstream_leave(p->upstreams, s);
 	session_begin(s);
 	s->state = SESSION_ENDED;
 	s->outcome = (uint8_t)o;
@@ -118,6 +120,16 @@ void record_close(struct proxy *p, struct session *s, enum outcome o, int error)
 	sessions_close(p->sessions, s);
 }
 
+void record_rest(struct proxy *p, struct session *s, enum outcome o, int error)
+{
+	const struct limits_who who = who_came(s);
+
+	limits_next(p->limits, sessions_slot(p->sessions, s), &who);
+	limits_rest(p->limits, sessions_slot(p->sessions, s));
+	tell_end(p, s, o, error);
+	sessions_close(p->sessions, s);
+}
+
 void record_drop(struct proxy *p, struct session *s)
 {
 	end_limits(p, s);
@@ -136,7 +148,8 @@ static void forget_request(struct request *rq)
 	rq->policy = policy_number(rq->here->policy);
 	rq->target = rq->bound = (struct tcp_addr){ 0 };
 	rq->out = (struct outbound_choice){ 0 };
-	rq->port = rq->rule = 0;
+	rq->port = rq->rule = rq->upstream = rq->hop = 0;
+	rq->parent_forwards = false;
 	rq->command = COMMAND_NONE;
 	rq->method = (enum auth_method)0;
 	rq->user_len = 0;

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "daemon/proxy/limits_steps.h"
 #include "daemon/proxy/request.h"
 
 /*
@@ -25,14 +26,21 @@ struct session *record_open_admitted(const struct proxy_listener *l,
 void record_close(struct proxy *p, struct session *s, enum outcome o,
 		  int error);
 
+/*
+ * The same, but its client stays, and what was counted at his admission stays
+ * with his tag.
+ */
+void record_rest(struct proxy *p, struct session *s, enum outcome o, int error);
+
 /* Ends one of a session that never began: not counted, not logged. */
 void record_drop(struct proxy *p, struct session *s);
 
 /* --- A client's admission ------------------------------------------------ */
 
-/* A connection's tag: the client rule's number, and above it what the limits
- * have counted at its admission. */
+/* A connection's tag: the client rule's number, above it what the limits have
+ * counted at its admission, and whether it was served before. */
 #define TAG_RULE_BITS 16
+#define TAG_SERVED    (1u << (TAG_RULE_BITS + LIMITS_TICKET_BITS))
 
 static inline uint16_t tag_rule(unsigned tag)
 {
@@ -41,5 +49,5 @@ static inline uint16_t tag_rule(unsigned tag)
 
 static inline unsigned tag_ticket(unsigned tag)
 {
-	return tag >> TAG_RULE_BITS;
+	return (tag & (TAG_SERVED - 1)) >> TAG_RULE_BITS;
 }

@@ -1,6 +1,7 @@
 /*
  * The input of a request while its protocol is spoken.
  */
+#include "core/conn.h"
 #include "daemon/proxy/proxy_internal.h"
 
 #include <ctype.h>
@@ -17,8 +18,10 @@ enum outcome request_read(struct request *rq)
 	ssize_t n;
 
 	ASSERT(in->len < in->size);
-	n = tcp_conn_read(rq->client, in->at + in->len, in->size - in->len,
-			  rq->deadline);
+	n = rq->waiting ? conn_rest_here(rq->client, rq->deadline) : 0;
+	if (n == 0)
+		n = tcp_conn_read(rq->client, in->at + in->len,
+				  in->size - in->len, rq->deadline);
 	if (n > 0) {
 		in->len += (size_t)n;
 		if (rq->waiting)

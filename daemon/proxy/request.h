@@ -40,15 +40,23 @@ struct request {
 	struct tcp_addr bound;      /* our end towards it, what grant() tells */
 	uint16_t port;
 	uint16_t rule; /* that decided, or SESSION_NONE */
+	uint16_t upstream, hop; /* it leaves by; of a chain 0; SESSION_NONE */
 	enum session_command command;
 	enum auth_method method;    /* by which it has logged in */
 	uint8_t user_len;           /* 0: it has not */
 	char user[USER_NAME_BYTES]; /* who it is, once that is known */
+	bool parent_forwards; /* see request_via_http_parent() */
 	bool agreed; /* SOCKS5: on a method; a request and replies may follow */
 	bool granted; /* a reply said so */
 	bool again;   /* the client's connection takes another request */
 	bool waiting; /* for the first byte of that one: request_next() */
-	int error;    /* -errno behind the outcome, or 0 */
+	bool resting; /* the connection does so, without this task */
+	/* HTTP: a connection that was used before will do; this is one; the
+	 * method is HEAD. */
+	bool may_reuse, reused, is_head;
+	uint32_t whole; /* HTTP: bytes of input that are all of the request */
+	struct http_exchange *exchange; /* HTTP: of a forwarded request */
+	int error;                      /* -errno behind the outcome, or 0 */
 	char host[HOST_NAME_BYTES + 1]; /* lower case; "" for an address */
 	struct input input;
 };

@@ -84,6 +84,26 @@ struct verdict rules_before_dns(const struct rules *rules,
 					      may_have_last_word));
 }
 
+static bool decides_by_name(const struct rule *rule, const struct rules *rules,
+			    const struct sight *s)
+{
+	return rule_has_port(rule, s->q->port) == YES &&
+	       rule_has_client(rule, rules, s) && rule_has_name(rule, s);
+}
+
+struct verdict rules_by_name(const struct rules *rules,
+			     const struct rule_query *q)
+{
+	const struct rule_list *list = &rules->requests;
+	struct sight s;
+
+	if (q->client.family == AF_UNSPEC)
+		return default_deny;
+	rules_look(&s, rules, q, false);
+	return decide(list, rule_index_find(&rules->of_name, rules, list, &s,
+					    decides_by_name));
+}
+
 struct verdict rules_before_peer(const struct rules *rules,
 				 const struct rule_query *q)
 {

@@ -58,6 +58,14 @@ struct verdict rules_before_dns(const struct rules *rules,
 				const struct rule_query *q);
 
 /*
+ * The same by what is known without the address alone: the first rule that
+ * takes every address of the name decides, be it for the name or because it
+ * takes any.  For what is resolved elsewhere: rules by address say nothing.
+ */
+struct verdict rules_by_name(const struct rules *rules,
+			     const struct rule_query *q);
+
+/*
  * The same before the peer of a BIND has come: q->port may be 0, not known
  * yet, and so may q->target, AF_UNSPEC.
  */

@@ -159,6 +159,15 @@ enum answer rule_has_to(const struct rule *rule, const struct sight *s)
 	return best;
 }
 
+bool rule_has_name(const struct rule *rule, const struct sight *s)
+{
+	for (size_t i = 0; i < rule->to_count; i++)
+		if (match_is_any(&rule->to[i]) ||
+		    match_name(&rule->to[i], &s->host))
+			return true;
+	return rule->to_count == 0;
+}
+
 bool rule_takes_all_targets(const struct rule *rule)
 {
 	bool any = rule->to_count == 0;

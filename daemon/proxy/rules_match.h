@@ -58,6 +58,9 @@ bool rule_ends_all(const struct rule *rule);
 bool rule_has_client(const struct rule *rule, const struct rules *rules,
 		     const struct sight *s);
 
+/* Tells whether it takes the target by its name, whatever the address. */
+bool rule_has_name(const struct rule *rule, const struct sight *s);
+
 enum answer rule_match_request(const struct rule *rule,
 			       const struct rules *rules,
 			       const struct sight *s);

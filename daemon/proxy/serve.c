@@ -2,8 +2,10 @@
  * One session from the first byte to its last log line: which protocol, what
  * is asked for, the target, the relay, the end.
  */
+#include "core/conn.h"
 #include "core/task.h"
 #include "daemon/proxy/guess.h"
+#include "daemon/proxy/http_forward.h"
 #include "daemon/proxy/proxy_internal.h"
 #include "daemon/proxy/record.h"
 #include "daemon/proxy/request_count.h"
@@ -101,7 +103,9 @@ static int start_relay(struct request *rq)
 	if (r < 0)
 		return r;
 	ro.pacer = bandwidth_pacer(bandwidth);
-	request_began(rq); /* the relay may be done before it returns */
+	/* The relay may be done before it returns. */
+	if (rq->session->state != SESSION_RELAY)
+		request_began(rq);
 	r = tcp_relay_start(rq->client, rq->server, &ro, NULL);
 	if (r == 0)
 		rq->server = NULL;
@@ -151,12 +155,6 @@ static enum outcome connect_for_client(struct request *rq)
 	o = request_connect(rq);
 	tcp_conn_watch_reset(rq->client, false);
 	return o;
-}
-
-/* Until http_forward.c has it. */
-enum outcome request_forward(struct request *rq UNUSED)
-{
-	return OUTCOME_BAD_COMMAND;
 }
 
 /* OUTCOME_NONE: rq->server is connected. */
@@ -228,10 +226,39 @@ static enum outcome serve_request(struct request *rq)
 	return OUTCOME_NO_RESOURCES;
 }
 
+/*
+ * Where nothing of the next request is there, a plain connection waits for it
+ * without a task, as one does that has not said anything yet.
+ */
+static bool goes_to_rest(struct request *rq)
+{
+	conn_handshake_done(rq->client);
+	if (rq->input.len || conn_rest(rq->client, tcp_deadline(rq->idle_ms)))
+		return false;
+	rq->client->tag |= TAG_SERVED;
+	rq->resting = true;
+	return true;
+}
+
+/* Only HTTP has more than one. */
+static enum outcome begin_next(struct request *rq)
+{
+	rq->protocol = &http_protocol;
+	rq->waiting = true;
+	rq->deadline = tcp_deadline(
+		rq->here->proxy->options.timeouts.handshake_ms);
+	session_begin(rq->session);
+	rq->session->protocol = PROTOCOL_HTTP;
+	session_end(rq->session);
+	return OUTCOME_NONE;
+}
+
 /* From the first byte on, one request after the other. */
 static enum outcome serve(struct request *rq)
 {
-	enum outcome o = find_protocol(rq);
+	enum outcome o = tcp_conn_tag(rq->client) & TAG_SERVED
+				 ? begin_next(rq)
+				 : find_protocol(rq);
 
 	if (o == OUTCOME_BAD_PROTOCOL)
 		request_last_words(rq, NULL, 0);
@@ -240,6 +267,8 @@ static enum outcome serve(struct request *rq)
 	for (;;) {
 		o = serve_request(rq);
 		if (!rq->again || rq->killed)
+			return o;
+		if (goes_to_rest(rq))
 			return o;
 		request_next(rq, o);
 	}
@@ -274,11 +303,14 @@ void proxy_serve(struct tcp_conn *c, void *ctx)
 	list_remove(&rq.link);
 	if (rq.killed && o != OUTCOME_NONE)
 		o = OUTCOME_KILLED;
+	request_put_exchange(&rq);
 	if (rq.input.at != rq.input.first)
 		free(rq.input.at);
 	if (rq.server)
 		tcp_conn_close(rq.server);
-	if (rq.waiting)
+	if (rq.resting)
+		record_rest(l->proxy, rq.session, o, -rq.error);
+	else if (rq.waiting)
 		record_drop(l->proxy, rq.session);
 	else if (o != OUTCOME_NONE)
 		record_close(l->proxy, rq.session, o, -rq.error);

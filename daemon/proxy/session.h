@@ -48,6 +48,9 @@ const char *session_command_word(unsigned command);
 
 #define SESSION_NONE 0 /* no rule, upstream or further slot: count from 1 */
 
+/* In `hop`: it counts as one of that parent's. */
+#define SESSION_HOP_HELD 0x8000u
+
 #define SESSION_USER_BYTES 32
 #define SESSION_HOST_BYTES 64
 
@@ -68,7 +71,8 @@ struct session {
 	struct tcp_addr client;
 	struct tcp_addr target; /* the address connected to; port: requested */
 	struct tcp_addr bound;  /* our own address towards the target */
-	uint32_t worker;
+	uint16_t worker;
+	uint16_t hop;        /* of the upstream, from 1: who took it, or failed */
 	uint32_t generation; /* of the configuration that the numbers mean */
 	uint32_t more;       /* slot that holds the tail of `host` */
 	uint16_t listener;   /* number in the configuration, from 1 */
@@ -82,6 +86,11 @@ struct session {
 _Static_assert(sizeof(struct session) == 256, "a slot holds 256 bytes");
 
 #define SESSION_SLOT_BYTES 256
+
+static inline unsigned session_hop(const struct session *s)
+{
+	return s->hop & ~SESSION_HOP_HELD;
+}
 
 /* What one worker has counted; it writes, anybody reads, without a lock. */
 struct proxy_counts {

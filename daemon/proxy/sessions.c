@@ -192,7 +192,7 @@ struct session *sessions_open(struct sessions *a, unsigned worker)
 	s = &a->slot[i];
 	session_begin(s);
 	slot_clear(s, SESSION_HANDSHAKE);
-	s->worker = worker;
+	s->worker = (uint16_t)worker;
 	s->generation = a->generation;
 	s->id = r->next_id++;
 	session_end(s);

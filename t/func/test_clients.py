@@ -166,14 +166,6 @@ def test_curl_is_told_that_a_rule_denies(t, scheme):
     same(o.accepted, 0)
 
 
-def test_curl_without_connect_is_told_what_is_served(t):
-    d = Daemon(t)
-    o = Origin(t, web(HELLO))
-    code, out, err = curl(t, '-w', '%{http_code}', '-o', '/dev/null', '-x',
-                          proxy(d, 'http'), url(o))
-    assert (code, out) == (0, b'405'), err
-
-
 # --- logins -----------------------------------------------------------------
 
 @each('socks5', 'socks5h')

@@ -197,7 +197,7 @@ def test_a_check_reads_the_users(t, what):
 WARNINGS = {
     'protocols that cannot log in': (
         LOGINS.replace('"socks5"', '[ "socks5", "socks4", "http" ]'), 1,
-        'socks4 and http.*must log in'),
+        'socks4, but.*must log in'),
     'users whom nobody asks for': (
         LOGINS.replace('"password"', '"none"'), None, 'nobody is asked'),
     'sources of which one is used': (

@@ -159,19 +159,6 @@ def test_a_malformed_head_is_400(t):
         assert status == 400, (bad, status)
 
 
-@each('GET', 'POST', 'HEAD', 'OPTIONS', 'CONNECTX', 'CON')
-def test_another_method_is_405(t, method):
-    d = Daemon(t)
-    ask = f'{method} http://127.0.0.1/ HTTP/1.1\r\nHost: a\r\n\r\n'.encode()
-    s, reply = http_ask(d.address, ask)
-    with s:
-        assert reply.status == 405, reply.text
-        assert reply.headers['allow'] == 'CONNECT', reply.text
-        assert reply.headers['connection'] == 'close', reply.text
-        read_all(s)
-    d.wait_access(outcome='bad-method')
-
-
 @each('HTTP/2.0', 'HTTP/0.9', 'HTTP/3.1', 'HTTP/9.9')
 def test_another_version_is_505(t, version):
     d = Daemon(t)

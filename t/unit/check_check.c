@@ -178,12 +178,12 @@ START_TEST(protocols_without_passwords_are_warned_of)
 {
 	static const char ask[] = "action = \"allow\"; auth = \"password\";";
 
-	logs_in("\"socks5\", \"http\"", ask,
-		"text:2: listener 'a' speaks http, but all its clients must "
+	logs_in("\"socks5\", \"http\"", ask, NULL);
+	logs_in("\"socks5\", \"socks4\"", ask,
+		"text:2: listener 'a' speaks socks4, but all its clients must "
 		"log in");
-	logs_in("\"socks5\", \"socks4\"", ask, "'a' speaks socks4, but");
 	logs_in("\"socks5\", \"http\", \"socks4\"", ask,
-		"'a' speaks socks4 and http, but");
+		"'a' speaks socks4, but");
 	logs_in("\"socks5\"", ask, NULL);
 	logs_in("\"socks5\", \"http\", \"socks4\"",
 		"action = \"allow\"; auth = [ \"password\", \"none\" ];", NULL);

@@ -104,7 +104,7 @@ START_TEST(http_statuses_are_errors_or_none)
 	}
 	ck_assert_int_eq(outcome_http(OUTCOME_BAD_AUTHORITY), 400);
 	ck_assert_int_eq(outcome_http(OUTCOME_DENIED), 403);
-	ck_assert_int_eq(outcome_http(OUTCOME_AUTH_REQUIRED), 403);
+	ck_assert_int_eq(outcome_http(OUTCOME_AUTH_REQUIRED), 407);
 	ck_assert_int_eq(outcome_http(OUTCOME_BAD_METHOD), 405);
 	ck_assert_int_eq(outcome_http(OUTCOME_HANDSHAKE), 408);
 	ck_assert_int_eq(outcome_http(OUTCOME_TOO_LARGE), 431);

@@ -1,0 +1,254 @@
+/*
+ * Content whose length is known is moved as a relay does it, copied or spliced
+ * and never looked at.  Chunk lines and small chunks are read, checked, and
+ * passed on as they came.
+ */
+#include "daemon/proxy/http_pump.h"
+
+#include <string.h>
+
+/* Less than that is cheaper to copy, or to read on with what is around it. */
+#define SPLICED_BYTES (2 * FLOW_BULK)
+#define SKIPPED_BYTES FLOW_BULK
+
+void http_pump_init(struct http_pump *p, int direction,
+		    enum tcp_relay_mode mode, struct bandwidth *pace)
+{
+	*p = (struct http_pump){ .direction = (uint8_t)direction,
+				 .pace = pace };
+	p->flow.mode = (uint8_t)mode;
+	http_body_init(&p->body, HTTP_FRAMING_NONE, 0);
+}
+
+void http_pump_done(struct http_pump *p)
+{
+	flow_close(&p->flow);
+	if (p->pace && p->grant > 0)
+		bandwidth_give(p->pace, p->direction, (uint32_t)p->grant);
+	p->grant = 0;
+}
+
+void http_pump_choose(struct http_pump *p)
+{
+	struct flow *f = &p->flow;
+
+	f->splicing = f->mode != TCPSERVER_RELAY_COPY &&
+		      http_body_ahead(&p->body) >= SPLICED_BYTES;
+	/* It is what it is taken for until it has shown otherwise. */
+	f->average = f->splicing ? SPLICED_BYTES : 0;
+}
+
+bool http_pump_may_read(struct http_pump *p)
+{
+	int64_t now;
+
+	if (!p->pace || p->grant > 0)
+		return true;
+	now = loop_now(loop_self());
+	if (now < p->paused_until)
+		return false;
+	p->paused_until = 0;
+	p->grant += bandwidth_take(p->pace, p->direction, now,
+				   &p->paused_until);
+	return p->grant > 0;
+}
+
+void http_pump_pay(struct http_pump *p, size_t bytes)
+{
+	if (p->pace)
+		p->grant -= (int64_t)bytes;
+}
+
+/* How much may be read at once, so that a rate is kept to. */
+static size_t most(const struct http_pump *p, size_t len)
+{
+	return p->pace ? min_size(len, (size_t)max_i64(p->grant, 1)) : len;
+}
+
+/* --- Bytes in hand ------------------------------------------------------ */
+
+static ssize_t decode(struct http_pump *p, uint8_t *in, size_t len,
+		      size_t *ret_content)
+{
+	size_t at = 0, content = 0;
+
+	while (at < len && !http_body_is_whole(&p->body)) {
+		struct span piece = { 0 };
+		ssize_t n = http_body_content(
+			&p->body, (struct span){ in + at, len - at }, &piece);
+
+		if (n < 0)
+			return n;
+		if (piece.len)
+			memmove(in + content, piece.at, piece.len);
+		content += piece.len;
+		at += (size_t)n;
+	}
+	*ret_content = content;
+	return (ssize_t)at;
+}
+
+ssize_t http_pump_take(struct http_pump *p, uint8_t *in, size_t len,
+		       size_t *ret_content)
+{
+	ssize_t n;
+
+	*ret_content = 0;
+	if (len == 0)
+		return 0;
+	if (p->decoded)
+		return decode(p, in, len, ret_content);
+	n = http_body_take(&p->body, (struct span){ in, len });
+	if (n > 0)
+		*ret_content = (size_t)n;
+	return n;
+}
+
+enum pump_step http_pump_write(struct http_pump *p, struct tcp_conn *to,
+			       const uint8_t *at, size_t len)
+{
+	struct flow *f = &p->flow;
+	ssize_t n;
+
+	ASSERT(!flow_stuck(f));
+	n = conn_write_now(to, at, len);
+	if (n == -EAGAIN)
+		n = 0;
+	if (n < 0) {
+		p->error = (int)-n;
+		return PUMP_SINK_FAILED;
+	}
+	f->bytes += (size_t)n;
+	if ((size_t)n == len)
+		return PUMP_AGAIN;
+	f->buffer = buffer_new(&net_self()->buffers, at + n, len - (size_t)n);
+	return f->buffer ? PUMP_AGAIN : PUMP_NO_MEMORY;
+}
+
+/* --- From a connection -------------------------------------------------- */
+
+static enum pump_step source_ended(struct http_pump *p, ssize_t n)
+{
+	p->error = (int)-n;
+	return PUMP_SOURCE_FAILED;
+}
+
+static enum pump_step flow_on(struct http_pump *p, struct tcp_conn *from,
+			      struct tcp_conn *to, uint64_t ahead)
+{
+	struct flow *f = &p->flow;
+	uint32_t before = (uint32_t)most(p, min_size(ahead, UINT32_MAX - 1));
+	enum flow_step step;
+
+	f->most = before;
+	step = flow_step(f, from, to, &p->error);
+	http_body_skip(&p->body, before - f->most);
+	http_pump_pay(p, before - f->most);
+	switch (step) {
+	case FLOW_AGAIN:
+		return PUMP_AGAIN;
+	case FLOW_WAIT:
+	case FLOW_SPENT:
+		return PUMP_WAIT;
+	case FLOW_AT_END:
+		return p->body.framing == HTTP_FRAMING_CLOSE
+			       ? PUMP_DONE
+			       : source_ended(p, 0);
+	case FLOW_READ_FAILED:
+		return PUMP_SOURCE_FAILED;
+	case FLOW_WRITE_FAILED:
+		return PUMP_SINK_FAILED;
+	case FLOW_NO_MEMORY:
+		break;
+	}
+	return PUMP_NO_MEMORY;
+}
+
+/* Reads what has to be looked at, and passes on what is of the body. */
+static enum pump_step read_and_write(struct http_pump *p, struct tcp_conn *from,
+				     struct tcp_conn *to)
+{
+	struct net *net = net_self();
+	size_t content;
+	ssize_t n, taken;
+
+	/* What is read must have a place, should the receiver not take it. */
+	if (!buffers_have(&net->buffers, NET_SCRATCH_BYTES))
+		return PUMP_NO_MEMORY;
+	n = conn_read_now(from, net->scratch, most(p, NET_SCRATCH_BYTES));
+	if (n == -EAGAIN)
+		return PUMP_WAIT;
+	if (n <= 0)
+		return source_ended(p, n);
+	http_pump_pay(p, (size_t)n);
+	taken = http_pump_take(p, net->scratch, (size_t)n, &content);
+	if (taken < 0)
+		return PUMP_MALFORMED;
+	p->surplus = taken < n;
+	return content ? http_pump_write(p, to, net->scratch, content)
+		       : PUMP_AGAIN;
+}
+
+static enum pump_step fill(struct http_pump *p, struct tcp_conn *from,
+			   struct input *input)
+{
+	ssize_t n = conn_read_now(from, input->at, most(p, input->size));
+
+	if (n == -EAGAIN)
+		return PUMP_WAIT;
+	if (n <= 0)
+		return source_ended(p, n);
+	http_pump_pay(p, (size_t)n);
+	input->len = (size_t)n;
+	return PUMP_AGAIN;
+}
+
+static enum pump_step drain_input(struct http_pump *p, struct tcp_conn *to,
+				  struct input *input)
+{
+	size_t content;
+	ssize_t n = http_pump_take(p, input->at, input->len, &content);
+	enum pump_step step = PUMP_AGAIN;
+
+	if (n < 0)
+		return PUMP_MALFORMED;
+	if (content)
+		step = http_pump_write(p, to, input->at, content);
+	input->len -= (size_t)n;
+	memmove(input->at, input->at + n, input->len);
+	return step;
+}
+
+enum pump_step http_pump_step(struct http_pump *p, struct tcp_conn *from,
+			      struct tcp_conn *to, struct input *input)
+{
+	uint64_t ahead;
+
+	if (flow_stuck(&p->flow))
+		return flow_on(p, from, to, 0);
+	if (http_body_is_whole(&p->body))
+		return PUMP_DONE;
+	if (!conn_can_write(to))
+		return PUMP_WAIT;
+	if (input && input->len)
+		return drain_input(p, to, input);
+	if (p->flow.end == FLOW_OPEN && !conn_can_read(from))
+		return PUMP_WAIT;
+	if (!http_pump_may_read(p))
+		return PUMP_WAIT;
+	ahead = http_body_ahead(&p->body);
+	if (ahead &&
+	    (p->body.framing != HTTP_FRAMING_CHUNKED || ahead >= SKIPPED_BYTES))
+		return flow_on(p, from, to, ahead);
+	return input ? fill(p, from, input) : read_and_write(p, from, to);
+}
+
+void http_pump_waits_for(const struct http_pump *p, const struct tcp_conn *from,
+			 const struct tcp_conn *to, uint32_t *from_bits,
+			 uint32_t *to_bits)
+{
+	if (flow_waits_for_room(&p->flow, to))
+		*to_bits |= conn_write_bits(to);
+	else
+		*from_bits |= conn_read_bits(from);
+}

@@ -1,0 +1,115 @@
+/*
+ * Parent proxies in groups: which parent a request leaves by, and how it gets
+ * there.  What is known of a parent's health is shared by all workers of a
+ * generation; everything else is configuration.
+ */
+#pragma once
+
+#include "core/tcpserver.h"
+#include "daemon/proxy/outcome.h"
+
+struct proxy_worker;
+struct request;
+struct session;
+struct upstreams;
+
+#define UPSTREAM_PARENTS_MAX 64
+#define UPSTREAM_TEXT_MAX    255 /* bytes of a user's name, of a password */
+
+enum upstream_scheme {
+	UPSTREAM_SOCKS5,
+	UPSTREAM_SOCKS4, /* 4a where it is given a name */
+	UPSTREAM_HTTP,
+	UPSTREAM_HTTPS,
+};
+
+/* Whom the first try is for; the others come after it in the same order. */
+enum upstream_policy {
+	UPSTREAM_FAILOVER,
+	UPSTREAM_ROUND_ROBIN,
+	UPSTREAM_LEAST_CONNECTIONS,
+	UPSTREAM_HASH_CLIENT,
+	UPSTREAM_HASH_TARGET,
+};
+
+/* A host by name, or by address where addr.family is not AF_UNSPEC. */
+struct upstream_host {
+	struct tcp_addr addr; /* with the port */
+	const char *host;     /* lower case; an address too is a text here */
+	uint16_t port;        /* 0: there is none */
+};
+
+struct upstream_parent {
+	enum upstream_scheme scheme;
+	bool remote; /* it gets names as they are: socks5h, socks4a */
+	struct upstream_host at;
+	const char *user, *password; /* user NULL: it wants no login */
+	struct tcp_tls *tls;         /* https: for clients, verifying or not */
+	const char *tls_name;        /* what the certificate must hold */
+};
+
+/* All of it is borrowed for the life of the proxy. */
+struct upstream_group {
+	const char *name;
+	const struct upstream_parent *parents;
+	size_t count; /* 1..UPSTREAM_PARENTS_MAX */
+	enum upstream_policy policy;
+	bool chain;         /* the parents are hops, one after the other */
+	bool remote;        /* rules decide by names alone, parents resolve */
+	uint8_t send_proxy; /* version of the PROXY protocol, or 0 */
+	int64_t retry_ms;   /* first back-off of a parent that failed */
+	int64_t check_ms;   /* between active checks; 0: none */
+	struct upstream_host check_target; /* port 0: only hands are shaken */
+};
+
+/* By number - 1. */
+struct upstream_options {
+	const struct upstream_group *groups;
+	size_t count;
+};
+
+/* *ret is NULL where there is no group.  -ENOMEM. */
+int upstreams_new(struct upstreams **ret, const struct upstream_options *o)
+	MUST_CHECK;
+void upstreams_free(struct upstreams *u);
+
+/* Whether rules decide by the name alone about what leaves by this group. */
+bool upstream_is_remote(const struct upstreams *u, uint16_t group);
+
+/*
+ * Connects rq->server by a group to one of `count` addresses, in this order, or
+ * to rq->host where count is 0.  Parents that fail give way to the next; health
+ * is noted.  The record says by which group and parent, and on failure at which
+ * hop.  rq->bound is our end towards the parent.
+ *
+ * A forwarded request (COMMAND_REQUEST) whose last hop is an HTTP proxy is left
+ * with a connection to that: request_via_http_parent().
+ */
+enum outcome upstream_connect(struct request *rq, uint16_t group,
+			      const struct tcp_addr *to, unsigned count);
+
+/*
+ * rq->server is connected to a parent that forwards requests: they go there in
+ * absolute-form with request_parent_login() among the fields.  A connection to
+ * it does for any target that leaves by the same group and parent (rq->upstream
+ * and rq->hop are part of the way).
+ */
+bool request_via_http_parent(const struct request *rq);
+
+/* "Proxy-Authorization: Basic ...\r\n" for it, or nothing.  A password. */
+struct span request_parent_login(const struct request *rq);
+
+/*
+ * rq->server is an idle connection that was used before, by the parent that
+ * rq->hop says: counts it, notes it in the record.
+ */
+void upstream_reused(struct request *rq);
+
+/* The session is over: gives back what it counts at its parent. */
+void upstream_leave(struct upstreams *u, struct session *s);
+
+/*
+ * Starts the active checks as tasks of this worker, one a group; they end when
+ * the worker's tasks are cancelled.  -ENOMEM, -EAGAIN.
+ */
+int upstreams_check(struct proxy_worker *w) MUST_CHECK;

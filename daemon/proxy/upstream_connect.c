@@ -1,0 +1,275 @@
+/*
+ * A request by a group: one parent after the other, until one has reached the
+ * target, or has said that there is none.  Nothing is promised to the client
+ * meanwhile.
+ */
+#include "daemon/proxy/rule_times.h"
+#include "daemon/proxy/upstream_internal.h"
+
+#include <string.h>
+
+/* Of a target's addresses; each costs a connection to the parent. */
+#define ADDRESSES_MAX 4u
+
+struct journey {
+	struct request *rq;
+	struct group_state *group;
+	const struct tcp_addr *to; /* the target's addresses */
+	unsigned count;            /* 0: by name */
+	unsigned left;             /* parents that were not tried */
+	struct tcp_addr inbound;
+	struct upstream_way way;
+	/* The failure that says most. */
+	enum outcome why;
+	unsigned weight, hop;
+	int error;
+};
+
+/* --- The record ---------------------------------------------------------- */
+
+static void note_hop(struct request *rq, unsigned hop)
+{
+	session_begin(rq->session);
+	rq->session->hop = (uint16_t)hop;
+	session_end(rq->session);
+}
+
+/* The parent that took it has one more, until upstream_leave(). */
+static void hold(struct request *rq, struct group_state *group)
+{
+	unsigned hop = rq->hop;
+
+	if (hop == 0)
+		return;
+	upstream_leave(rq->here->proxy->upstreams, rq->session);
+	atomic_fetch_add_explicit(&group->parent[hop - 1].active, 1,
+				  memory_order_relaxed);
+	note_hop(rq, hop | SESSION_HOP_HELD);
+}
+
+static void begin(struct journey *j, uint16_t number)
+{
+	struct request *rq = j->rq;
+	struct session *s = rq->session;
+
+	rq->upstream = number;
+	rq->hop = 0;
+	upstream_leave(rq->here->proxy->upstreams, s);
+	session_begin(s);
+	s->state = SESSION_CONNECT;
+	s->upstream = number;
+	s->hop = 0;
+	s->target = (struct tcp_addr){ .port = rq->port };
+	if (j->count)
+		s->target = j->to[0];
+	session_end(s);
+}
+
+/* --- How it went --------------------------------------------------------- */
+
+static unsigned weigh(const struct upstream_way *w, enum outcome o)
+{
+	if (w->blame == BLAME_NOBODY)
+		return 4;
+	if (w->blame == BLAME_TARGET)
+		return 3;
+	return o == OUTCOME_PARENT_FAILED ? 1 : 2;
+}
+
+static void note_failure(struct journey *j, enum outcome o)
+{
+	unsigned weight = weigh(&j->way, o);
+
+	if (weight <= j->weight)
+		return;
+	j->weight = weight;
+	j->why = o;
+	j->error = j->way.error;
+	j->hop = j->way.hop + 1;
+}
+
+/* Whether this is the last word, whatever others would say. */
+static bool is_final(const struct journey *j, enum outcome o)
+{
+	if (o == OUTCOME_NONE || j->way.blame == BLAME_NOBODY)
+		return true;
+	return j->way.blame == BLAME_TARGET &&
+	       (o == OUTCOME_REFUSED || o == OUTCOME_CONNECT_TIMEOUT);
+}
+
+static enum outcome arrived(struct journey *j)
+{
+	struct request *rq = j->rq;
+	struct session *s = rq->session;
+	int r = tcp_conn_local(j->way.conn, &rq->bound);
+
+	if (r < 0) {
+		tcp_conn_close(TAKE_PTR(j->way.conn));
+		j->way.blame = BLAME_NOBODY;
+		j->way.error = r;
+		return OUTCOME_NO_RESOURCES;
+	}
+	rq->server = TAKE_PTR(j->way.conn);
+	rq->hop = j->group->g->chain ? 0 : (uint16_t)(j->way.hop + 1);
+	rq->parent_forwards = upstream_forwards(&j->way);
+	session_begin(s);
+	if (j->way.target.addr)
+		s->target = *j->way.target.addr;
+	s->bound = rq->bound;
+	session_end(s);
+	hold(rq, j->group);
+	return OUTCOME_NONE;
+}
+
+/* --- Tries --------------------------------------------------------------- */
+
+/* Each parent gets its part of what time is left, the last one all of it. */
+static void set_times(struct journey *j)
+{
+	struct upstream_way *w = &j->way;
+	const struct proxy_options *o = &j->rq->here->proxy->options;
+	int64_t wait = rule_connect_ms(&o->actions, j->rq->rule,
+				       o->timeouts.connect_ms);
+	int64_t now = tcp_deadline(0);
+
+	w->try_until = now + (w->until - now) / max_i64(j->left, 1);
+	w->connect_until = min_i64(w->try_until, now + wait);
+}
+
+/* By name, or by one address after the other as long as that may help. */
+static enum outcome try_targets(struct journey *j)
+{
+	struct upstream_way *w = &j->way;
+	const struct upstream_group *g = j->group->g;
+	bool by_name = j->count == 0 ||
+		       (g->parents[w->last].remote && j->rq->host[0]);
+	unsigned count = by_name ? 1
+				 : (unsigned)min_size(j->count, ADDRESSES_MAX);
+	enum outcome o = OUTCOME_NONE;
+
+	for (unsigned i = 0; i < count; i++) {
+		w->target.addr = by_name ? NULL : &j->to[i];
+		set_times(j);
+		o = upstream_go(w);
+		if (o == OUTCOME_NONE)
+			o = arrived(j);
+		if (o == OUTCOME_NONE)
+			return o;
+		note_failure(j, o);
+		if (w->blame != BLAME_TARGET)
+			break;
+	}
+	return o;
+}
+
+static enum outcome try_parent(struct journey *j, unsigned parent,
+			       enum parent_health health)
+{
+	enum outcome o;
+
+	j->way.first = j->way.last = parent;
+	note_hop(j->rq, parent + 1);
+	o = try_targets(j);
+	j->left--;
+	if (o != OUTCOME_NONE && j->way.blame == BLAME_PARENT)
+		upstream_failed(j->group, parent, health, tcp_deadline(0));
+	else if (j->way.blame != BLAME_NOBODY || o == OUTCOME_NONE)
+		upstream_is_well(j->group, parent);
+	return o;
+}
+
+/*
+ * First those that are well, then, in the same order, those that are said not
+ * to be: whoever has nobody else to ask has nothing to lose.
+ */
+static enum outcome try_all(struct journey *j)
+{
+	uint8_t order[UPSTREAM_PARENTS_MAX];
+	unsigned count = (unsigned)j->group->g->count;
+	enum outcome o = OUTCOME_PARENT_FAILED;
+	uint64_t tried = 0;
+
+	upstream_order(j->group, tcp_conn_peer(j->rq->client), &j->way.target,
+		       order);
+	for (unsigned i = 0; i < 2 * count; i++) {
+		unsigned parent = order[i % count];
+		enum parent_health health;
+
+		if (tried >> parent & 1)
+			continue;
+		health = upstream_health(j->group, parent, tcp_deadline(0));
+		if (i < count && health == PARENT_FAILING)
+			continue;
+		tried |= UINT64_C(1) << parent;
+		o = try_parent(j, parent, health);
+		if (is_final(j, o))
+			break;
+	}
+	return o;
+}
+
+static enum outcome try_chain(struct journey *j)
+{
+	j->way.first = 0;
+	j->way.last = (unsigned)j->group->g->count - 1;
+	j->left = 1;
+	return try_targets(j);
+}
+
+enum outcome upstream_connect(struct request *rq, uint16_t number,
+			      const struct tcp_addr *to, unsigned count)
+{
+	const struct proxy_options *o = &rq->here->proxy->options;
+	struct journey j = {
+		.rq = rq,
+		.group = upstream_group(rq->here->proxy->upstreams, number),
+		.to = to,
+		.count = count,
+		.why = OUTCOME_PARENT_FAILED,
+	};
+	enum outcome outcome;
+
+	ASSERT(j.group);
+	j.left = (unsigned)j.group->g->count;
+	j.way = (struct upstream_way){
+		.group = j.group,
+		.here = rq->here,
+		.dial = &rq->out.dial,
+		.out = &rq->out,
+		.client = tcp_conn_peer(rq->client),
+		.target = { .addr = count ? to : NULL,
+			    .host = rq->host,
+			    .port = rq->port },
+		.command = rq->command,
+		.hops_ms = o->timeouts.upstream_ms,
+		.until = tcp_deadline(o->timeouts.connect_ms +
+				      o->timeouts.upstream_ms),
+	};
+	if (j.group->g->send_proxy &&
+	    tcp_conn_local(rq->client, &j.inbound) == 0)
+		j.way.inbound = &j.inbound;
+	begin(&j, number);
+	outcome = j.group->g->chain ? try_chain(&j) : try_all(&j);
+	if (outcome == OUTCOME_NONE)
+		return outcome;
+	rq->error = j.error;
+	note_hop(rq, j.hop);
+	return j.why;
+}
+
+/* --- For those who forward ----------------------------------------------- */
+
+bool request_via_http_parent(const struct request *rq)
+{
+	return rq->upstream && rq->parent_forwards;
+}
+
+struct span request_parent_login(const struct request *rq)
+{
+	struct group_state *g = upstream_group(rq->here->proxy->upstreams,
+					       rq->upstream);
+
+	if (!g || !rq->parent_forwards)
+		return (struct span){ 0 };
+	return g->parent[rq->hop ? rq->hop - 1u : g->g->count - 1].login;
+}

@@ -1,0 +1,118 @@
+/*
+ * Inside of upstreams.
+ *
+ *   upstream.c          groups, order, health, counts
+ *   upstream_way.c      a connection by one parent, or by a chain of them
+ *   upstream_hop.c      what is said to one parent
+ *   upstream_connect.c  a request: one parent after the other
+ *   upstream_check.c    active checks
+ *   parent_msg.c        bytes
+ */
+#pragma once
+
+#include "daemon/proxy/parent_msg.h"
+#include "daemon/proxy/proxy_internal.h"
+#include "daemon/proxy/upstream.h"
+
+#include <stdatomic.h>
+
+/* --- Groups, upstream.c -------------------------------------------------- */
+
+/* What all workers know of a parent; a line of the cache. */
+struct parent_state {
+	_Atomic int64_t until_ms; /* it failed: not before; 0: it is well */
+	atomic_uint failures;     /* since it was well */
+	atomic_uint active;       /* sessions */
+	uint64_t hash;
+	struct span login; /* its field line for HTTP; in a secret */
+} __attribute__((aligned(64)));
+
+struct group_state {
+	const struct upstream_group *g;
+	struct parent_state *parent;
+	atomic_uint turn;
+};
+
+struct upstreams {
+	struct upstream_options o;
+	struct parent_state *parents; /* of all groups */
+	uint8_t *logins; /* of all parents, PARENT_BASIC_MAX each */
+	size_t parent_count;
+	struct group_state group[];
+};
+
+/* NULL: there is none of that number. */
+struct group_state *upstream_group(struct upstreams *u, uint16_t number);
+
+/* The parents' numbers, from 0, in the order of the policy alone. */
+void upstream_order(struct group_state *s, const struct tcp_addr *client,
+		    const struct parent_target *target, uint8_t *order);
+
+enum parent_health {
+	PARENT_WELL,
+	PARENT_TRIED, /* it failed; its back-off is over and it is our turn */
+	PARENT_FAILING,
+};
+
+/* Takes the turn of who may try a parent whose back-off is over. */
+enum parent_health upstream_health(struct group_state *s, unsigned parent,
+				   int64_t now);
+
+/* It failed, with `health` told before, or did not. */
+void upstream_failed(struct group_state *s, unsigned parent,
+		     enum parent_health health, int64_t now);
+void upstream_is_well(struct group_state *s, unsigned parent);
+
+/* --- A connection, upstream_way.c, upstream_hop.c ------------------------ */
+
+/* Who is to blame where a way does not lead to the target. */
+enum upstream_blame {
+	BLAME_PARENT,  /* it is not well */
+	BLAME_REQUEST, /* it does not do this; another one may */
+	BLAME_TARGET,  /* it says that the target is out of reach from there */
+	BLAME_NOBODY,  /* no other way would do better */
+};
+
+struct upstream_way {
+	struct group_state *group;
+	struct proxy_worker *here;
+	const struct tcp_dial_options *dial;
+	const struct outbound_choice *out; /* NULL: each family has a way */
+	const struct tcp_addr *client;     /* NULL: it is ours */
+	const struct tcp_addr *inbound;    /* to which that came, or NULL */
+	struct parent_target target;       /* port 0: hands are shaken only */
+	enum session_command command;
+	unsigned first, last; /* parents */
+	/* For each step to the parent's readiness; for its last answer, which
+	 * may have to wait for the target, hops_ms from the first on. */
+	int64_t connect_until, try_until, until, hops_ms;
+	int64_t hops_until;
+	/* What has become of it. */
+	struct tcp_conn *conn;
+	unsigned hop;          /* the parent that it is at */
+	struct tcp_addr bound; /* what the last one told of its own end */
+	enum upstream_blame blame;
+	int error;
+};
+
+/* OUTCOME_NONE: w->conn.  Else nothing is left, and `blame` and `hop` tell. */
+enum outcome upstream_go(struct upstream_way *w);
+
+/* What is being said to one parent. */
+struct dialog;
+
+int dialog_new(struct dialog **ret) MUST_CHECK;
+void dialog_free(struct dialog *d);
+
+/*
+ * Asks the parent at which the way is for `t` (NULL: no more than a login).
+ * OUTCOME_NONE: bytes that come from now on are t's.
+ */
+enum outcome upstream_ask(struct upstream_way *w, struct dialog *d,
+			  const struct parent_target *t, int64_t deadline);
+
+/* Says what an error of a connection to a parent means, and whose it is. */
+enum outcome upstream_error(struct upstream_way *w, int r);
+
+/* Whether its last hop forwards requests of HTTP. */
+bool upstream_forwards(const struct upstream_way *w);

@@ -1,0 +1,335 @@
+"""HTTP forwarding where something goes wrong, or has an end set to it."""
+import base64
+import socket
+import time
+
+from lib import client, conf
+from lib.case import each, eventually, same, timeout
+from lib.clients import PASSWORD, USER, guarded
+from lib.daemon import Daemon
+from lib.origin import Listener
+from lib.tls import openssl
+from lib.web import Client, Stream, Web, ask, chunks, reply
+
+BAD_REQUESTS = {
+    'an origin-form': b'GET / HTTP/1.1\r\nHost: x\r\n\r\n',
+    'another scheme': b'GET https://127.0.0.1/ HTTP/1.1\r\nHost: x\r\n\r\n',
+    'both lengths': b'POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n'
+                    b'Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    'two lengths': b'POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n'
+                   b'Content-Length: 6\r\n\r\nabcdef',
+    'a blank before the colon': b'GET %s HTTP/1.1\r\nHost : x\r\n\r\n',
+    'a folded line': b'GET %s HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\n\r\n',
+    'a bare LF': b'GET %s HTTP/1.1\nHost: x\n\n',
+    'a bad chunk': b'POST %s HTTP/1.1\r\nHost: x\r\n'
+                   b'Transfer-Encoding: chunked\r\n\r\nzz\r\n',
+}
+
+
+@each(*BAD_REQUESTS)
+def test_what_could_be_understood_in_two_ways_is_400(t, what):
+    d = Daemon(t)
+    o = Web(t)
+    bad = BAD_REQUESTS[what]
+    if b'%s' in bad:
+        bad = bad % f'http://127.0.0.1:{o.port}/'.encode()
+    with Client(d) as c:
+        same(c.get(o).status, 200)  # also where one went well before
+        c.send(bad)
+        answer = c.response()
+        same(answer.status, 400)
+        if what != 'an origin-form':  # which is well-formed
+            same(answer.get('connection'), 'close')
+            assert c.ended()
+    same([m.method for m in o.requests], ['GET'])
+
+
+def test_a_head_that_is_too_long_is_431(t):
+    d = Daemon(t)
+    o = Web(t)
+    with Client(d) as c:
+        c.send(ask(o, fields=['X: ' + 'x' * 20000]))
+        same(c.response().status, 431)
+
+
+BAD_RESPONSES = {
+    'no HTTP': b'SSH-2.0-OpenSSH\r\n\r\n',
+    'both lengths': b'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n'
+                    b'Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    'two lengths': b'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n'
+                   b'Content-Length: 6\r\n\r\nabcdef',
+    'a bad chunk': reply(b'zz\r\n', fields=['Transfer-Encoding: chunked'],
+                         length=False),
+    'a long head': b'HTTP/1.1 200 OK\r\nX: ' + b'x' * 20000,
+    '1xx without end': b'HTTP/1.1 102 Processing\r\n\r\n' * 100,
+}
+
+
+@each(*BAD_RESPONSES)
+def test_a_bad_response_is_502(t, what):
+    d = Daemon(t)
+    o = Web(t, lambda m: BAD_RESPONSES[what])
+    with Client(d) as c:
+        c.send(ask(o))
+        answer = c.response()
+        while answer.status == 102:
+            answer = c.response()
+        same(answer.status, 502)
+    d.wait_access(outcome='bad-response')
+
+
+def test_a_target_that_leaves_is_502(t):
+    d = Daemon(t)
+    o = Web(t, lambda m: None)
+    with Client(d) as c:
+        same(c.get(o, method='POST', body=b'x').status, 502)
+    d.wait_access(outcome='target-left')
+
+
+@each('length', 'chunked')
+def test_a_response_that_is_cut_short_ends_in_a_reset(t, coding):
+    d = Daemon(t)
+    whole = reply(b'x' * 5000) if coding == 'length' else reply(
+        chunks(b'x' * 5000), fields=['Transfer-Encoding: chunked'],
+        length=False)
+
+    o = Web(t)
+
+    def speak(s):
+        Stream(s).request()
+        s.sendall(whole[:-10])
+    o.serve = speak
+    with Client(d) as c:
+        c.send(ask(o))
+        same(client.read_to_end(c.s)[1], 'reset')
+    d.wait_access(outcome='target-reset')
+
+
+def test_a_target_that_does_not_answer_is_504(t):
+    d = Daemon(t, {'http': {'response': '300ms'}})
+    o = Listener(t)
+    with Client(d) as c:
+        same(c.get(o).status, 504)
+    d.wait_access(outcome='target-timeout')
+
+
+def test_silence_within_a_body_ends_it(t):
+    d = Daemon(t, {'timeouts': {'idle': '300ms'}})
+    o = Listener(t)
+    with Client(d) as c:
+        c.send(ask(o))
+        with o.accept() as far:
+            Stream(far).request()
+            far.sendall(reply(b'x' * 100)[:-1])
+            same(client.read_to_end(c.s)[1], 'reset')
+    d.wait_access(outcome='idle')
+
+
+def test_a_client_that_leaves_is_noticed(t):
+    d = Daemon(t)
+    o = Listener(t)
+    with Client(d) as c:
+        c.send(ask(o))
+        with o.accept() as far:
+            Stream(far).request()
+            client.reset(c.s)
+            same(client.read_to_end(far)[0], b'')
+    d.wait_access(outcome='client-left')
+
+
+def test_an_upload_that_is_cut_short_ends_in_a_reset(t):
+    d = Daemon(t)
+    o = Listener(t)
+    with Client(d) as c:
+        c.send(ask(o, method='PUT', body=b'x' * 100)[:-1])
+        with o.accept() as far:
+            Stream(far).head()
+            c.s.shutdown(socket.SHUT_WR)
+            same(client.read_to_end(far)[1], 'reset')
+    d.wait_access(outcome='client-left')
+
+
+# --- Memory -----------------------------------------------------------------
+
+def stuck(s, data):
+    """How much of it goes before nothing has gone for a while."""
+    s.settimeout(0.5)
+    gone = 0
+    try:
+        while gone < len(data):
+            gone += s.send(data[gone:gone + (1 << 16)])
+    except TimeoutError:
+        pass
+    return gone
+
+
+@timeout(60)
+@each('down length', 'down chunked', 'up length', 'up chunked')
+def test_who_does_not_read_costs_little(t, what):
+    way, coding = what.split()
+    d = Daemon(t)
+    o = Listener(t, receive=65536)
+    body = bytes(64 << 20)
+    data = body if coding == 'length' else chunks(body, 1000)
+    fields = [f'Content-Length: {len(body)}'] if coding == 'length' else \
+        ['Transfer-Encoding: chunked']
+    with Client(d, receive=65536) as c:
+        if way == 'up':
+            c.send(ask(o, method='POST', fields=fields))
+        else:
+            c.send(ask(o))
+        with o.accept() as far:
+            if way == 'down':
+                Stream(far).request()
+                far.sendall(reply(fields=fields, length=False))
+            before = d.memory()
+            assert stuck(c.s if way == 'up' else far, data) < 24 << 20
+            assert d.memory() < before + (4 << 20), (before, d.memory())
+
+
+# --- Logins -----------------------------------------------------------------
+
+def basic(user=USER, password=PASSWORD):
+    word = base64.b64encode(f'{user}:{password}'.encode()).decode()
+    return f'Proxy-Authorization: Basic {word}'
+
+
+def test_a_login_is_asked_for_and_taken(t):
+    d = guarded(t)
+    o = Web(t)
+    with Client(d) as c:
+        answer = c.get(o)
+        same(answer.status, 407)
+        same(answer.get('proxy-authenticate'),
+             'Basic realm="spliced", charset="UTF-8"')
+        # On the same connection: it was told that it may.
+        same(c.get(o, fields=[basic()]).status, 200)
+        same(c.get(o).status, 407)  # each one needs its own
+        same(c.get(o, fields=[basic(password='x')]).status, 407)
+        same(c.get(o, fields=[basic()]).status, 200)
+    assert all(m.get('proxy-authorization') is None for m in o.requests)
+    d.wait_access(2, user=USER, outcome='closed')
+    d.wait_access(2, outcome='auth-required')
+    d.wait_access(1, outcome='auth-failed')
+    assert PASSWORD not in d.log()
+
+
+@each('Basic', 'Basic !', 'Basic eA==', 'Basic eDp5eg', 'Bearer x',
+      'Basic ' + 'QUFB' * 400)
+def test_a_login_that_is_none_is_407(t, value):
+    d = guarded(t)
+    o = Web(t)
+    with Client(d) as c:
+        same(c.get(o, fields=[f'Proxy-Authorization: {value}']).status, 407)
+    same(o.requests, [])
+
+
+def test_a_tunnel_may_be_asked_for_after_407(t):
+    d = guarded(t)
+    o = Web(t)
+    target = f'127.0.0.1:{o.port}'
+    with Client(d) as c:
+        c.send(f'CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n'
+               .encode())
+        same(c.response().status, 407)
+        c.send(f'CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{basic()}'
+               '\r\n\r\n'.encode())
+        same(c.head().status, 200)
+        c.send(b'GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+        same(c.response().body, b'fine')
+
+
+@timeout(60)
+def test_an_upload_does_not_lose_its_407(t):
+    d = guarded(t)
+    o = Web(t)
+    with Client(d) as c:
+        c.send(ask(o, method='POST', body=bytes(10 << 20)))
+        answer = c.response()
+        same((answer.status, answer.get('connection')), (407, 'close'))
+
+
+def test_a_refusal_that_a_login_could_lift_is_407(t):
+    d = guarded(t)
+    changes = {'clients': [{'action': 'allow', 'from': 'any',
+                            'auth': ['none', 'password']}],
+               'rules': [conf.allow(users=[USER])]}
+    d.reload(changes)
+    o = Web(t)
+    with Client(d) as c:
+        same(c.get(o).status, 407)
+        same(c.get(o, fields=[basic()]).status, 200)
+
+
+def test_a_refusal_leaves_the_connection(t):
+    d = Daemon(t, {'rules': [conf.allow(commands=['request'],
+                                        ports=['1-65535'], to=['any'])]})
+    o = Web(t)
+    with Client(d) as c:
+        for _ in range(3):
+            same(c.get(o).status, 403)  # loopback is guarded
+    d.wait_access(3, outcome='denied')
+
+
+# --- The daemon's own ends --------------------------------------------------
+
+def test_an_idle_client_does_not_hold_a_generation(t):
+    d = Daemon(t)
+    o = Web(t)
+    with Client(d) as idle, Client(d) as busy:
+        same(idle.get(o).status, 200)
+        slow = Listener(t)
+        busy.send(ask(slow))
+        with slow.accept() as far:
+            Stream(far).request()
+            d.reload(rebase=False)
+            assert idle.ended()
+            far.sendall(reply(b'late'))
+            answer = busy.response()
+            same((answer.body, answer.get('connection')), (b'late', 'close'))
+            assert busy.ended()
+    d.wait_alone()
+
+
+def test_bandwidth_holds_for_bodies(t):
+    rate = 400_000
+    d = Daemon(t, {'rules': [conf.allow(bandwidth=f'{rate}')]})
+    o = Web(t, lambda m: reply(bytes(300_000)))
+    began = time.monotonic()
+    with Client(d) as c:
+        for _ in range(2):
+            same(len(c.get(o).body), 300_000)
+    assert time.monotonic() - began > 0.8, 'faster than its rate'
+
+
+def test_who_is_gone_is_ended(t):
+    d = guarded(t)
+    o = Listener(t)
+    with Client(d) as c:
+        c.send(ask(o, fields=[basic()]))
+        with o.accept() as far:
+            Stream(far).request()
+            hashed = openssl(t, 'passwd', '-6', 'x')
+            t.file('users', f'bob:{hashed}')
+            d.control.run('refresh', '--enforce')
+            same(client.read_to_end(c.s)[0], b'')
+    d.wait_access(outcome='killed')
+
+
+def test_limits_count_requests_of_a_connection_once(t):
+    d = Daemon(t, {'limits': {'per_client': 1}})
+    o = Web(t)
+    with Client(d) as c:
+        for _ in range(3):
+            same(c.get(o).status, 200)
+        d.wait_access(3, outcome='closed')
+        with client.dial(d.address):
+            d.wait_access(outcome='limit-client')
+
+    def comes_in():
+        with Client(d) as other:
+            try:
+                return other.get(o).status == 200
+            except (OSError, EOFError):
+                return False
+    eventually(comes_in)
