@@ -2,24 +2,10 @@
  * Checks across options: names that must differ, addresses that collide,
  * passwords that nobody could verify.
  */
-#include "conf/check.h"
+#include "conf/check_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-struct check {
-	const struct conf *c;
-	struct conf_errors *errors;
-	int result;
-};
-
-#define COMPLAIN(k, where_, ...)                                               \
-	do {                                                                   \
-		conf_errors_add((k)->errors, CONF_ERROR, where_, 0,            \
-				__VA_ARGS__);                                  \
-		if ((k)->result == 0)                                          \
-			(k)->result = -EBADMSG;                                \
-	} while (0)
 
 const char *conf_line_of(const char *where)
 {
@@ -46,6 +32,8 @@ static bool endpoints_collide(const struct conf_listener *a,
 			      const struct conf_listener *b,
 			      const struct conf_endpoint *y)
 {
+	if (x->socket || y->socket)
+		return x->socket && y->socket && !strcmp(x->socket, y->socket);
 	if (!x->addr.port || x->addr.port != y->addr.port ||
 	    strcmp(a->device, b->device) != 0)
 		return false;
@@ -63,7 +51,7 @@ static void check_endpoint(struct check *k, size_t l, size_t i)
 {
 	const struct conf_listener *b = &k->c->listeners[l];
 	const struct conf_endpoint *y = &b->address.at[i];
-	char text[TCPSERVER_ADDR_STRLEN];
+	char text[128];
 
 	for (size_t m = 0; m <= l; m++) {
 		const struct conf_listener *a = &k->c->listeners[m];
@@ -137,14 +125,17 @@ static void check_names(struct check *k, const char *kind, struct named *list,
 static void check_all_names(struct check *k)
 {
 	const struct conf *c = k->c;
-	size_t most = max_size(c->listener_count,
+	size_t most = max_size(max_size(c->listener_count, c->tls_count),
 			       max_size(c->client_count, c->rule_count));
-	struct named *list = calloc(most + 1, sizeof(*list));
+	struct named *list = calloc(max_size(most, c->upstream_count) + 1,
+				    sizeof(*list));
 
 	if (!list) {
 		k->result = -ENOMEM;
 		return;
 	}
+	CHECK_NAMES(k, "tls", c->tls, c->tls_count, list);
+	CHECK_NAMES(k, "upstream", c->upstreams, c->upstream_count, list);
 	CHECK_NAMES(k, "listener", c->listeners, c->listener_count, list);
 	CHECK_NAMES(k, "client entry", c->clients, c->client_count, list);
 	CHECK_NAMES(k, "rule", c->rules, c->rule_count, list);
@@ -200,6 +191,8 @@ int conf_check(const struct conf *c, struct conf_errors *errors)
 	check_all_names(&k);
 	check_addresses(&k);
 	check_logins(&k);
+	conf_check_listeners(&k);
+	conf_check_upstreams(&k);
 	check_names_group(&k);
 	return k.result;
 }

@@ -98,7 +98,8 @@ static void check_users_bounded(struct sense *k)
 	if (!l->per_user && !l->bandwidth_user)
 		return;
 	for (size_t i = 0; i < k->c->client_count; i++)
-		if (k->c->clients[i].auth.set & CONF_AUTH_LOGINS)
+		if (k->c->clients[i].auth.set &
+		    (CONF_AUTH_LOGINS | CONF_AUTH_CERTIFICATE))
 			return;
 	WARN(k, k->c->path,
 	     "limits: 'per_user' and 'bandwidth_user' bound nothing: no entry "

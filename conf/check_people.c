@@ -9,6 +9,7 @@
 /* What holds at one listener. */
 struct place {
 	bool has_login;                /* by an entry of clients */
+	bool has_certificate;          /* likewise */
 	const struct conf_rule *named; /* the first about users or groups */
 };
 
@@ -24,12 +25,15 @@ static void note_clients(const struct conf *c, struct place *places)
 	for (size_t i = 0; i < c->client_count; i++) {
 		const struct conf_client *e = &c->clients[i];
 
-		if (e->action != CONF_ALLOW ||
-		    !(e->auth.set & CONF_AUTH_LOGINS))
+		if (e->action != CONF_ALLOW)
 			continue;
-		for (size_t k = 0; k < c->listener_count; k++)
-			places[k].has_login |= conf_listeners_hold(&e->listener,
-								   k);
+		for (size_t k = 0; k < c->listener_count; k++) {
+			if (!conf_listeners_hold(&e->listener, k))
+				continue;
+			places[k].has_login |= e->auth.set & CONF_AUTH_LOGINS;
+			places[k].has_certificate |= e->auth.set &
+						     CONF_AUTH_CERTIFICATE;
+		}
 	}
 }
 
@@ -55,18 +59,30 @@ static bool has_login(const struct conf *c, const struct place *places,
 	return false;
 }
 
+static bool has_certificate(const struct conf *c, const struct place *places,
+			    const struct conf_rule *r)
+{
+	for (size_t k = 0; k < c->listener_count; k++)
+		if (places[k].has_certificate &&
+		    conf_listeners_hold(&r->listener, k))
+			return true;
+	return false;
+}
+
 static void check_named(struct sense *k, const struct place *places,
 			const struct conf_rule *r)
 {
+	if (has_certificate(k->c, places, r))
+		return;
 	if (!has_login(k->c, places, r))
 		WARN(k, r->where,
 		     "'%s' never matches: it names users or groups, but no "
 		     "entry of 'clients' lets anybody log in there",
 		     r->name);
-	else if (!(r->protocols & CONF_SOCKS5))
+	else if (!(r->protocols & (CONF_SOCKS5 | CONF_HTTP)))
 		WARN(k, r->where,
 		     "'%s' never matches: it names users or groups, but is not "
-		     "about socks5, by which alone clients log in",
+		     "about socks5 or http, by which clients log in",
 		     r->name);
 }
 
@@ -90,6 +106,8 @@ static uint32_t commands_of(uint32_t protocols)
 		commands |= CONF_BIND;
 	if (protocols & CONF_SOCKS5)
 		commands |= CONF_UDP;
+	if (protocols & CONF_HTTP)
+		commands |= CONF_REQUEST;
 	return commands;
 }
 
@@ -132,7 +150,7 @@ static void check_preference(struct sense *k, const struct place *places,
 {
 	const struct conf_rule *r;
 
-	if (e->action != CONF_ALLOW || e->auth.count < 2 ||
+	if (e->action != CONF_ALLOW || !(e->auth.set & CONF_AUTH_LOGINS) ||
 	    1u << e->auth.at[0] != CONF_AUTH_NONE)
 		return;
 	r = missed_by(k->c, places, e);

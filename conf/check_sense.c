@@ -31,13 +31,6 @@ static void check_listener(struct sense *k, const struct conf_listener *l)
 		     l->name);
 }
 
-/* Tells whether others than this machine can reach an address. */
-static bool is_reachable(const struct conf_endpoint *e)
-{
-	return e->interface ? strcmp(e->interface, "lo") != 0
-			    : !addr_is_loopback(&e->addr);
-}
-
 static bool allows_anything(const struct conf *c)
 {
 	for (size_t i = 0; i < c->rule_count; i++)
@@ -46,14 +39,22 @@ static bool allows_anything(const struct conf *c)
 	return false;
 }
 
+/* Tells whether whoever comes from afar can name a target here. */
+static bool is_public(const struct conf *c, const struct conf_listener *l)
+{
+	if (l->tls &&
+	    conf_tls_verify(&c->tls[l->tls - 1]) == CONF_VERIFY_REQUIRED)
+		return false;
+	return l->protocols & CONF_GUESSED && !conf_is_local(l) &&
+	       allows_anything(c);
+}
+
 /* Warns where the whole internet may use a listener, or nobody may. */
 static void check_clients_of(struct sense *k, size_t listener)
 {
 	const struct conf_listener *l = &k->c->listeners[listener];
-	bool reachable = false, allowed = false;
+	bool allowed = false;
 
-	for (size_t i = 0; i < l->address.count; i++)
-		reachable |= is_reachable(&l->address.at[i]);
 	for (size_t i = 0; i < k->c->client_count; i++) {
 		const struct conf_client *e = &k->c->clients[i];
 
@@ -63,8 +64,8 @@ static void check_clients_of(struct sense *k, size_t listener)
 			allowed = true;
 		if (!conf_matches_everyone(&e->from))
 			continue;
-		if (e->action == CONF_ALLOW && reachable &&
-		    e->auth.set & CONF_AUTH_NONE && allows_anything(k->c))
+		if (e->action == CONF_ALLOW && e->auth.set & CONF_AUTH_NONE &&
+		    is_public(k->c, l))
 			WARN(k, e->where,
 			     "everyone who can reach listener '%s' may use it: "
 			     "an open proxy; name your networks in 'from'",
@@ -78,10 +79,14 @@ static void check_clients_of(struct sense *k, size_t listener)
 		     l->name);
 }
 
-/* SOCKS4 clients have no password to give. */
+/* SOCKS4 has no password, and who knows of no proxy none to give. */
 static void check_logins_of(struct sense *k, size_t listener)
 {
 	const struct conf_listener *l = &k->c->listeners[listener];
+	const char *mute = l->protocols & CONF_SOCKS4        ? "socks4"
+			   : l->protocols & CONF_FORWARD     ? "forward"
+			   : l->protocols & CONF_TRANSPARENT ? "transparent"
+							     : NULL;
 	uint32_t auth = 0;
 
 	for (size_t i = 0; i < k->c->client_count; i++) {
@@ -91,11 +96,11 @@ static void check_logins_of(struct sense *k, size_t listener)
 		    conf_listeners_hold(&e->listener, listener))
 			auth |= e->auth.set;
 	}
-	if (auth && !(auth & CONF_AUTH_NONE) && l->protocols & CONF_SOCKS4)
+	if (auth && !(auth & (CONF_AUTH_NONE | CONF_AUTH_CERTIFICATE)) && mute)
 		WARN(k, l->where,
-		     "listener '%s' speaks socks4, but all its clients must "
-		     "log in, which those of socks4 cannot",
-		     l->name);
+		     "listener '%s' is for %s, but all its clients must log "
+		     "in, which those of %s cannot",
+		     l->name, mute, mute);
 }
 
 /* --- Clients ------------------------------------------------------------ */
@@ -118,7 +123,8 @@ static void check_client(struct sense *k, const struct conf_client *e)
 		WARN(k, e->where,
 		     "'%s' denies: its 'auth' and 'userid' are not looked at",
 		     e->name);
-	else if (e->userid.count && !(e->auth.set & CONF_AUTH_NONE))
+	else if (e->userid.count &&
+		 !(e->auth.set & (CONF_AUTH_NONE | CONF_AUTH_CERTIFICATE)))
 		WARN(k, e->where,
 		     "'%s' names user ids, but its clients must log in, which "
 		     "those of socks4 cannot",
@@ -210,8 +216,8 @@ static size_t find_catch_all(const struct conf *c)
 	const struct conf_rule plain = {
 		.from = { &any, 1 },
 		.to = { &any, 1 },
-		.commands = CONF_CONNECT | CONF_BIND | CONF_UDP,
-		.protocols = CONF_SOCKS5 | CONF_SOCKS4 | CONF_HTTP,
+		.commands = CONF_CONNECT | CONF_BIND | CONF_UDP | CONF_REQUEST,
+		.protocols = CONF_GUESSED | CONF_FORWARD | CONF_TRANSPARENT,
 	};
 	size_t i = 0;
 
@@ -306,6 +312,8 @@ void conf_check_sense(const struct conf *c, struct conf_errors *errors)
 		     "be denied");
 	check_client_order(&k);
 	check_rule_order(&k);
+	conf_sense_listeners(&k);
+	conf_sense_upstreams(&k);
 	conf_check_people(&k);
 	conf_check_bounds(&k);
 	check_outbound(&k);

@@ -136,7 +136,7 @@ static void warn_of_addresses(const struct conf *c,
 	for (size_t i = 0; i < l->address.count; i++) {
 		const struct conf_endpoint *e = &l->address.at[i];
 
-		if (!e->interface && addr_is_loopback(&e->addr))
+		if (e->socket || (!e->interface && addr_is_loopback(&e->addr)))
 			continue;
 		conf_errors_add(errors, CONF_WARNING, "--listen", 0,
 				"only clients of this machine are served; to "

@@ -35,7 +35,27 @@ static void add_lists(struct data_files *d, const struct conf_matches *m)
 			add(d, m->at[i].file);
 }
 
-/* At most so many: users, groups, and what lists there are. */
+static size_t count_tls(const struct conf_tls *t)
+{
+	return t->certificate.count + t->key.count + t->ocsp.count + 2;
+}
+
+static void add_texts(struct data_files *d, const struct conf_texts *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		add(d, list->at[i]);
+}
+
+static void add_tls(struct data_files *d, const struct conf_tls *t)
+{
+	add_texts(d, &t->certificate);
+	add_texts(d, &t->key);
+	add_texts(d, &t->ocsp);
+	add(d, t->client_ca);
+	add(d, t->client_crl);
+}
+
+/* At most so many: users, groups, what lists there are, and certificates. */
 static size_t most_files(const struct conf *c)
 {
 	size_t most = 2;
@@ -45,6 +65,8 @@ static size_t most_files(const struct conf *c)
 	for (size_t i = 0; i < c->rule_count; i++)
 		most += count_lists(&c->rules[i].from) +
 			count_lists(&c->rules[i].to);
+	for (size_t i = 0; i < c->tls_count; i++)
+		most += count_tls(&c->tls[i]);
 	return most;
 }
 
@@ -62,16 +84,23 @@ static struct file_stamp stamp_of(const char *path,
 	return file_stamp(&st);
 }
 
-int data_files_init(struct data_files *d, const struct conf *c)
+static int make_room(struct data_files *d, size_t most)
 {
-	size_t most = most_files(c);
-
 	*d = (struct data_files){ .path = calloc(most, sizeof(*d->path)),
 				  .stamp = calloc(most, sizeof(*d->stamp)) };
 	if (!d->path || !d->stamp) {
 		data_files_done(d);
 		return -ENOMEM;
 	}
+	return 0;
+}
+
+int data_files_init(struct data_files *d, const struct conf *c)
+{
+	int r = make_room(d, most_files(c));
+
+	if (r < 0)
+		return r;
 	add(d, c->auth.users_file);
 	add(d, c->auth.groups_file);
 	for (size_t i = 0; i < c->client_count; i++)
@@ -80,6 +109,19 @@ int data_files_init(struct data_files *d, const struct conf *c)
 		add_lists(d, &c->rules[i].from);
 		add_lists(d, &c->rules[i].to);
 	}
+	for (size_t i = 0; i < c->tls_count; i++)
+		add_tls(d, &c->tls[i]);
+	(void)data_files_look(d);
+	return 0;
+}
+
+int data_files_init_tls(struct data_files *d, const struct conf_tls *t)
+{
+	int r = make_room(d, count_tls(t));
+
+	if (r < 0)
+		return r;
+	add_tls(d, t);
 	(void)data_files_look(d);
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include "daemon/generation_internal.h"
 #include "daemon/log.h"
 #include "daemon/report.h"
+#include "daemon/tls_contexts.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -128,6 +129,17 @@ static void ask(struct generation *g)
 		memcpy(g->asked, line->at, line->len);
 }
 
+/* Those of another version are none: it is as if there were none before. */
+static void take_keys(struct generation *g)
+{
+	const struct span *bytes = &g->received.msg.text;
+
+	if (tls_contexts_take_keys(g->setup.tls, *bytes) < 0)
+		log_line(LOG_LEVEL_NOTICE,
+			 "TLS clients cannot resume what they began before");
+	explicit_bzero(g->received.bytes, sizeof(g->received.bytes));
+}
+
 static void obey(struct generation *g)
 {
 	const struct handoff_msg *m = &g->received.msg;
@@ -163,6 +175,9 @@ static void obey(struct generation *g)
 	case HANDOFF_ASK:
 		ask(g);
 		break;
+	case HANDOFF_KEYS_BEFORE:
+		take_keys(g);
+		break;
 	case HANDOFF_SEGMENT:
 	case HANDOFF_SOCKETS:
 	case HANDOFF_UNCLAIMED:
@@ -170,6 +185,7 @@ static void obey(struct generation *g)
 	case HANDOFF_FAILED:
 	case HANDOFF_ACCEPTING:
 	case HANDOFF_STOPPED:
+	case HANDOFF_KEYS:
 		break; /* ours; or one of a later version, not known here */
 	}
 }

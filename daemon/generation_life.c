@@ -7,11 +7,14 @@
 #include "daemon/log.h"
 #include "daemon/notify.h"
 #include "daemon/report.h"
+#include "daemon/tls_contexts.h"
+#include "daemon/tls_keys.h"
 
 #include <string.h>
 #include <time.h>
 
 #define LISTEN_RETRY_MS 2000
+#define KEYS_RETRY_MS   60000
 #define SHARE_MS        100 /* between looks at the other generations */
 #define LOOK_MS         20  /* at what is left; then rarer and rarer */
 #define LOOK_RARELY_MS  250
@@ -55,9 +58,31 @@ static void tell_sockets(struct generation *g)
 	}
 }
 
+/*
+ * Makes a new key for TLS tickets if one is due, and tells the master what the
+ * next generation has to know; `first`: even if nothing is new.
+ */
+static void turn_keys(struct generation *g, bool first)
+{
+	uint8_t bytes[TLS_KEYS_BYTES];
+	int r = tls_contexts_turn_keys(g->setup.tls, clock_ms());
+	size_t len;
+
+	if (r < 0)
+		log_line(LOG_LEVEL_WARNING,
+			 "no new key for TLS tickets, the old one stays: %s",
+			 strerror(-r));
+	if (r == 0 && !first)
+		return;
+	len = tls_contexts_tell_keys(g->setup.tls, bytes);
+	if (len)
+		(void)!report_keys(g->control, bytes, len);
+	explicit_bzero(bytes, sizeof(bytes));
+}
+
 static void serve(struct generation *g)
 {
-	int64_t retry = 0, share = 0;
+	int64_t retry = 0, share = 0, keys = 0;
 	bool sharing = g->siblings.count > 0;
 
 	while (g->order == ORDER_NONE) {
@@ -73,8 +98,14 @@ static void serve(struct generation *g)
 				tell_sockets(g);
 			retry = now + LISTEN_RETRY_MS;
 		}
+		if (now >= keys) {
+			turn_keys(g, keys == 0);
+			keys = max_i64(tls_contexts_keys_due(g->setup.tls),
+				       now + KEYS_RETRY_MS);
+		}
+		wake = keys;
 		if (sharing)
-			wake = share;
+			wake = min_i64(wake, share);
 		if (g->listening.missing)
 			wake = min_i64(wake, retry);
 		generation_turn(g, wake == INT64_MAX ? -1

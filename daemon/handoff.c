@@ -50,6 +50,15 @@ int handoff_pair(int ret[2])
 	return 0;
 }
 
+/* After an error errno is the caller's. */
+static void wipe_bytes(void *bytes, size_t len)
+{
+	int error = errno;
+
+	explicit_bzero(bytes, len);
+	errno = error;
+}
+
 int handoff_send(int fd, const struct handoff_msg *m, const int *fds,
 		 size_t fd_count)
 {
@@ -74,6 +83,8 @@ int handoff_send(int fd, const struct handoff_msg *m, const int *fds,
 	do
 		r = sendmsg(fd, &h, MSG_DONTWAIT | MSG_NOSIGNAL);
 	while (r < 0 && errno == EINTR);
+	if (m->type == HANDOFF_KEYS || m->type == HANDOFF_KEYS_BEFORE)
+		wipe_bytes(bytes, part.iov_len);
 	if (r >= 0)
 		return 0;
 	/* So says the first call after an end that left something unread. */

@@ -16,6 +16,7 @@ enum handoff_type {
 	HANDOFF_FAILED,      /* text: why, in lines; it ends */
 	HANDOFF_ACCEPTING,   /* text: its addresses */
 	HANDOFF_STOPPED,     /* it has stopped accepting, queues are empty */
+	HANDOFF_KEYS,        /* text: bytes, secret, for whoever comes next */
 
 	/* From the master. */
 	HANDOFF_ACK = 64, /* of HANDOFF_SOCKETS */
@@ -29,6 +30,7 @@ enum handoff_type {
 	HANDOFF_GONE,     /* number: a generation that does not live any more */
 	HANDOFF_ASK,      /* text: a line of the control socket; fd: of its
 			   * client, who gets the answer, or none */
+	HANDOFF_KEYS_BEFORE, /* text: what HANDOFF_KEYS brought last */
 };
 
 /*

@@ -10,6 +10,7 @@
 #include "core/local_addrs.h"
 #include "core/sock.h"
 #include "daemon/log.h"
+#include "daemon/tls_contexts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -268,10 +269,15 @@ static int open_entry(struct listening *l, struct listen_entry *e,
 		return r;
 	o.adopted = e->adopted;
 	o.adopted_count = e->adopted_count;
+	o.tls = tls_contexts_get(s->tls, e->listener);
 	r = tcp_server_listen(s->server, &e->addr, &o, proxy_serve,
 			      &s->listeners[number], &e->opened);
 	e->adopted_count = 0; /* the server took them */
 	free(TAKE_PTR(e->adopted));
+	tcp_tls_unref(o.tls);
+	if (r < 0)
+		return r;
+	r = tls_contexts_follow(s->tls, e->listener, e->opened);
 	if (r < 0)
 		return r;
 	e->addr = *tcp_listener_addr(e->opened);

@@ -12,6 +12,7 @@
 #include "daemon/master.h"
 #include "daemon/options.h"
 #include "daemon/setup.h"
+#include "daemon/setup_tls.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -48,6 +49,8 @@ static int check_data(const struct conf *c)
 	struct conf_errors errors = { 0 };
 	int r = load_data_check(c, &errors);
 
+	if (setup_tls_check(c, &errors) < 0)
+		r = -EBADMSG;
 	conf_errors_print(&errors, stderr);
 	conf_errors_done(&errors);
 	return r < 0 ? EXIT_FAILED : EXIT_OK;

@@ -185,6 +185,9 @@ static void take_message(struct member *g, struct handoff_received *r)
 	case HANDOFF_STOPPED:
 		take_stopped(g);
 		break;
+	case HANDOFF_KEYS:
+		master_take_keys(g, &r->msg);
+		break;
 	default: /* of a newer version */
 		break;
 	}

@@ -92,6 +92,7 @@ static int start_with(struct master *m, const struct luggage *l, int pair[2])
 		g->settings = m->settings;
 	m->candidate = g;
 	member_set_patience(g, g->settings.start_ms);
+	master_give_keys(m, g);
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include "daemon/load.h"
 #include "daemon/log.h"
 #include "daemon/proxy/users.h"
+#include "daemon/tls_contexts.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -55,7 +56,7 @@ struct refresh {
 	unsigned settles;    /* looks since, at each of which it went on */
 	const struct policy *retired[RETIRED];
 	size_t retired_count;
-	char why[LOAD_WHY_BYTES];
+	char why[LOAD_WHY_BYTES], tls_why[LOAD_WHY_BYTES];
 };
 
 /* --- The change ---------------------------------------------------------- */
@@ -85,6 +86,21 @@ static void retire(struct refresh *r, const struct policy *old)
 static size_t count_users(const struct policy *p)
 {
 	return policy_users(p) ? users_count(policy_users(p)) : 0;
+}
+
+static void tell_tls(const struct refreshed *d, const char *why)
+{
+	if (d->contexts < 0)
+		log_line(LOG_LEVEL_ERROR,
+			 "certificates that were read before hold: %s%s", why,
+			 d->contexts == -EACCES
+				 ? " (a reload reads it before it gives up "
+				   "rights)"
+				 : "");
+	else if (d->contexts)
+		log_line(LOG_LEVEL_NOTICE,
+			 "certificates of %d entries of tls were read anew",
+			 d->contexts);
 }
 
 static void tell(const struct refreshed *d, const char *who)
@@ -123,8 +139,16 @@ struct refreshed refresh_now(struct refresh *r, bool enforce, const char *who)
 		retire(r, old);
 		d.users = count_users(next);
 	}
+	/* Whoever is to be locked out is, whatever a certificate is like. */
+	d.contexts = tls_contexts_refresh(r->setup->tls, r->tls_why,
+					  sizeof(r->tls_why));
 	d.ms = clock_ms() - began;
 	tell(&d, who);
+	tell_tls(&d, r->tls_why);
+	if (d.ok && d.contexts < 0) {
+		d.ok = false;
+		d.error = r->tls_why;
+	}
 	return d;
 }
 

@@ -43,6 +43,7 @@ struct refreshed {
 	bool ok;
 	int64_t ms;
 	size_t users, ended; /* users now; sessions that were ended */
+	int contexts;        /* of TLS, made anew; -errno: one cannot be */
 	const char *error;   /* "FILE:LINE: sentence" */
 };
 

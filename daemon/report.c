@@ -94,6 +94,15 @@ int report_prepared(int control, const struct conf *c)
 	return send_patiently(control, &m, NULL, 0);
 }
 
+int report_keys(int control, const void *bytes, size_t len)
+{
+	const struct handoff_msg m = { .type = HANDOFF_KEYS,
+				       .text = { bytes, len } };
+
+	ASSERT(len <= HANDOFF_TEXT_MAX);
+	return send_patiently(control, &m, NULL, 0);
+}
+
 int report_text(int control, enum handoff_type type, const char *text)
 {
 	const struct handoff_msg m = { .type = type, .text = text_span(text) };

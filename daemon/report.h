@@ -23,6 +23,9 @@ int report_unclaimed_cookie(int control, uint64_t cookie) MUST_CHECK;
 
 int report_prepared(int control, const struct conf *c) MUST_CHECK;
 
+/* Bytes for the next generation, and a secret; at most HANDOFF_TEXT_MAX. */
+int report_keys(int control, const void *bytes, size_t len) MUST_CHECK;
+
 /* A message of only a text, which may be empty and is cut if need be. */
 int report_text(int control, enum handoff_type type, const char *text)
 	MUST_CHECK;

@@ -4,10 +4,12 @@
  */
 #include "daemon/setup.h"
 
+#include "daemon/load.h"
 #include "daemon/log.h"
 #include "daemon/proxy/guess.h"
 #include "daemon/proxy/sessions.h"
 #include "daemon/setup_internal.h"
+#include "daemon/tls_contexts.h"
 
 #include <sched.h>
 #include <stdlib.h>
@@ -234,6 +236,17 @@ static int make_policy(struct setup *s)
 	return r;
 }
 
+static int make_tls(struct setup *s)
+{
+	char why[LOAD_WHY_BYTES];
+	int r = tls_contexts_new(&s->tls, s->conf, why, sizeof(why));
+
+	if (r == 0)
+		return 0;
+	log_line(LOG_LEVEL_ERROR, "%s", why);
+	return -EBADMSG;
+}
+
 /* The memory that others may look into. */
 static int make_segment(struct setup *s)
 {
@@ -265,6 +278,8 @@ int setup_init(struct setup *s, const struct conf *c, uint32_t generation)
 	if (r == 0)
 		r = setup_auth(s);
 	if (r == 0)
+		r = make_tls(s);
+	if (r == 0)
 		r = make_segment(s);
 	if (r == 0)
 		r = setup_actions(s);
@@ -292,6 +307,7 @@ void setup_done(struct setup *s)
 	proxy_free(TAKE_PTR(s->proxy));
 	setup_upstreams_done(s);
 	auth_free(TAKE_PTR(s->auth));
+	tls_contexts_free(TAKE_PTR(s->tls));
 	policy_unref(TAKE_PTR(s->policy));
 	free(TAKE_PTR(s->listeners));
 	free(TAKE_PTR(s->search));

@@ -9,13 +9,16 @@
 #include "daemon/proxy/proxy_listener.h"
 #include "daemon/publish.h"
 
+struct tls_contexts;
+
 struct setup {
 	const struct conf *conf;
 	uint32_t generation; /* 0: the only one */
 	unsigned workers;
 	struct published published;
 	struct policy *policy;
-	struct auth *auth; /* NULL: nobody can log in */
+	struct auth *auth;        /* NULL: nobody can log in */
+	struct tls_contexts *tls; /* NULL: no listener has TLS */
 	struct tcp_addr *name_servers;
 	const char **search;
 	struct outbound_source *sources;

@@ -178,13 +178,12 @@ START_TEST(protocols_without_passwords_are_warned_of)
 {
 	static const char ask[] = "action = \"allow\"; auth = \"password\";";
 
-	logs_in("\"socks5\", \"http\"", ask, NULL);
 	logs_in("\"socks5\", \"socks4\"", ask,
-		"text:2: listener 'a' speaks socks4, but all its clients must "
+		"text:2: listener 'a' is for socks4, but all its clients must "
 		"log in");
-	logs_in("\"socks5\", \"http\", \"socks4\"", ask,
-		"'a' speaks socks4, but");
+	logs_in("\"transparent\"", ask, "'a' is for transparent, but");
 	logs_in("\"socks5\"", ask, NULL);
+	logs_in("\"socks5\", \"http\"", ask, NULL);
 	logs_in("\"socks5\", \"http\", \"socks4\"",
 		"action = \"allow\"; auth = [ \"password\", \"none\" ];", NULL);
 	/* Some of them need not. */

@@ -72,10 +72,9 @@ START_TEST(users_who_cannot_log_in_are_warned_of)
 		"no entry of 'clients' lets anybody log in there");
 	conf_text_warned(
 		with("[ \"password\", \"none\" ]",
-		     "users = \"joe\"; protocols = [ \"http\", "
-		     "\"socks4\" ];"),
+		     "users = \"joe\"; protocols = [ \"socks4\" ];"),
 		"'rule-1' never matches: it names users or groups, but "
-		"is not about socks5");
+		"is not about socks5 or http");
 }
 END_TEST
 

@@ -52,6 +52,56 @@ START_TEST(addresses_and_interfaces)
 }
 END_TEST
 
+static void socket_at(const char *text, const char *expected)
+{
+	char why[CONF_WHY_BYTES] = "", out[128];
+	struct conf_endpoint e;
+
+	ck_assert_msg(conf_endpoint_parse_socket(&e, text, why) == 1, "%s",
+		      why);
+	ck_assert_str_eq(e.socket, expected);
+	ck_assert_ptr_null(e.interface);
+	ck_assert_int_eq(e.addr.family, AF_UNSPEC);
+	ck_assert_str_eq(conf_endpoint_format(&e, true, out, sizeof(out)),
+			 text);
+}
+
+static void socket_refused(const char *text, const char *part)
+{
+	char why[CONF_WHY_BYTES] = "";
+	struct conf_endpoint e;
+	int r = conf_endpoint_parse_socket(&e, text, why);
+
+	ck_assert_msg(r == -EINVAL && strstr(why, part), "'%s': %d %s", text, r,
+		      why);
+}
+
+START_TEST(sockets_are_paths_or_names)
+{
+	char why[CONF_WHY_BYTES], text[128];
+	struct conf_endpoint e;
+
+	socket_at("unix:/run/spliced/proxy", "/run/spliced/proxy");
+	socket_at("@spliced", "@spliced");
+	socket_refused("unix:", "names no socket");
+	socket_refused("unix:run/x", "names no socket");
+	socket_refused("unix:@x", "names no socket");
+	socket_refused("@", "names no socket");
+	socket_refused("unix:/run/", "is a folder");
+	memset(text, 'x', sizeof(text));
+	memcpy(text, "unix:/", 6);
+	text[5 + 107] = '\0';
+	socket_at(text, text + 5);
+	text[5 + 107] = 'x';
+	text[5 + 108] = '\0';
+	socket_refused(text, "has 108 bytes, but must have at most 107");
+	ck_assert_int_eq(conf_endpoint_parse_socket(&e, "127.0.0.1:1", why), 0);
+	ck_assert_int_eq(conf_endpoint_parse_socket(&e, "eth0:1", why), 0);
+	ck_assert_int_eq(conf_endpoint_parse_socket(&e, "unix0:1", why), 0);
+	ck_assert_int_eq(conf_endpoint_parse_socket(&e, "", why), 0);
+}
+END_TEST
+
 START_TEST(odd_addresses_are_refused)
 {
 	endpoint_refused("0.0.0.0", -1, "has no port");
@@ -165,6 +215,7 @@ int main(void)
 	TCase *t = tcase_create("endpoint");
 
 	tcase_add_test(t, addresses_and_interfaces);
+	tcase_add_test(t, sockets_are_paths_or_names);
 	tcase_add_test(t, odd_addresses_are_refused);
 	tcase_add_test(t, sources_are_addresses_interfaces_and_prefixes);
 	tcase_add_test(t, clients_are_told_addresses_that_can_be_sent_to);
