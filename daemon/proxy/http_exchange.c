@@ -12,6 +12,7 @@
 #include "core/task.h"
 #include "daemon/proxy/proxy_internal.h"
 #include "daemon/proxy/rule_times.h"
+#include "daemon/proxy/upstream.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +67,7 @@ static enum pump_step send_request(struct http_exchange *x)
 	struct span in = { rq->input.at, rq->input.len };
 	const struct http_pass how = {
 		.via = our_name(rq),
+		.fields = request_parent_login(rq),
 		.absolute = x->absolute,
 		.close = !x->keeps_server,
 		.upgrade = x->request.upgrade,
@@ -189,6 +191,9 @@ static enum pump_step pass_final(struct http_exchange *x, uint8_t *at,
 	size_t content;
 	ssize_t n;
 
+	/* It means us, who cannot ask the client for it. */
+	if (x->absolute && x->response.status == 407)
+		return PUMP_MALFORMED;
 	http_response_body(&x->response, (enum http_method)x->request.method,
 			   &x->down.body);
 	x->down.decoded = x->request.minor == 0 &&
@@ -349,7 +354,9 @@ static enum outcome after_down(struct http_exchange *x, enum pump_step step)
 		rq->error = -x->down.error;
 		return OUTCOME_CLIENT_RESET;
 	case PUMP_MALFORMED:
-		return OUTCOME_BAD_RESPONSE;
+		return x->absolute && x->response.status == 407
+			       ? OUTCOME_PARENT_AUTH
+			       : OUTCOME_BAD_RESPONSE;
 	case PUMP_NO_MEMORY:
 		break;
 	}

@@ -7,6 +7,7 @@
 
 #include "core/conn.h"
 #include "daemon/proxy/proxy_internal.h"
+#include "daemon/proxy/upstream.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -106,6 +107,12 @@ static struct http_way way_to(const struct request *rq,
 {
 	const struct tcp_dial_options *o = &rq->out.dial;
 
+	if (rq->upstream)
+		return (struct http_way){ .to = *to,
+					  .source = o->source4,
+					  .source6 = o->source6,
+					  .upstream = rq->upstream,
+					  .hop = rq->hop };
 	return (struct http_way){
 		.to = *to,
 		.source = to->family == AF_INET ? o->source4 : o->source6,
@@ -141,9 +148,11 @@ static enum outcome connect_server(struct request *rq, bool may_reuse)
 static void leave_server(struct http_exchange *x)
 {
 	struct request *rq = x->rq;
-	struct http_way way = way_to(rq, tcp_conn_peer(rq->server));
+	struct tcp_addr to = *tcp_conn_peer(rq->server);
+	bool lasts = !rq->upstream || upstream_leads_to(rq, &to);
+	struct http_way way = way_to(rq, &to);
 
-	if (x->server_persists && http_pump_over(&x->up)) {
+	if (lasts && x->server_persists && http_pump_over(&x->up)) {
 		http_pool_put(rq->here->forwarder->pool, TAKE_PTR(rq->server),
 			      &way, &rq->bound);
 		return;
@@ -203,6 +212,7 @@ static enum outcome try(struct http_exchange *x, bool may_reuse, bool *again)
 	rq->error = request_bandwidth(rq, &pace);
 	if (rq->error < 0)
 		return OUTCOME_NO_RESOURCES;
+	x->absolute = request_via_http_parent(rq);
 	conn_handshake_done(rq->client);
 	if (rq->session->state != SESSION_RELAY)
 		request_began(rq);
@@ -210,6 +220,8 @@ static enum outcome try(struct http_exchange *x, bool may_reuse, bool *again)
 	o = http_exchange_run(x);
 	if (o == OUTCOME_CLOSED)
 		leave_server(x);
+	if (o == OUTCOME_PARENT_AUTH)
+		upstream_let_down(rq);
 	/* RFC 9112 §9.3.1: closed just when the request was on its way. */
 	*again = o == OUTCOME_TARGET_LEFT && reused &&
 		 http_exchange_may_repeat(x);

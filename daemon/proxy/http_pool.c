@@ -49,8 +49,10 @@ static struct list *bucket_of(struct http_pool *p, const struct tcp_addr *a)
 
 static bool same_way(const struct http_way *a, const struct http_way *b)
 {
-	return a->upstream == b->upstream && addr_equal(&a->to, &b->to) &&
-	       addr_equal(&a->source, &b->source);
+	return a->upstream == b->upstream && a->hop == b->hop &&
+	       addr_equal(&a->to, &b->to) &&
+	       addr_equal(&a->source, &b->source) &&
+	       addr_equal(&a->source6, &b->source6);
 }
 
 /* --- Leaving ------------------------------------------------------------ */

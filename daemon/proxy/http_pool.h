@@ -16,9 +16,11 @@ struct http_pool_options {
 
 /* Two connections that agree in this do for the same requests. */
 struct http_way {
-	struct tcp_addr to;     /* whom it is connected to */
-	struct tcp_addr source; /* that was wished for, or AF_UNSPEC */
-	uint16_t upstream;      /* a group's number; 0: straight there */
+	struct tcp_addr to;      /* whom it is connected to */
+	struct tcp_addr source;  /* that was wished for, or AF_UNSPEC */
+	struct tcp_addr source6; /* the other one, where it goes by a parent */
+	uint16_t upstream;       /* a group's number; 0: straight there */
+	uint16_t hop;            /* of its parents, or 0 */
 };
 
 struct http_pool;

@@ -149,7 +149,7 @@ static void forget_request(struct request *rq)
 	rq->target = rq->bound = (struct tcp_addr){ 0 };
 	rq->out = (struct outbound_choice){ 0 };
 	rq->port = rq->rule = rq->upstream = rq->hop = 0;
-	rq->parent_forwards = false;
+	rq->parent_forwards = rq->may_reuse = false;
 	rq->command = COMMAND_NONE;
 	rq->method = (enum auth_method)0;
 	rq->user_len = 0;

@@ -100,10 +100,13 @@ bool request_via_http_parent(const struct request *rq);
 struct span request_parent_login(const struct request *rq);
 
 /*
- * rq->server is an idle connection that was used before, by the parent that
- * rq->hop says: counts it, notes it in the record.
+ * Tells whether rq->server, which goes by parents, would do for other requests,
+ * and for which addresses: *ret is none where it does for all.
  */
-void upstream_reused(struct request *rq);
+bool upstream_leads_to(const struct request *rq, struct tcp_addr *ret);
+
+/* The parent that took it did not do what it was to do. */
+void upstream_let_down(struct request *rq);
 
 /* The session is over: gives back what it counts at its parent. */
 void upstream_leave(struct upstreams *u, struct session *s);

@@ -3,6 +3,7 @@
  * target, or has said that there is none.  Nothing is promised to the client
  * meanwhile.
  */
+#include "daemon/proxy/http_forward.h"
 #include "daemon/proxy/rule_times.h"
 #include "daemon/proxy/upstream_internal.h"
 
@@ -97,10 +98,50 @@ static bool is_final(const struct journey *j, enum outcome o)
 	       (o == OUTCOME_REFUSED || o == OUTCOME_CONNECT_TIMEOUT);
 }
 
-static enum outcome arrived(struct journey *j)
+/* Connected, be it now or by a request before. */
+static void note_server(struct journey *j)
 {
 	struct request *rq = j->rq;
 	struct session *s = rq->session;
+
+	session_begin(s);
+	if (j->way.target.addr)
+		s->target = *j->way.target.addr;
+	s->bound = rq->bound;
+	session_end(s);
+	hold(rq, j->group);
+}
+
+static void set_hop(struct journey *j)
+{
+	struct request *rq = j->rq;
+
+	rq->hop = j->group->g->chain ? 0 : (uint16_t)(j->way.first + 1);
+	rq->parent_forwards = upstream_forwards(&j->way);
+}
+
+/* An idle connection that goes the same way, of a request before. */
+static bool reuse(struct journey *j)
+{
+	static const struct tcp_addr any = { .family = AF_UNSPEC };
+	const struct tcp_addr *to = j->way.target.addr;
+	struct request *rq = j->rq;
+
+	set_hop(j);
+	if (!rq->may_reuse || j->group->g->send_proxy)
+		return false;
+	if (rq->parent_forwards)
+		to = &any;
+	if (!to || !request_reuse(rq, to))
+		return false;
+	rq->reused = true;
+	note_server(j);
+	return true;
+}
+
+static enum outcome arrived(struct journey *j)
+{
+	struct request *rq = j->rq;
 	int r = tcp_conn_local(j->way.conn, &rq->bound);
 
 	if (r < 0) {
@@ -110,14 +151,7 @@ static enum outcome arrived(struct journey *j)
 		return OUTCOME_NO_RESOURCES;
 	}
 	rq->server = TAKE_PTR(j->way.conn);
-	rq->hop = j->group->g->chain ? 0 : (uint16_t)(j->way.hop + 1);
-	rq->parent_forwards = upstream_forwards(&j->way);
-	session_begin(s);
-	if (j->way.target.addr)
-		s->target = *j->way.target.addr;
-	s->bound = rq->bound;
-	session_end(s);
-	hold(rq, j->group);
+	note_server(j);
 	return OUTCOME_NONE;
 }
 
@@ -149,6 +183,8 @@ static enum outcome try_targets(struct journey *j)
 
 	for (unsigned i = 0; i < count; i++) {
 		w->target.addr = by_name ? NULL : &j->to[i];
+		if (reuse(j))
+			return OUTCOME_NONE;
 		set_times(j);
 		o = upstream_go(w);
 		if (o == OUTCOME_NONE)
@@ -262,6 +298,28 @@ enum outcome upstream_connect(struct request *rq, uint16_t number,
 bool request_via_http_parent(const struct request *rq)
 {
 	return rq->upstream && rq->parent_forwards;
+}
+
+bool upstream_leads_to(const struct request *rq, struct tcp_addr *ret)
+{
+	struct group_state *g = upstream_group(rq->here->proxy->upstreams,
+					       rq->upstream);
+
+	if (!g || g->g->send_proxy)
+		return false;
+	*ret = rq->session->target;
+	if (rq->parent_forwards)
+		*ret = (struct tcp_addr){ .family = AF_UNSPEC };
+	return rq->parent_forwards || ret->family != AF_UNSPEC;
+}
+
+void upstream_let_down(struct request *rq)
+{
+	struct group_state *g = upstream_group(rq->here->proxy->upstreams,
+					       rq->upstream);
+
+	if (g && rq->hop)
+		upstream_failed(g, rq->hop - 1u, PARENT_WELL, tcp_deadline(0));
 }
 
 struct span request_parent_login(const struct request *rq)
