@@ -250,6 +250,7 @@ static int read_authority(struct http_head *h, struct span in)
 	if (h->target.host.len)
 		h->host = (struct http_run){ h->start,
 					     (uint16_t)h->target.host.len };
+	h->path = (struct http_run){ h->at, 0 };
 	begin_step(h, tunnel ? STEP_VERSION : STEP_PATH, tunnel);
 	return 0;
 }

@@ -56,6 +56,8 @@ static void add_copy(struct writer *w, const void *at, size_t len)
 {
 	char *to = w->out->text + w->out->text_len;
 
+	if (!len)
+		return;
 	if (len > HTTP_OUT_TEXT - w->out->text_len) {
 		w->full = true;
 		return;
