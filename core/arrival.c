@@ -39,16 +39,32 @@ static int64_t tls_ms(const struct tcp_listener *l)
 	return ms > 0 ? ms : DEFAULT_TLS_MS;
 }
 
-static int start_tls(struct tcp_conn *c, const struct tcp_listener *l)
+static int start_tls(struct tcp_conn *c, const struct tcp_listener *l,
+		     int64_t deadline)
 {
 	/* Another context may take its place while this waits. */
 	struct tcp_tls *t = tcp_tls_ref(l->slot[tcp_conn_worker(c)].tls);
-	int64_t from = l->options.first_byte_ms > 0 ? tcp_deadline(0)
-						    : tcp_conn_started(c);
-	int r = tcp_conn_start_tls(c, t, NULL, clock_after(from, tls_ms(l)));
+	int r = tcp_conn_start_tls(c, t, NULL, deadline);
 
 	tcp_tls_unref(t);
 	return r;
+}
+
+static int start_tls_first(struct tcp_conn *c, const struct tcp_listener *l)
+{
+	int64_t from = l->options.first_byte_ms > 0 ? tcp_deadline(0)
+						    : tcp_conn_started(c);
+
+	return start_tls(c, l, clock_after(from, tls_ms(l)));
+}
+
+int tcp_conn_serve_tls(struct tcp_conn *c, int64_t deadline)
+{
+	const struct tcp_listener *l = c->listener;
+
+	if (!l || !l->secure)
+		return -EINVAL;
+	return start_tls(c, l, min_i64(deadline, tcp_deadline(tls_ms(l))));
 }
 
 /* A reset would throw away the alert that says why. */
@@ -71,8 +87,8 @@ static void handle(void *arg)
 
 	count_add(&w->counts->tasks, 1);
 	conn_own_by_task(c);
-	if (l->secure)
-		r = start_tls(c, l);
+	if (l->secure && !l->options.tls_by_handler)
+		r = start_tls_first(c, l);
 	if (r < 0) {
 		tls_failed(c, r);
 	} else {
@@ -114,7 +130,7 @@ static int64_t silence_ms(const struct tcp_listener *l)
 {
 	if (l->options.first_byte_ms > 0)
 		return l->options.first_byte_ms;
-	return l->secure ? tls_ms(l) : 0;
+	return l->secure && !l->options.tls_by_handler ? tls_ms(l) : 0;
 }
 
 static void await_first_byte(struct tcp_conn *c, int64_t ms)

@@ -344,6 +344,13 @@ const struct tcp_addr *tcp_conn_peer(const struct tcp_conn *c)
 	return &c->peer;
 }
 
+void tcp_conn_set_peer(struct tcp_conn *c, const struct tcp_addr *peer,
+		       unsigned tag)
+{
+	c->peer = *peer;
+	c->tag = tag;
+}
+
 int tcp_conn_local(const struct tcp_conn *c, struct tcp_addr *ret)
 {
 	return sock_local(c->watch.fd, ret);

@@ -62,6 +62,8 @@ static int set_before_bind(int fd, const struct tcp_addr *a,
 		{ IPPROTO_IPV6, IPV6_V6ONLY, o->v6only, v6 },
 		{ IPPROTO_IPV6, IPV6_FREEBIND, 1, v6 && o->freebind },
 		{ IPPROTO_IP, IP_FREEBIND, 1, !v6 && o->freebind },
+		{ IPPROTO_IPV6, IPV6_TRANSPARENT, 1, v6 && o->transparent },
+		{ IPPROTO_IP, IP_TRANSPARENT, 1, !v6 && o->transparent },
 		{ SOL_SOCKET, SO_MARK, (int)o->mark, o->mark != 0 },
 	};
 	int r = set_all(fd, list, ARRAY_SIZE(list));

@@ -291,8 +291,13 @@ bool listener_overlaps(const struct tcp_listener *l,
 
 void listener_remove_file(struct tcp_listener *l)
 {
-	if (l->un)
+	if (l->un && !l->keeps_file)
 		listen_unix_remove(l->un);
+}
+
+void listener_keep_file(struct tcp_listener *l)
+{
+	l->keeps_file = true;
 }
 
 void listener_close(struct tcp_listener *l, int fd)

@@ -29,9 +29,10 @@ struct tcp_listener {
 	unsigned slots;
 	int *fd; /* the first `adopted` of `count` came from elsewhere */
 	size_t count, adopted;
-	bool shared; /* fewer sockets than workers: all accept on each */
-	bool secure; /* TLS: each slot has a context */
-	bool pooled; /* connections come from the slots' pools */
+	bool shared;     /* fewer sockets than workers: all accept on each */
+	bool secure;     /* TLS: each slot has a context */
+	bool keeps_file; /* listener_keep_file() */
+	bool pooled;     /* connections come from the slots' pools */
 };
 
 /*
@@ -68,6 +69,9 @@ int listener_add(struct tcp_listener *l, int fd) MUST_CHECK;
 
 /* Removes the file of a UNIX socket, if it is ours: nobody comes any more. */
 void listener_remove_file(struct tcp_listener *l);
+
+/* That file is another process's from now on, which has the socket, too. */
+void listener_keep_file(struct tcp_listener *l);
 
 /* Closes one socket; those behind it move up. */
 void listener_close(struct tcp_listener *l, int fd);

@@ -136,14 +136,17 @@ struct tcp_listen_options {
 	int64_t keepalive_idle_ms, keepalive_interval_ms; /* 0: the system's */
 	int keepalive_count;                              /* 0: the system's */
 	bool keepalive, nodelay, v6only, freebind;
+	/* IP_TRANSPARENT: takes what a firewall (TPROXY) sends here for others,
+	 * to whose addresses tcp_conn_local() then belongs. */
+	bool transparent;
 	const char *device; /* SO_BINDTODEVICE, or NULL */
 	uint32_t mark;      /* SO_MARK; 0: none */
 	bool alone; /* without SO_REUSEPORT: one socket that all share */
 	/*
 	 * Sockets that are bound to the address already, listening or not;
 	 * taken, also on failure.  Port 0 in the address then stands for the
-	 * port that they have.  Device, mark, v6only and freebind of these
-	 * stay as they are; all other options, and the backlog, are set anew
+	 * port that they have.  Device, mark, v6only, freebind and
+	 * transparent of these stay as they are; all other options, and the backlog, are set anew
 	 * when accepting starts, back to the system's where 0 or false.
 	 */
 	const int *adopted;
@@ -174,6 +177,9 @@ struct tcp_listen_options {
 	 */
 	struct tcp_tls *tls;
 	int64_t tls_handshake_ms;
+	/* The handler starts before TLS, for what precedes that, and begins it
+	 * by tcp_conn_serve_tls(). */
+	bool tls_by_handler;
 	/*
 	 * A block of so many bytes for each connection, tcp_conn_user().  They
 	 * are pooled: user_init runs when one is made (zeroed), user_reset
@@ -439,6 +445,13 @@ bool tcp_conn_is_reset(const struct tcp_conn *c);
 
 const struct tcp_addr *tcp_conn_peer(const struct tcp_conn *c);
 
+/*
+ * Names another peer and another number than `admit` saw: those of the client
+ * behind a balancer, for whom it speaks.
+ */
+void tcp_conn_set_peer(struct tcp_conn *c, const struct tcp_addr *peer,
+		       unsigned tag);
+
 /* Our own address; -errno of getsockname(2). */
 int tcp_conn_local(const struct tcp_conn *c,
 		   struct tcp_addr *ret) TCPSERVER_CHECKED;
@@ -556,6 +569,12 @@ int tcp_tls_set_ticket_keys(struct tcp_tls *t,
  */
 int tcp_conn_start_tls(struct tcp_conn *c, struct tcp_tls *t, const char *name,
 		       int64_t deadline) TCPSERVER_CHECKED;
+
+/*
+ * The same with the context that its listener has now, within that one's
+ * tls_handshake_ms.  -EINVAL: it has none.
+ */
+int tcp_conn_serve_tls(struct tcp_conn *c, int64_t deadline) TCPSERVER_CHECKED;
 
 struct tcp_tls_info {
 	int version;             /* TCPSERVER_TLS_1_2, TCPSERVER_TLS_1_3 */

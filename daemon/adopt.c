@@ -46,6 +46,8 @@ static void identify_inet(struct adopt_socket *s, const struct sockaddr *sa)
 		return;
 	if (s->addr.family == AF_INET6)
 		s->v6only = get(s->fd, IPPROTO_IPV6, IPV6_V6ONLY, 0) != 0;
+	/* One bit for both families. */
+	s->transparent = get(s->fd, IPPROTO_IP, IP_TRANSPARENT, 0) != 0;
 	if (getsockopt(s->fd, SOL_SOCKET, SO_BINDTODEVICE, s->device, &len) < 0)
 		s->device[0] = '\0';
 	mark = get(s->fd, SOL_SOCKET, SO_MARK, 0);
@@ -58,12 +60,15 @@ static void identify_unix(struct adopt_socket *s, const struct sockaddr_un *sun,
 {
 	size_t head = offsetof(struct sockaddr_un, sun_path);
 
-	if (!get(s->fd, SOL_SOCKET, SO_ACCEPTCONN, 0))
+	s->listening = get(s->fd, SOL_SOCKET, SO_ACCEPTCONN, 0) != 0;
+	if (!s->listening && (len <= head || is_connected(s->fd)))
 		return;
 	/* Without a terminator where it fills the field; unix(7). */
-	if (len > head && sun->sun_path[0])
+	if (len > head)
 		memcpy(s->path, sun->sun_path,
 		       min_size(len - head, sizeof(sun->sun_path)));
+	if (len > head && !s->path[0])
+		s->path[0] = '@';
 	s->kind = ADOPT_UNIX;
 }
 
@@ -186,6 +191,8 @@ static const char *difference(const struct adopt_socket *s,
 		return "device";
 	if (s->mark != w->mark)
 		return "mark";
+	if (s->transparent != w->transparent)
+		return "tproxy";
 	return NULL;
 }
 
@@ -194,8 +201,15 @@ static bool is_free(const struct adopt_socket *s)
 	return s->kind == ADOPT_TCP && s->fd >= 0;
 }
 
+static bool is_at(const struct adopt_socket *s, const char *path)
+{
+	return s->kind == ADOPT_UNIX && s->fd >= 0 && !strcmp(s->path, path);
+}
+
 static bool matches(const struct adopt_socket *s, const struct adopt_want *w)
 {
+	if (w->path)
+		return is_at(s, w->path);
 	if (!is_free(s) || !addr_same_ip(&s->addr, &w->addr) ||
 	    difference(s, w))
 		return false;
@@ -205,6 +219,8 @@ static bool matches(const struct adopt_socket *s, const struct adopt_want *w)
 
 bool adopt_fits(const struct adopt_socket *s, const struct adopt_want *w)
 {
+	if (w->path)
+		return is_at(s, w->path);
 	return is_free(s) && addr_equal(&s->addr, &w->addr) &&
 	       !difference(s, w);
 }
@@ -261,6 +277,8 @@ const char *adopt_near_miss(const struct adopt *a, const struct adopt_want *w)
 {
 	const char *found = NULL;
 
+	if (w->path)
+		return NULL;
 	for (size_t i = 0; w->addr.port && i < a->count && !found; i++) {
 		const struct adopt_socket *s = &a->list[i];
 
@@ -282,7 +300,7 @@ bool adopt_unix(struct adopt *a, const char *path)
 	for (size_t i = 0; i < a->count; i++) {
 		struct adopt_socket *s = &a->list[i];
 
-		if (s->kind != ADOPT_UNIX || strcmp(s->path, path) != 0)
+		if (!is_at(s, path) || !s->listening)
 			continue;
 		s->wanted = found = true;
 	}

@@ -13,7 +13,7 @@
 
 enum adopt_kind {
 	ADOPT_TCP,     /* listening, or bound and not listening yet */
-	ADOPT_UNIX,    /* a listening stream socket */
+	ADOPT_UNIX,    /* a stream socket, likewise */
 	ADOPT_SEGMENT, /* memory that a generation shares */
 	ADOPT_USELESS, /* none of these */
 };
@@ -23,8 +23,10 @@ struct adopt_socket {
 	int fd;     /* -1: somebody took it */
 	char *name; /* ours; "unknown" where none was given */
 	struct tcp_addr addr;
+	/* Of a UNIX socket, or "@name"; "": it has none. */
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 1];
-	bool v6only;
+	bool listening; /* of a UNIX socket */
+	bool v6only, transparent;
 	char device[IFNAMSIZ]; /* "": any */
 	uint32_t mark;
 	uint64_t cookie; /* SO_COOKIE; 0: no socket */
@@ -39,10 +41,11 @@ struct adopt {
 /* What a listener looks for. */
 struct adopt_want {
 	const char *name;     /* its own */
+	const char *path;     /* or "@name": a UNIX socket; NULL: TCP */
 	struct tcp_addr addr; /* port 0: whichever it was given */
 	const char *device;   /* NULL or "": any */
 	uint32_t mark;
-	bool v6only;
+	bool v6only, transparent;
 };
 
 /*
@@ -62,7 +65,7 @@ int adopt_init(struct adopt *ret, const int *fds, char *const *names,
 int adopt_from_environment(struct adopt *ret, long promised) MUST_CHECK;
 
 /*
- * Gives away all TCP sockets that are what `w` wants: an array to be freed and
+ * Gives away all sockets that are what `w` wants: an array to be freed and
  * their number.  With port 0 those of the listener's name with its IP, as many
  * as share the port of the first.  0 with *ret_count 0: none; -ENOMEM.
  */
@@ -79,7 +82,7 @@ const char *adopt_near_miss(const struct adopt *a, const struct adopt_want *w);
 /* Tells whether one is what `w` wants, its address with the port included. */
 bool adopt_fits(const struct adopt_socket *s, const struct adopt_want *w);
 
-/* Tells whether a UNIX socket of that path is there, which is wanted then. */
+/* Tells whether a UNIX socket listens at that path, which is wanted then. */
 bool adopt_unix(struct adopt *a, const char *path);
 
 /* Gives away the next segment; -1: there is none any more. */

@@ -58,8 +58,10 @@ static int check_kind(int fd, const char *name, int domain)
 	    getsockname(fd, (struct sockaddr *)&ss, &len) < 0 ||
 	    type != SOCK_STREAM || !notify_name_valid(name))
 		return -EINVAL;
-	if (domain == AF_UNIX)
-		return listening && strcmp(name, HELD_CONTROL) == 0 ? 0
+	if (domain == AF_UNIX && strcmp(name, HELD_CONTROL) == 0)
+		return listening ? 0 : -EINVAL;
+	if (domain == AF_UNIX) /* without a name it is not bound */
+		return len > offsetof(struct sockaddr_un, sun_path) ? 0
 								    : -EINVAL;
 	if ((domain != AF_INET && domain != AF_INET6) ||
 	    protocol != IPPROTO_TCP)
@@ -103,6 +105,7 @@ int held_add(struct held *h, int fd, const char *name,
 	s->fd = take_fd(&owned);
 	s->cookie = cookie;
 	s->is_unix = domain == AF_UNIX;
+	s->is_control = s->is_unix && strcmp(name, HELD_CONTROL) == 0;
 	h->count++;
 	return 0;
 }
@@ -218,7 +221,7 @@ void held_close(struct held *h, struct held_socket *s)
 	struct held_socket gone = *s;
 
 	*s = h->at[--h->count];
-	if (gone.is_unix)
+	if (gone.is_unix && !gone.from_unit)
 		remove_path(gone.fd);
 	close_fd(&gone.fd);
 	if (gone.stored)
@@ -230,10 +233,12 @@ void held_close(struct held *h, struct held_socket *s)
 void held_let_go(struct held *h)
 {
 	for (size_t i = 0; i < h->count;) {
-		if (h->at[i].is_unix) {
+		if (h->at[i].is_control) {
 			i++;
 			continue;
 		}
+		if (h->at[i].is_unix && !h->at[i].from_unit)
+			remove_path(h->at[i].fd);
 		close_fd(&h->at[i].fd);
 		free(h->at[i].name);
 		h->at[i] = h->at[--h->count];

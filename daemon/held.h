@@ -17,7 +17,8 @@ struct held_socket {
 	bool late;             /* the candidate was not passed it */
 	bool from_unit;        /* a socket unit's: never stored, never closed */
 	bool stored;           /* the service manager has a copy */
-	bool is_unix;          /* the control socket */
+	bool is_unix;
+	bool is_control; /* the control socket, a UNIX one */
 };
 
 struct held {
@@ -28,15 +29,17 @@ struct held {
 };
 
 #define HELD_MAX     16384u
-#define HELD_CONTROL "control" /* the name of an AF_UNIX socket */
+#define HELD_CONTROL "control" /* names of AF_UNIX sockets */
+#define HELD_UNIX    "unix"    /* of a listener's: its path says which */
 
 /* What the names of stored descriptors begin with. */
 #define HELD_STORED_PREFIX "store."
 
 /*
- * Takes a socket, also on failure; name, cookie and is_unix of `like` do not
- * count.  -ENOTSOCK; -EINVAL: no TCP socket that is bound, nor a control socket
- * that listens; -EEXIST: it is there already; -ENFILE, -ENOMEM.
+ * Takes a socket, also on failure; name, cookie and kind of `like` do not
+ * count.  -ENOTSOCK; -EINVAL: no TCP or UNIX stream socket that is bound, or a
+ * control socket that does not listen; -EEXIST: it is there already; -ENFILE,
+ * -ENOMEM.
  */
 int held_add(struct held *h, int fd, const char *name,
 	     const struct held_socket *like) MUST_CHECK;
@@ -45,8 +48,8 @@ int held_add(struct held *h, int fd, const char *name,
 struct held_socket *held_find(const struct held *h, uint64_t cookie);
 
 /*
- * Closes one; a control socket's path is removed, and held_store() will take
- * it out of the store.
+ * Closes one; a UNIX socket's path is removed, unless it is a unit's, and
+ * held_store() will take it out of the store.
  */
 void held_close(struct held *h, struct held_socket *s);
 

@@ -7,8 +7,10 @@
  */
 #include "daemon/listen.h"
 
+#include "core/listener.h"
 #include "core/local_addrs.h"
 #include "core/sock.h"
+#include "daemon/held.h"
 #include "daemon/log.h"
 #include "daemon/tls_contexts.h"
 
@@ -101,7 +103,7 @@ static const char *advice(int r)
 static void complain(const struct conf_listener *listener,
 		     const struct conf_endpoint *e, int r)
 {
-	char text[TCPSERVER_ADDR_STRLEN + 64];
+	char text[TCPSERVER_ADDR_STRLEN + 64]; /* a path, too */
 
 	(void)conf_endpoint_format(e, true, text, sizeof(text));
 	log_line(listener->optional ? LOG_LEVEL_NOTICE : LOG_LEVEL_ERROR,
@@ -141,6 +143,11 @@ static int note_endpoint(struct listening *l,
 	struct local_addrs *table;
 	int count, r;
 
+	if (e->socket) {
+		static const struct tcp_addr none = { .family = AF_UNIX };
+
+		return add(l, listener, e, &none);
+	}
 	if (!e->interface)
 		return add(l, listener, e, &e->addr);
 	r = local_addrs_new(&table, NULL);
@@ -180,10 +187,12 @@ static void note_all(struct listening *l, struct round *round)
 static struct adopt_want want_of(const struct listen_entry *e)
 {
 	return (struct adopt_want){ .name = e->listener->name,
+				    .path = e->endpoint->socket,
 				    .addr = e->addr,
 				    .device = e->listener->device,
 				    .mark = e->listener->mark,
-				    .v6only = e->listener->v6only };
+				    .v6only = e->listener->v6only,
+				    .transparent = e->listener->tproxy };
 }
 
 /* Lets those that ask for a port choose, or those that do not. */
@@ -227,6 +236,9 @@ static int join(struct listen_entry *e)
 	if (r == 0 && c->freebind)
 		r = v6 ? sock_set(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1)
 		       : sock_set(fd, IPPROTO_IP, IP_FREEBIND, 1);
+	if (r == 0 && c->tproxy)
+		r = v6 ? sock_set(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, 1)
+		       : sock_set(fd, IPPROTO_IP, IP_TRANSPARENT, 1);
 	if (r == 0 && c->mark)
 		r = sock_set(fd, SOL_SOCKET, SO_MARK, (int)c->mark);
 	if (r == 0 && *c->device)
@@ -270,8 +282,13 @@ static int open_entry(struct listening *l, struct listen_entry *e,
 	o.adopted = e->adopted;
 	o.adopted_count = e->adopted_count;
 	o.tls = tls_contexts_get(s->tls, e->listener);
-	r = tcp_server_listen(s->server, &e->addr, &o, proxy_serve,
-			      &s->listeners[number], &e->opened);
+	if (e->endpoint->socket)
+		r = tcp_server_listen_unix(s->server, e->endpoint->socket, &o,
+					   proxy_serve, &s->listeners[number],
+					   &e->opened);
+	else
+		r = tcp_server_listen(s->server, &e->addr, &o, proxy_serve,
+				      &s->listeners[number], &e->opened);
 	e->adopted_count = 0; /* the server took them */
 	free(TAKE_PTR(e->adopted));
 	tcp_tls_unref(o.tls);
@@ -284,7 +301,8 @@ static int open_entry(struct listening *l, struct listen_entry *e,
 	e->open = true;
 	e->joined = other != NULL;
 	e->told = e->joined ? 0 : tcp_listener_adopted(e->opened);
-	proxy_add_own(s->proxy, &e->addr);
+	if (!e->endpoint->socket)
+		proxy_add_own(s->proxy, &e->addr);
 	return 0;
 }
 
@@ -344,17 +362,27 @@ int listening_begin(const struct listening *l)
 	return 0;
 }
 
+/* The longest is a path. */
+#define ENTRY_STRLEN 128
+
+static const char *format_entry(const struct listen_entry *e, char *out)
+{
+	if (e->endpoint->socket)
+		return conf_endpoint_format(e->endpoint, false, out,
+					    ENTRY_STRLEN);
+	return tcp_addr_format(&e->addr, out, ENTRY_STRLEN);
+}
+
 size_t listening_retry(struct listening *l)
 {
 	size_t before = l->count;
-	char text[TCPSERVER_ADDR_STRLEN];
+	char text[ENTRY_STRLEN];
 
 	(void)open_all(l, NULL, false);
 	for (size_t i = before; i < l->count; i++)
 		log_line(LOG_LEVEL_NOTICE, "listener \"%s\" listens on %s now",
 			 l->entries[i].listener->name,
-			 tcp_addr_format(&l->entries[i].addr, text,
-					 sizeof(text)));
+			 format_entry(&l->entries[i], text));
 	return l->count - before;
 }
 
@@ -370,6 +398,10 @@ size_t listening_untold(struct listening *l, size_t max, const char **ret_name,
 		if (e->told >= count)
 			continue;
 		*ret_name = e->listener->name;
+		if (e->endpoint->socket) {
+			*ret_name = HELD_UNIX;
+			listener_keep_file(e->opened);
+		}
 		*ret += e->told;
 		count = min_size(count - e->told, max);
 		e->told += count;
@@ -405,14 +437,12 @@ void listening_format(const struct listening *l, char *out, size_t size)
 	size_t len = 0;
 
 	out[0] = '\0';
-	for (size_t i = 0;
-	     i < l->count && len + TCPSERVER_ADDR_STRLEN + 1 < size; i++) {
-		char text[TCPSERVER_ADDR_STRLEN];
+	for (size_t i = 0; i < l->count && len + ENTRY_STRLEN + 1 < size; i++) {
+		char text[ENTRY_STRLEN];
 
 		len += (size_t)snprintf(out + len, size - len, "%s%s",
 					i ? " " : "",
-					tcp_addr_format(&l->entries[i].addr,
-							text, sizeof(text)));
+					format_entry(&l->entries[i], text));
 	}
 }
 

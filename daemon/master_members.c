@@ -123,7 +123,7 @@ static void take_unclaimed(struct member *g, const struct handoff_msg *msg)
 			continue;
 		if (g == m->candidate)
 			s->disclaimed = true;
-		else if (!s->is_unix)
+		else if (!s->is_control)
 			s->unclaimed_by = g->number;
 	}
 	master_close_unclaimed(m);
@@ -288,7 +288,7 @@ void master_use_control(struct master *m)
 	for (size_t i = 0; i < m->held.count; i++) {
 		const struct held_socket *s = &m->held.at[i];
 
-		if (s->is_unix && !s->unclaimed_by && !s->opened_by)
+		if (s->is_control && !s->unclaimed_by && !s->opened_by)
 			fd = s->fd;
 	}
 	r = control_listen(m->control, fd);

@@ -285,7 +285,7 @@ static void undo(struct master *m, uint32_t number)
 		struct held_socket *s = &m->held.at[i];
 
 		s->disclaimed = s->late = false;
-		if (s->opened_by == number && !s->is_unix &&
+		if (s->opened_by == number && !s->is_control &&
 		    is_listening(s->fd)) {
 			hand_over(m, s);
 		} else if (s->opened_by == number) {

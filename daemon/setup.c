@@ -6,7 +6,6 @@
 
 #include "daemon/load.h"
 #include "daemon/log.h"
-#include "daemon/proxy/guess.h"
 #include "daemon/proxy/sessions.h"
 #include "daemon/setup_internal.h"
 #include "daemon/tls_contexts.h"
@@ -134,29 +133,6 @@ static int make_proxy(struct setup *s)
 	return proxy_new(&s->proxy, &p);
 }
 
-static int make_listeners(struct setup *s)
-{
-	const struct conf *c = s->conf;
-
-	s->listeners = calloc(c->listener_count, sizeof(*s->listeners));
-	if (!s->listeners)
-		return -ENOMEM;
-	for (size_t i = 0; i < c->listener_count; i++) {
-		const struct conf_listener *from = &c->listeners[i];
-
-		s->listeners[i] = (struct proxy_listener){
-			.proxy = s->proxy,
-			.number = (uint16_t)(i + 1),
-			.protocols = setup_protocols(from->protocols),
-			.udp_address4 = setup_told(&from->udp_address, AF_INET),
-			.udp_address6 = setup_told(&from->udp_address,
-						   AF_INET6),
-			.udp_ports = setup_ports(&from->udp_ports),
-		};
-	}
-	return 0;
-}
-
 /* --- Server ------------------------------------------------------------- */
 
 /* How often workers show that they turn: four times in a watchdog's time. */
@@ -192,32 +168,6 @@ static int make_server(struct setup *s)
 	};
 
 	return tcp_server_new(&s->server, &o);
-}
-
-struct tcp_listen_options setup_listen_options(const struct conf *c,
-					       const struct conf_listener *l)
-{
-	return (struct tcp_listen_options){
-		.backlog = (int)l->backlog,
-		.fastopen = (int)l->fastopen,
-		.defer_accept_ms = l->defer_accept_ms,
-		.user_timeout_ms = l->user_timeout_ms,
-		.keepalive_idle_ms = l->keepalive_idle_ms,
-		.keepalive_interval_ms = l->keepalive_interval_ms,
-		.keepalive_count = (int)l->keepalive_count,
-		.keepalive = l->keepalive,
-		.nodelay = l->nodelay,
-		.v6only = l->v6only,
-		.freebind = l->freebind,
-		.device = *l->device ? l->device : NULL,
-		.mark = l->mark,
-		.unix_mode = l->mode,
-		.tls_handshake_ms = c->timeouts.tls_ms,
-		.first_byte_ms = c->timeouts.handshake_ms,
-		.admit = proxy_admit,
-		.unhandled = proxy_unhandled,
-		.forgotten = proxy_forgotten,
-	};
 }
 
 static int make_policy(struct setup *s)
@@ -292,7 +242,7 @@ int setup_init(struct setup *s, const struct conf *c, uint32_t generation)
 	if (r == 0)
 		r = make_proxy(s);
 	if (r == 0)
-		r = make_listeners(s);
+		r = setup_listeners(s);
 	/* What is wrong in a file has been told with its line. */
 	if (r < 0 && r != -EBADMSG)
 		log_line(LOG_LEVEL_ERROR, "cannot start: %s", strerror(-r));
@@ -309,7 +259,7 @@ void setup_done(struct setup *s)
 	auth_free(TAKE_PTR(s->auth));
 	tls_contexts_free(TAKE_PTR(s->tls));
 	policy_unref(TAKE_PTR(s->policy));
-	free(TAKE_PTR(s->listeners));
+	setup_free_listeners(s);
 	free(TAKE_PTR(s->search));
 	free(TAKE_PTR(s->name_servers));
 	free(TAKE_PTR(s->sources));

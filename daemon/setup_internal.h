@@ -43,6 +43,10 @@ void setup_upstreams_done(struct setup *s);
 int setup_names(struct setup *s, struct resolver_options *ret) MUST_CHECK;
 int setup_outbound(struct setup *s, struct outbound_options *ret) MUST_CHECK;
 
+/* The proxy's part of each listener.  -ENOMEM. */
+int setup_listeners(struct setup *s) MUST_CHECK;
+void setup_free_listeners(struct setup *s);
+
 /* By number, for client_actions and actions of the setup.  -ENOMEM. */
 int setup_actions(struct setup *s) MUST_CHECK;
 

@@ -1,25 +1,22 @@
 /*
- * Whether a client may come at all: by the client rules and the limits, before
- * anything is read; and what becomes of one who never had a handler.
+ * Whether a client may come at all, and what becomes of one who never had a
+ * handler.
  */
-#include "daemon/proxy/limits_steps.h"
+#include "daemon/proxy/admit.h"
+
 #include "daemon/proxy/proxy_internal.h"
 #include "daemon/proxy/record.h"
 
-/* Says and logs why a client does not come in at all. */
+/* Says and logs why a client does not come in. */
 static int send_away(const struct proxy_listener *l,
 		     const struct tcp_addr *peer, uint16_t rule, enum outcome o)
 {
-	struct session *s = record_open(l, peer, rule, tcp_deadline(0));
-
-	if (s)
-		record_close(l->proxy, s, o, 0);
+	record_refused(l, peer, rule, o);
 	return -EACCES;
 }
 
-int proxy_admit(const struct tcp_addr *peer, void *ctx)
+int admit_client(const struct proxy_listener *l, const struct tcp_addr *peer)
 {
-	const struct proxy_listener *l = ctx;
 	struct verdict v = rules_client(policy_rules(proxy_here()->policy),
 					peer, l->number);
 	struct limits_who who = { peer, l->number, v.rule };
@@ -35,6 +32,33 @@ int proxy_admit(const struct tcp_addr *peer, void *ctx)
 	return (int)(ticket << TAG_RULE_BITS | v.rule);
 }
 
+/* Who comes by a UNIX socket got past its file's mode. */
+static bool brings_header(const struct proxy_listener *l,
+			  const struct tcp_addr *peer)
+{
+	for (size_t i = 0; i < l->header_from_count; i++) {
+		const struct rule_match *m = &l->header_from[i];
+
+		if (peer->family == AF_UNIX ||
+		    (m->type == RULE_MATCH_CLASS
+			     ? addr_class_match(m->class, peer)
+			     : prefix_match(&m->prefix, peer)))
+			return true;
+	}
+	return false;
+}
+
+int proxy_admit(const struct tcp_addr *peer, void *ctx)
+{
+	const struct proxy_listener *l = ctx;
+
+	if (brings_header(l, peer))
+		return TAG_LATE;
+	if (l->header_only)
+		return send_away(l, peer, SESSION_NONE, OUTCOME_PROXY_HEADER);
+	return admit_client(l, peer);
+}
+
 void proxy_forgotten(const struct tcp_addr *peer, int tag, void *ctx)
 {
 	const struct proxy_listener *l = ctx;
@@ -43,10 +67,30 @@ void proxy_forgotten(const struct tcp_addr *peer, int tag, void *ctx)
 	limits_leave(l->proxy->limits, &who, tag_ticket((unsigned)tag));
 }
 
+enum outcome outcome_of_tls(int r)
+{
+	switch (r) {
+	case -ETIMEDOUT:
+		return OUTCOME_HANDSHAKE;
+	case -ECANCELED:
+		return OUTCOME_SHUTDOWN;
+	case -EPROTO:
+		return OUTCOME_TLS;
+	case -ECONNRESET:
+	case -EPIPE:
+		return OUTCOME_CLIENT_LEFT;
+	case -EBUSY:
+		return OUTCOME_LIMIT;
+	default:
+		return OUTCOME_NO_RESOURCES;
+	}
+}
+
 void proxy_unhandled(struct tcp_conn *c, int r, void *ctx)
 {
 	const struct proxy_listener *l = ctx;
 	unsigned tag = tcp_conn_tag(c);
+	enum outcome o = outcome_of_tls(r);
 	struct session *s;
 
 	/* Between two requests there is no session. */
@@ -58,12 +102,8 @@ void proxy_unhandled(struct tcp_conn *c, int r, void *ctx)
 		return;
 	}
 	s = record_open_admitted(l, c, tag);
-	if (!s)
-		return;
-	if (r == -ETIMEDOUT)
-		record_close(l->proxy, s, OUTCOME_HANDSHAKE, 0);
-	else if (r == -ECANCELED)
-		record_close(l->proxy, s, OUTCOME_SHUTDOWN, 0);
-	else
-		record_close(l->proxy, s, OUTCOME_NO_RESOURCES, -r);
+	if (s)
+		record_close(l->proxy, s, o,
+			     o == OUTCOME_NO_RESOURCES || o == OUTCOME_TLS ? -r
+									   : 0);
 }

@@ -113,6 +113,9 @@ void request_choose_out(struct request *rq);
 /* It has what it asked for: notes that, and tells who wants to know. */
 void request_began(struct request *rq);
 
+/* Notes target and login in the record. */
+void request_note(struct request *rq);
+
 /* Notes the state of the session in its record. */
 void request_set_state(struct request *rq, enum session_state state);
 

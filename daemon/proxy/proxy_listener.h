@@ -5,6 +5,9 @@
 #pragma once
 
 #include "daemon/proxy/proxy.h"
+#include "daemon/proxy/rule_spec.h"
+
+struct forward;
 
 /* A listener's part; ctx of proxy_serve(). */
 struct proxy_listener {
@@ -15,6 +18,13 @@ struct proxy_listener {
 	 * AF_UNSPEC: the address that they are connected to. */
 	struct tcp_addr udp_address4, udp_address6;
 	struct port_range udp_ports; /* on our side of clients; 0-0: any */
+	/* Whose connections begin with a PROXY header: prefixes, classes. */
+	struct rule_match *header_from;
+	size_t header_from_count;
+	bool header_only;        /* nobody else is served */
+	bool tls_late;           /* TLS is begun behind that header */
+	bool tproxy;             /* transparent: by TPROXY, not by REDIRECT */
+	struct forward *forward; /* targets; NULL: clients name them */
 };
 
 /* The tcp_handler: from first byte to relay. */

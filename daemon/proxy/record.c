@@ -4,7 +4,7 @@
  */
 #include "daemon/proxy/record.h"
 
-#include "daemon/proxy/limits_steps.h"
+#include "daemon/proxy/admit.h"
 #include "daemon/proxy/proxy_internal.h"
 #include "daemon/proxy/upstream.h"
 
@@ -128,6 +128,15 @@ void record_rest(struct proxy *p, struct session *s, enum outcome o, int error)
 	limits_rest(p->limits, sessions_slot(p->sessions, s));
 	tell_end(p, s, o, error);
 	sessions_close(p->sessions, s);
+}
+
+void record_refused(const struct proxy_listener *l, const struct tcp_addr *peer,
+		    uint16_t rule, enum outcome o)
+{
+	struct session *s = record_open(l, peer, rule, tcp_deadline(0));
+
+	if (s)
+		record_close(l->proxy, s, o, 0);
 }
 
 void record_drop(struct proxy *p, struct session *s)

@@ -35,19 +35,6 @@ void record_rest(struct proxy *p, struct session *s, enum outcome o, int error);
 /* Ends one of a session that never began: not counted, not logged. */
 void record_drop(struct proxy *p, struct session *s);
 
-/* --- A client's admission ------------------------------------------------ */
-
-/* A connection's tag: the client rule's number, above it what the limits have
- * counted at its admission, and whether it was served before. */
-#define TAG_RULE_BITS 16
-#define TAG_SERVED    (1u << (TAG_RULE_BITS + LIMITS_TICKET_BITS))
-
-static inline uint16_t tag_rule(unsigned tag)
-{
-	return (uint16_t)(tag & ((1u << TAG_RULE_BITS) - 1));
-}
-
-static inline unsigned tag_ticket(unsigned tag)
-{
-	return (tag & (TAG_SERVED - 1)) >> TAG_RULE_BITS;
-}
+/* The record of a client who does not come in at all: opens and closes it. */
+void record_refused(const struct proxy_listener *l, const struct tcp_addr *peer,
+		    uint16_t rule, enum outcome o);

@@ -37,6 +37,8 @@ struct request {
 	int64_t idle_ms;            /* how long it may wait for another */
 	struct tcp_addr target;     /* AF_UNSPEC: `host` is to be resolved */
 	struct outbound_choice out; /* how to get there; request_choose_out() */
+	struct tcp_addr reached;    /* what a PROXY header says the client came
+				     * to; AF_UNSPEC: our end of it */
 	struct tcp_addr bound;      /* our end towards it, what grant() tells */
 	uint16_t port;
 	uint16_t rule; /* that decided, or SESSION_NONE */
@@ -68,8 +70,11 @@ struct request {
  */
 struct proxy_protocol {
 	enum session_protocol number;
+	bool is_silent; /* the listener says it, no byte of the client */
 	/* Reads up to and with the request; OUTCOME_NONE: go on. */
 	enum outcome (*read_request)(struct request *rq);
+	/* In the place of request_connect(); may be NULL. */
+	enum outcome (*connect)(struct request *rq);
 	/* The target is connected: tells the client.  0 or -errno. */
 	int (*grant)(struct request *rq);
 	/* It is not: tells the client why.  Unless rq->again the connection is
@@ -80,6 +85,8 @@ struct proxy_protocol {
 extern const struct proxy_protocol socks5_protocol;
 extern const struct proxy_protocol socks4_protocol;
 extern const struct proxy_protocol http_protocol;
+extern const struct proxy_protocol forward_protocol;
+extern const struct proxy_protocol transparent_protocol;
 
 /* Reads more input.  OUTCOME_NONE, or how the client failed. */
 enum outcome request_read(struct request *rq) MUST_CHECK;

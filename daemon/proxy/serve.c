@@ -4,6 +4,7 @@
  */
 #include "core/conn.h"
 #include "core/task.h"
+#include "daemon/proxy/admit.h"
 #include "daemon/proxy/guess.h"
 #include "daemon/proxy/http_forward.h"
 #include "daemon/proxy/proxy_internal.h"
@@ -16,7 +17,7 @@
 
 /* --- The record --------------------------------------------------------- */
 
-static void note_request(struct request *rq)
+void request_note(struct request *rq)
 {
 	struct session *s = rq->session;
 
@@ -119,9 +120,8 @@ static int start_relay(struct request *rq)
 static const struct proxy_protocol *protocol_of(enum session_protocol number)
 {
 	static const struct proxy_protocol *const all[] = {
-		&socks5_protocol,
-		&http_protocol,
-		&socks4_protocol,
+		&socks5_protocol,  &http_protocol,        &socks4_protocol,
+		&forward_protocol, &transparent_protocol,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
@@ -130,14 +130,27 @@ static const struct proxy_protocol *protocol_of(enum session_protocol number)
 	return NULL;
 }
 
+/* A listener for one of these speaks nothing else. */
+static enum session_protocol silent_protocol(const struct request *rq)
+{
+	if (rq->listener->protocols & PROTOCOL_BIT(PROTOCOL_FORWARD))
+		return PROTOCOL_FORWARD;
+	if (rq->listener->protocols & PROTOCOL_BIT(PROTOCOL_TRANSPARENT))
+		return PROTOCOL_TRANSPARENT;
+	return PROTOCOL_NONE;
+}
+
 static enum outcome find_protocol(struct request *rq)
 {
-	enum outcome o = request_read(rq);
+	enum session_protocol number = silent_protocol(rq);
+	enum outcome o = number ? OUTCOME_NONE : request_read(rq);
 
 	if (o != OUTCOME_NONE)
 		return o;
-	rq->protocol = protocol_of(
-		guess_protocol(rq->input.at[0], rq->listener->protocols));
+	if (!number)
+		number = guess_protocol(rq->input.at[0],
+					rq->listener->protocols);
+	rq->protocol = protocol_of(number);
 	if (!rq->protocol)
 		return OUTCOME_BAD_PROTOCOL;
 	session_begin(rq->session);
@@ -152,7 +165,8 @@ static enum outcome connect_for_client(struct request *rq)
 	enum outcome o;
 
 	tcp_conn_watch_reset(rq->client, true);
-	o = request_connect(rq);
+	o = rq->protocol->connect ? rq->protocol->connect(rq)
+				  : request_connect(rq);
 	tcp_conn_watch_reset(rq->client, false);
 	return o;
 }
@@ -201,7 +215,7 @@ static enum outcome serve_request(struct request *rq)
 	enum outcome o = rq->protocol->read_request(rq);
 
 	if (o == OUTCOME_NONE) {
-		note_request(rq);
+		request_note(rq);
 		o = request_user_is_gone(rq, rq->here->policy)
 			    ? OUTCOME_KILLED
 			    : request_count_user(rq);
@@ -256,10 +270,14 @@ static enum outcome begin_next(struct request *rq)
 /* From the first byte on, one request after the other. */
 static enum outcome serve(struct request *rq)
 {
-	enum outcome o = tcp_conn_tag(rq->client) & TAG_SERVED
-				 ? begin_next(rq)
-				 : find_protocol(rq);
+	enum outcome o = OUTCOME_NONE;
 
+	if (tcp_conn_tag(rq->client) & TAG_SERVED)
+		o = begin_next(rq);
+	else if (rq->listener->tls_late)
+		o = request_serve_tls(rq);
+	if (o == OUTCOME_NONE && !rq->protocol)
+		o = find_protocol(rq);
 	if (o == OUTCOME_BAD_PROTOCOL)
 		request_last_words(rq, NULL, 0);
 	if (o != OUTCOME_NONE)
@@ -293,6 +311,8 @@ void proxy_serve(struct tcp_conn *c, void *ctx)
 	rq.policy = policy_number(rq.here->policy);
 	rq.deadline = tcp_conn_started(c) +
 		      l->proxy->options.timeouts.handshake_ms;
+	if (tcp_conn_tag(c) & TAG_LATE && !request_admit_late(&rq))
+		return;
 	rq.session = record_open_admitted(l, c, tcp_conn_tag(c));
 	if (!rq.session) {
 		tcp_conn_set_reset(c);

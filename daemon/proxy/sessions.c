@@ -228,6 +228,9 @@ void sessions_set_host(struct sessions *a, struct session *s, struct span host)
 
 	memcpy(s->host, host.at, here);
 	s->host_len = (uint8_t)here;
+	if (s->more != SESSION_NONE) /* of another name, which it asked first */
+		slot_give(a, &a->range[s->worker], s->more);
+	s->more = SESSION_NONE;
 	if (rest == 0)
 		return;
 	s->more = slot_take(a, &a->range[s->worker]);

@@ -303,7 +303,8 @@ class Daemon:
         assert done.returncode == 0, f'{done.returncode}: {said}'
         now = self.control.status()
         assert now['generation'] > before, f'{now} after {before}'
-        self.addresses = [parse_address(a) for a in now['addresses']]
+        self.addresses = [parse_address(a) for a in now['addresses']
+                          if ADDRESS.search(a)]  # or a UNIX socket
         self.wait_retired()
         if changes is not None or text is not None if rebase is None \
                 else rebase:

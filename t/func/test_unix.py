@@ -1,0 +1,146 @@
+"""Listeners on UNIX sockets: their files, reloads, socket activation."""
+import os
+import socket
+import stat
+
+from lib import conf
+from lib.case import each, eventually, same
+from lib.client import (echoes, read_exact, read_to_end, socks5_greet,
+                        socks5_reply, socks5_request)
+from lib.daemon import Daemon
+from lib.origin import Origin, echo
+
+
+def knock(path):
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(10)
+    try:
+        s.connect('\0' + path[1:] if path[0] == '@' else path)
+    except OSError:
+        s.close()
+        raise
+    return s
+
+
+def served(path, o, count=1):
+    for _ in range(count):
+        with knock(path) as s:
+            same(socks5_greet(s), b'\5\0')
+            s.sendall(socks5_request(*o.target))
+            same(socks5_reply(s)[0], 0)
+            assert echoes(s)
+
+
+def place(t, kind):
+    """Its path, in a folder of root's, or its name; and what is written."""
+    if kind == 'abstract':
+        name = '@spliced-test-%d-%d' % (os.getpid(), t.count)
+        return name, name
+    path = t.path('listen.sock')
+    return path, 'unix:' + path
+
+
+def by(written, **changes):
+    return conf.listener(address=['127.0.0.1:0', written], **changes)
+
+
+places = each('path', 'abstract')
+
+
+@places
+def test_clients_are_served(t, kind):
+    path, written = place(t, kind)
+    d = Daemon(t, {'listeners': [by(written)]})
+    o = Origin(t, echo)
+    served(path, o, 5)
+    d.wait_access(5, client='unix', outcome='closed')
+    assert written in d.log()
+
+
+@places
+def test_the_socket_stays_over_reloads(t, kind):
+    path, written = place(t, kind)
+    d = Daemon(t, {'listeners': [by(written)]})
+    o = Origin(t, echo)
+    before = kind == 'path' and os.stat(path).st_ino
+    with knock(path) as s:
+        same(socks5_greet(s), b'\5\0')
+        s.sendall(socks5_request(*o.target))
+        same(socks5_reply(s)[0], 0)
+        for i in range(3):
+            d.reload({'rules': [conf.allow(name=f'r{i}')]}, rebase=False)
+            served(path, o, 3)
+            assert echoes(s)
+    assert not before or os.stat(path).st_ino == before
+    d.wait_alone()
+    served(path, o, 3)
+
+
+def test_nobody_who_waits_is_lost_over_reloads(t):
+    path, written = place(t, 'path')
+    d = Daemon(t, {'listeners': [by(written)]})
+    o = Origin(t, echo)
+    for _ in range(3):
+        waiting = [knock(path) for _ in range(20)]
+        d.reload(rebase=False)
+        waiting += [knock(path) for _ in range(20)]
+        for s in waiting:
+            with s:
+                same(socks5_greet(s), b'\5\0')
+                s.sendall(socks5_request(*o.target))
+                same(socks5_reply(s)[0], 0)
+                assert echoes(s)
+    d.wait_alone()
+
+
+def test_the_file_has_its_mode_and_goes_at_the_end(t):
+    path, written = place(t, 'path')
+    d = Daemon(t, {'listeners': [by(written, mode='0666')]})
+    same(stat.S_IMODE(os.stat(path).st_mode), 0o666)
+    d.stop()
+    assert not os.path.exists(path)
+
+
+def test_a_listener_that_goes_takes_its_file_along(t):
+    path, written = place(t, 'path')
+    d = Daemon(t, {'listeners': [by(written)]})
+    d.reload({'listeners': [conf.listener()]})
+    eventually(lambda: not os.path.exists(path), said='no file')
+    d.reload({'listeners': [by(written)]})
+    served(path, Origin(t, echo))
+
+
+def test_a_failed_reload_leaves_no_file(t):
+    path, written = place(t, 'path')
+    first = conf.listener()
+    d = Daemon(t, {'listeners': [first]})
+    d.reload({'listeners': [first, by(written, name='new'), conf.listener(
+        name='bad', address=['192.0.2.1:1'])]}, fails='cannot listen')
+    eventually(lambda: not os.path.exists(path), said='no file')
+
+
+def test_a_dead_ones_file_is_replaced_and_a_living_ones_not(t):
+    path, written = place(t, 'path')
+    dead = socket.socket(socket.AF_UNIX)
+    dead.bind(path)
+    dead.close()
+    d = Daemon(t, {'listeners': [by(written)]})
+    served(path, Origin(t, echo))
+    second = Daemon(t, {'listeners': [by(written)]}, wait=False)
+    second.wait_log('cannot listen on unix:.*another program')
+    second.wait_exit(1)
+    served(path, Origin(t, echo))
+    d.stop()
+
+
+def test_a_header_names_the_client_behind_it(t):
+    path, written = place(t, 'path')
+    d = Daemon(t, {'listeners': [by(written, proxy_protocol=['192.0.2.1'])]})
+    with knock(path) as s:
+        s.sendall(b'PROXY TCP4 203.0.113.7 192.0.2.1 4711 443\r\n\5\1\0')
+        same(read_exact(s, 2), b'\5\0')
+    d.wait_access(client='203.0.113.7:4711')
+    with knock(path) as s:
+        s.sendall(b'\5\1\0')
+        read_to_end(s)
+    d.wait_access(client='unix', outcome='bad-proxy-header')
