@@ -212,6 +212,25 @@ static int make_group(struct setup_upstream **ret, struct upstream_group *g,
 	return 0;
 }
 
+/* On any worker's thread. */
+void setup_upstream_told(void *ctx UNUSED, const struct upstream_news *n)
+{
+	const struct upstream_parent *p = &n->group->parents[n->parent];
+	bool errors = n->error && !*n->said;
+
+	if (n->why == OUTCOME_NONE)
+		log_line(LOG_LEVEL_NOTICE,
+			 "upstream %s: parent %u, %s port %u, is well again",
+			 n->group->name, n->parent + 1, p->at.host, p->at.port);
+	else
+		log_line(LOG_LEVEL_WARNING,
+			 "upstream %s: parent %u, %s port %u, has failed: "
+			 "%s%s%s",
+			 n->group->name, n->parent + 1, p->at.host, p->at.port,
+			 outcome_word(n->why), errors || *n->said ? ", " : "",
+			 errors ? strerrordesc_np(-n->error) : n->said);
+}
+
 int setup_upstreams(struct setup *s)
 {
 	const struct conf *c = s->conf;

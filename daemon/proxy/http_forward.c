@@ -221,7 +221,7 @@ static enum outcome try(struct http_exchange *x, bool may_reuse, bool *again)
 	if (o == OUTCOME_CLOSED)
 		leave_server(x);
 	if (o == OUTCOME_PARENT_AUTH)
-		upstream_let_down(rq);
+		upstream_let_down(rq, o);
 	/* RFC 9112 §9.3.1: closed just when the request was on its way. */
 	*again = o == OUTCOME_TARGET_LEFT && reused &&
 		 http_exchange_may_repeat(x);

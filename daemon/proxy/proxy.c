@@ -134,6 +134,8 @@ int proxy_worker_start(void *ctx, unsigned worker)
 		r = associations_new(&w->associations, &p->options.udp);
 	if (r == 0)
 		r = forwarder_new(&w->forwarder, &p->options.http);
+	if (r == 0 && worker == 0)
+		r = upstreams_check(w);
 	if (r < 0) {
 		proxy_worker_stop(p, worker);
 		return r;
@@ -149,6 +151,8 @@ void proxy_worker_stop(void *ctx, unsigned worker)
 
 	ASSERT(sessions_count(w->proxy->sessions, worker) == 0);
 	forwarder_free(TAKE_PTR(w->forwarder));
+	if (worker == 0)
+		upstreams_check_stop(w);
 	associations_free(TAKE_PTR(w->associations));
 	resolver_free(TAKE_PTR(w->resolver));
 	local_addrs_free(TAKE_PTR(w->local));

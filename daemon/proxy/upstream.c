@@ -75,6 +75,7 @@ int upstreams_new(struct upstreams **ret, const struct upstream_options *o)
 		const struct upstream_group *g = &o->groups[i];
 
 		u->group[i].g = g;
+		u->group[i].o = &u->o;
 		u->group[i].parent = &u->parents[at];
 		for (size_t n = 0; n < g->count; n++, at++)
 			make_parent(&u->parents[at], &g->parents[n],
@@ -231,32 +232,55 @@ enum parent_health upstream_health(struct group_state *s, unsigned parent,
 	return until == 0 ? PARENT_WELL : PARENT_FAILING;
 }
 
-/* Of many who see the same failure one counts it. */
-void upstream_failed(struct group_state *s, unsigned parent,
-		     enum parent_health health, int64_t now)
+bool upstream_seems_well(const struct group_state *s, unsigned parent)
 {
-	struct parent_state *p = &s->parent[parent];
-	int64_t well = 0;
+	return is_well(&s->parent[parent]);
+}
 
-	if (health == PARENT_TRIED)
-		atomic_store(
-			&p->until_ms,
-			now + backoff_ms(s, atomic_fetch_add(&p->failures, 1) +
-						    1));
-	else if (atomic_compare_exchange_strong(&p->until_ms, &well,
-						now + backoff_ms(s, 1)))
-		atomic_store(&p->failures, 1);
+static void tell(const struct group_state *s, const struct upstream_news *n)
+{
+	if (s->o->told)
+		s->o->told(s->o->ctx, n);
+}
+
+/* Of many who see the same failure one counts it, and says so. */
+void upstream_failed(struct group_state *s, enum parent_health health,
+		     const struct upstream_way *w, enum outcome why)
+{
+	struct parent_state *p = &s->parent[w->hop];
+	int64_t well = 0, now = tcp_deadline(0);
+	const struct upstream_news news = { .group = s->g,
+					    .parent = w->hop,
+					    .why = why,
+					    .error = w->error,
+					    .said = w->said };
+
+	if (health == PARENT_TRIED) {
+		unsigned before = atomic_fetch_add(&p->failures, 1);
+
+		atomic_store(&p->until_ms, now + backoff_ms(s, before + 1));
+		return;
+	}
+	if (!atomic_compare_exchange_strong(&p->until_ms, &well,
+					    now + backoff_ms(s, 1)))
+		return;
+	atomic_store(&p->failures, 1);
+	tell(s, &news);
 }
 
 void upstream_is_well(struct group_state *s, unsigned parent)
 {
 	struct parent_state *p = &s->parent[parent];
+	const struct upstream_news news = { .group = s->g,
+					    .parent = parent,
+					    .said = "" };
 
 	/* Mostly it was: then the line is not written to. */
 	if (is_well(p))
 		return;
 	atomic_store(&p->failures, 0);
-	atomic_store(&p->until_ms, 0);
+	if (atomic_exchange(&p->until_ms, 0) != 0)
+		tell(s, &news);
 }
 
 /* --- Counts -------------------------------------------------------------- */

@@ -62,10 +62,22 @@ struct upstream_group {
 	struct upstream_host check_target; /* port 0: only hands are shaken */
 };
 
+/* A parent is not well any more, or is so again. */
+struct upstream_news {
+	const struct upstream_group *group;
+	unsigned parent;  /* from 0 */
+	enum outcome why; /* OUTCOME_NONE: it is well */
+	int error;        /* -errno behind it, or 0 */
+	const char *said; /* what TLS says of it, or "" */
+};
+
 /* By number - 1. */
 struct upstream_options {
 	const struct upstream_group *groups;
 	size_t count;
+	/* Called on any worker's thread; may be NULL. */
+	void (*told)(void *ctx, const struct upstream_news *n);
+	void *ctx;
 };
 
 /* *ret is NULL where there is no group.  -ENOMEM. */
@@ -106,13 +118,14 @@ struct span request_parent_login(const struct request *rq);
 bool upstream_leads_to(const struct request *rq, struct tcp_addr *ret);
 
 /* The parent that took it did not do what it was to do. */
-void upstream_let_down(struct request *rq);
+void upstream_let_down(const struct request *rq, enum outcome why);
 
 /* The session is over: gives back what it counts at its parent. */
 void upstream_leave(struct upstreams *u, struct session *s);
 
-/*
- * Starts the active checks as tasks of this worker, one a group; they end when
- * the worker's tasks are cancelled.  -ENOMEM, -EAGAIN.
+/* Starts the active checks, for one worker; they end when it drains.  -ENOMEM.
  */
 int upstreams_check(struct proxy_worker *w) MUST_CHECK;
+
+/* For that worker, also where nothing was started. */
+void upstreams_check_stop(struct proxy_worker *w);

@@ -208,7 +208,7 @@ static enum outcome try_parent(struct journey *j, unsigned parent,
 	o = try_targets(j);
 	j->left--;
 	if (o != OUTCOME_NONE && j->way.blame == BLAME_PARENT)
-		upstream_failed(j->group, parent, health, tcp_deadline(0));
+		upstream_failed(j->group, health, &j->way, o);
 	else if (j->way.blame != BLAME_NOBODY || o == OUTCOME_NONE)
 		upstream_is_well(j->group, parent);
 	return o;
@@ -244,12 +244,21 @@ static enum outcome try_all(struct journey *j)
 	return o;
 }
 
+/* There is no choice: health is noted for those who read the log. */
 static enum outcome try_chain(struct journey *j)
 {
+	enum outcome o;
+
 	j->way.first = 0;
 	j->way.last = (unsigned)j->group->g->count - 1;
 	j->left = 1;
-	return try_targets(j);
+	o = try_targets(j);
+	if (o == OUTCOME_NONE)
+		for (unsigned i = 0; i <= j->way.last; i++)
+			upstream_is_well(j->group, i);
+	else if (j->way.blame == BLAME_PARENT)
+		upstream_failed(j->group, PARENT_WELL, &j->way, o);
+	return o;
 }
 
 enum outcome upstream_connect(struct request *rq, uint16_t number,
@@ -313,13 +322,14 @@ bool upstream_leads_to(const struct request *rq, struct tcp_addr *ret)
 	return rq->parent_forwards || ret->family != AF_UNSPEC;
 }
 
-void upstream_let_down(struct request *rq)
+void upstream_let_down(const struct request *rq, enum outcome why)
 {
 	struct group_state *g = upstream_group(rq->here->proxy->upstreams,
 					       rq->upstream);
+	struct upstream_way w = { .hop = rq->hop - 1u };
 
 	if (g && rq->hop)
-		upstream_failed(g, rq->hop - 1u, PARENT_WELL, tcp_deadline(0));
+		upstream_failed(g, PARENT_WELL, &w, why);
 }
 
 struct span request_parent_login(const struct request *rq)

@@ -29,13 +29,17 @@ struct parent_state {
 
 struct group_state {
 	const struct upstream_group *g;
+	const struct upstream_options *o;
 	struct parent_state *parent;
 	atomic_uint turn;
 };
 
+struct upstream_checks;
+
 struct upstreams {
 	struct upstream_options o;
-	struct parent_state *parents; /* of all groups */
+	struct upstream_checks *checks; /* of the first worker; may be NULL */
+	struct parent_state *parents;   /* of all groups */
 	uint8_t *logins; /* of all parents, PARENT_BASIC_MAX each */
 	size_t parent_count;
 	struct group_state group[];
@@ -58,9 +62,13 @@ enum parent_health {
 enum parent_health upstream_health(struct group_state *s, unsigned parent,
 				   int64_t now);
 
-/* It failed, with `health` told before, or did not. */
-void upstream_failed(struct group_state *s, unsigned parent,
-		     enum parent_health health, int64_t now);
+/* Takes no turn. */
+bool upstream_seems_well(const struct group_state *s, unsigned parent);
+
+/* A parent failed, at w->hop, of which `health` was told; or did not. */
+struct upstream_way;
+void upstream_failed(struct group_state *s, enum parent_health health,
+		     const struct upstream_way *w, enum outcome why);
 void upstream_is_well(struct group_state *s, unsigned parent);
 
 /* --- A connection, upstream_way.c, upstream_hop.c ------------------------ */
@@ -72,6 +80,8 @@ enum upstream_blame {
 	BLAME_TARGET,  /* it says that the target is out of reach from there */
 	BLAME_NOBODY,  /* no other way would do better */
 };
+
+#define UPSTREAM_SAID_BYTES 96
 
 struct upstream_way {
 	struct group_state *group;
@@ -93,6 +103,7 @@ struct upstream_way {
 	struct tcp_addr bound; /* what the last one told of its own end */
 	enum upstream_blame blame;
 	int error;
+	char said[UPSTREAM_SAID_BYTES]; /* what TLS says of it, or "" */
 };
 
 /* OUTCOME_NONE: w->conn.  Else nothing is left, and `blame` and `hop` tell. */

@@ -5,6 +5,7 @@
  */
 #include "daemon/proxy/upstream_internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* What the later of a parent's two families gets once the first has failed. */
@@ -147,6 +148,8 @@ static enum outcome encrypt(struct upstream_way *w, int64_t deadline)
 	r = tcp_conn_start_tls(w->conn, p->tls, p->tls_name, deadline);
 	if (r == 0)
 		return OUTCOME_NONE;
+	(void)snprintf(w->said, sizeof(w->said), "%s",
+		       tcp_conn_tls_error(w->conn));
 	o = upstream_error(w, r);
 	/* Its own, not the connection's: what it shows does not hold. */
 	return r == -EPROTO ? OUTCOME_PARENT_TLS : o;
@@ -221,6 +224,7 @@ enum outcome upstream_go(struct upstream_way *w)
 
 	w->hop = w->first;
 	w->error = 0;
+	w->said[0] = '\0';
 	w->conn = NULL;
 	w->blame = BLAME_PARENT;
 	o = dial(w);
