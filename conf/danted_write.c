@@ -267,9 +267,11 @@ static void write_all(struct danted_writer *w)
 {
 	look_at_rules(w);
 	danted_plan_bind(w);
+	danted_plan_ways(w);
 	write_top(w);
 	danted_write_listeners(w);
 	danted_write_clients(w);
+	danted_write_upstreams(w);
 	danted_write_rules(w);
 	write_auth(w);
 	danted_write_outbound(w);

@@ -12,6 +12,14 @@ enum danted_bind {
 	DANTED_BIND_APART,    /* in rules of its own */
 };
 
+/* A route, or several that take over from each other. */
+struct danted_way {
+	const struct danted_rule *r, *last; /* these and what is between */
+	uint32_t commands;
+	const char *name; /* of the entry of `upstreams`, or "direct" */
+	bool denied;      /* there are no words for it */
+};
+
 /* One of `rules`, of a rule or of a part of one. */
 struct danted_entry {
 	const struct danted_rule *r; /* for all that is not here */
@@ -19,6 +27,7 @@ struct danted_entry {
 	uint32_t commands, families; /* families: of target, 0: both */
 	bool pass;
 	unsigned part; /* the other rule that it is made of, or 0 */
+	const struct danted_way *way; /* NULL: there are no parents */
 };
 
 struct danted_writer {
@@ -34,6 +43,8 @@ struct danted_writer {
 	struct conf_port_range udp_ports; /* lo 0: any */
 	const char *pam;                  /* NULL: none is named */
 	struct conf_texts claimed;        /* addresses that are listened on */
+	struct danted_way *ways; /* in the order of preference; where there */
+	size_t way_count;        /* are parents */
 	bool groups;
 	bool no_memory;
 };
@@ -95,6 +106,9 @@ void danted_write_entry(struct danted_writer *w, const struct danted_entry *e);
 void danted_plan_bind(struct danted_writer *w);
 void danted_write_bind(struct danted_writer *w);
 void danted_write_routes(struct danted_writer *w);
+void danted_plan_ways(struct danted_writer *w);
+void danted_write_upstreams(struct danted_writer *w);
+void danted_write_ways(struct danted_writer *w, const struct danted_entry *e);
 void danted_write_outbound(struct danted_writer *w);
 void danted_write_bounds(struct danted_writer *w, const struct danted_rule *r);
 void danted_write_log(struct danted_writer *w, const struct danted_rule *r);

@@ -1,8 +1,7 @@
 /*
- * Routes of a danted.conf.  Once there is one, Dante serves only what a route
- * is for, those that say "direct" first.  There are no parent proxies here
- * yet, so that what does not go directly is denied: it must not leave by
- * another way than it was meant to.
+ * Routes of a danted.conf that say "direct".  Once there is a route, Dante
+ * serves only what one is for, so that everything else is denied.  Where there
+ * are parents, too, danted_write_ways.c says so by other means.
  */
 #include "conf/danted_write.h"
 
@@ -80,13 +79,6 @@ static bool is_plain(const struct danted_rule *r)
 static bool take_route(struct danted_writer *w, const struct danted_rule *r,
 		       struct prefixes *denied)
 {
-	if (r->via.kind != DANTED_DIRECT) {
-		danted_remark(w->remarks, DANTED_LOST, r->line,
-			      "route via %.100s: there are no parent proxies; "
-			      "what would go that way is denied",
-			      r->via.text);
-		return true;
-	}
 	if (!is_plain(r)) {
 		danted_remark(w->remarks, DANTED_LOST, r->line,
 			      "route: only one from everybody to a network, at "
@@ -108,7 +100,7 @@ void danted_write_routes(struct danted_writer *w)
 	char text[PREFIX_STRLEN];
 	bool fits = true;
 
-	if (!routes->count)
+	if (!routes->count || w->way_count)
 		return;
 	denied.at = conf_arena_alloc(w->f->arena, PREFIXES_MAX,
 				     sizeof(*denied.at));

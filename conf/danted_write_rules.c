@@ -188,6 +188,8 @@ static void open_entry(struct danted_writer *w, const struct danted_entry *e)
 		      apart ? "-bind" : "");
 	if (e->part)
 		(void)fprintf(w->out, "-%u", e->part);
+	if (e->way)
+		(void)fprintf(w->out, "-by-%u", e->way->r->number);
 	(void)fputs("\";\n", w->out);
 	danted_put_text(w, "\t\taction", e->pass ? "allow" : "deny");
 }
@@ -200,6 +202,10 @@ void danted_write_entry(struct danted_writer *w, const struct danted_entry *e)
 
 	/* The peer of a BIND is an address, whatever the rule says. */
 	target.has_ports &= !e->families;
+	if (w->way_count && e->pass && !e->way) {
+		danted_write_ways(w, e);
+		return;
+	}
 	if (!find_protocol(w, r, &protocols) || !find_users(w, r, &users) ||
 	    !danted_from(w, r, &e->client, BOTH, &from) ||
 	    !(e->families ? danted_from(w, r, &target, e->families, &to)
@@ -220,6 +226,8 @@ void danted_write_entry(struct danted_writer *w, const struct danted_entry *e)
 		danted_put_texts(w, "\t\tusers", &users);
 	if (r->groups.count)
 		danted_put_texts(w, "\t\tgroups", &r->groups);
+	if (e->way && e->pass && e->way->r->via.kind != DANTED_DIRECT)
+		danted_put_text(w, "\t\tupstream", e->way->name);
 	danted_write_log(w, r);
 	danted_write_bounds(w, r);
 	if (e->pass)

@@ -26,7 +26,7 @@ CONFIGS = {
     'server': Config([('203.0.113.10', 1080), ('203.0.113.11', 1080)], USERS,
                      0),
     'list': Config([('203.0.113.10', 443)], ['n', *USERS], 0),
-    'branch': Config([('10.20.0.1', 1080), ('127.0.0.1', 1080)], GUESTS, 3),
+    'branch': Config([('10.20.0.1', 1080), ('127.0.0.1', 1080)], GUESTS, 0),
     'mixed': Config([('10.20.0.1', 1080), ('203.0.113.10', 1081)],
                     ['n', 'n', *USERS, 'nu:alice:pwalice'], 0),
     'bind': Config([('10.20.0.1', 1080)], GUESTS, 0),
@@ -36,12 +36,6 @@ CONFIGS = {
 # which requests, the two outcomes (as they begin), and the reason.
 Difference = collections.namedtuple(
     'Difference', 'config when danted spliced why')
-
-
-def goes_directly(request):
-    """Of the configuration `branch`."""
-    return request.host.startswith('10.') or \
-        request.host == 'inner.example.com'
 
 
 DIFFERENCES = [
@@ -58,11 +52,10 @@ DIFFERENCES = [
         'list', lambda r: r.host == 'evilexample.com', '', 'rep:02',
         'a suffix begins at a label'),
     Difference(
-        'branch', lambda r: not goes_directly(r), 'ok', 'rep:02',
-        'what would go by a parent proxy is denied: there are none yet'),
-    Difference(
-        'branch', lambda r: r.offer == 'v4', 'ok', 'v4fail',
-        'what would go by a parent proxy is denied: there are none yet'),
+        'branch', lambda r: r.command == 'connect', 'ok:10.20.0.9',
+        'ok:203.0.113.10',
+        'danted passes on where a SOCKS parent says that it connects from, '
+        'spliced tells its own end'),
     Difference(
         'branch', lambda r: True, 'rep:03', 'rep:02',
         'that there is no way is a matter of rules here'),
