@@ -117,26 +117,36 @@ static void put_name(struct pairs *p, const char *key, uint16_t number,
 
 /* --- A session ---------------------------------------------------------- */
 
-/* What was asked for: "name:port", or an address. */
-static void put_target(struct pairs *p, const struct access_entry *e)
+/* The text in the record's `host`. */
+static void put_host(struct pairs *p, const char *key,
+		     const struct access_entry *e, bool port)
 {
-	const struct session *s = e->session;
-	struct span host = access_host(s), tail = e->host_tail;
+	struct span host = access_host(e->session), tail = e->host_tail;
 	bool quotes = !log_is_plain(host) || (tail.len && !log_is_plain(tail));
 	const char *end;
 
-	if (host.len == 0) {
-		put_address(p, " target=", &s->target);
-		return;
-	}
-	put_key(p, " target=");
+	put_key(p, key);
 	put_quote(p, quotes);
 	end = access_within(&p->line, p->json ? HOST_MAX_JSON : HOST_MAX);
 	put_escaped(p, host, end);
 	put_escaped(p, tail, end);
-	access_put(&p->line, ":");
-	access_put_number(&p->line, s->target.port);
+	if (port) {
+		access_put(&p->line, ":");
+		access_put_number(&p->line, e->session->target.port);
+	}
 	put_quote(p, quotes);
+}
+
+/* What was asked for: "name:port", or an address. */
+static void put_target(struct pairs *p, const struct access_entry *e)
+{
+	const struct session *s = e->session;
+
+	if (access_host(s).len == 0) {
+		put_address(p, " target=", &s->target);
+		return;
+	}
+	put_host(p, " target=", e, true);
 	put_address(p, " address=", &s->target);
 }
 
@@ -174,14 +184,18 @@ static void put_error(struct pairs *p, int error)
 	put_quote(p, false);
 }
 
-static void put_end(struct pairs *p, const struct session *s)
+static void put_end(struct pairs *p, const struct access_entry *e)
 {
+	const struct session *s = e->session;
+
 	put_count(p, " up=", s->bytes_up);
 	put_count(p, " down=", s->bytes_down);
 	put_duration(p, access_duration_ms(s));
 	if (s->outcome < OUTCOME_COUNT)
 		put_word(p,
 			 " outcome=", outcome_word((enum outcome)s->outcome));
+	if (s->outcome == OUTCOME_TLS && s->host_len)
+		put_host(p, " reason=", e, false);
 	if (s->error != 0)
 		put_error(p, s->error);
 }
@@ -194,7 +208,8 @@ static void put_pairs(struct pairs *p, const struct access_entry *e)
 	put_address(p, " client=", &s->client);
 	put_name(p, " listener=", s->listener, n->listeners, n->listener_count);
 	put_protocol(p, s);
-	put_target(p, e);
+	if (s->outcome != OUTCOME_TLS) /* nothing was asked for */
+		put_target(p, e);
 	put_address(p, " bound=", &s->bound);
 	if (s->user_len)
 		put_value(p, " user=",
@@ -210,7 +225,7 @@ static void put_pairs(struct pairs *p, const struct access_entry *e)
 	if (s->upstream != SESSION_NONE && session_hop(s) != 0)
 		put_count(p, " hop=", session_hop(s));
 	if (e->event != ACCESS_CONNECT)
-		put_end(p, s);
+		put_end(p, e);
 }
 
 size_t access_logfmt(const struct access_entry *e, char *out, size_t size)

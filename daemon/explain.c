@@ -216,7 +216,8 @@ static void put_question(const struct explain_query *q, FILE *out)
 /* Whether the file of users, where nothing else is asked, knows him. */
 static bool may_exist(const struct policy *p, uint32_t auth, struct span user)
 {
-	return auth & (AUTH_BIT(AUTH_PAM) | AUTH_BIT(AUTH_SYSTEM)) ||
+	return auth & (AUTH_BIT(AUTH_PAM) | AUTH_BIT(AUTH_SYSTEM) |
+		       AUTH_BIT(AUTH_CERTIFICATE)) ||
 	       (policy_users(p) && users_has(policy_users(p), user, false));
 }
 

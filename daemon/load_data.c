@@ -114,7 +114,8 @@ static uint32_t logins(const struct conf *c)
 
 	for (size_t i = 0; i < c->client_count; i++)
 		if (c->clients[i].action == CONF_ALLOW)
-			all |= c->clients[i].auth.set & CONF_AUTH_LOGINS;
+			all |= c->clients[i].auth.set &
+			       (CONF_AUTH_LOGINS | CONF_AUTH_CERTIFICATE);
 	return all;
 }
 

@@ -6,6 +6,7 @@
 
 #include "daemon/proxy/proxy_internal.h"
 #include "daemon/proxy/record.h"
+#include "daemon/proxy/tls_failure.h"
 
 /* Says and logs why a client does not come in. */
 static int send_away(const struct proxy_listener *l,
@@ -102,6 +103,8 @@ void proxy_unhandled(struct tcp_conn *c, int r, void *ctx)
 		return;
 	}
 	s = record_open_admitted(l, c, tag);
+	if (s && o == OUTCOME_TLS)
+		tls_failure_note(l->proxy, s, c);
 	if (s)
 		record_close(l->proxy, s, o,
 			     o == OUTCOME_NO_RESOURCES || o == OUTCOME_TLS ? -r

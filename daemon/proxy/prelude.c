@@ -10,6 +10,7 @@
 #include "daemon/proxy/proxy_internal.h"
 #include "daemon/proxy/proxy_protocol.h"
 #include "daemon/proxy/record.h"
+#include "daemon/proxy/tls_failure.h"
 
 /* The bytes that were looked at stay, and only more of them is an event. */
 static int wait_for_more(struct tcp_conn *c, int64_t deadline)
@@ -105,7 +106,9 @@ enum outcome request_serve_tls(struct request *rq)
 
 	if (r == 0)
 		return OUTCOME_NONE;
-	if (r == -EPROTO)
+	if (r == -EPROTO) {
 		rq->error = r;
+		tls_failure_note(rq->here->proxy, rq->session, rq->client);
+	}
 	return outcome_of_tls(r);
 }

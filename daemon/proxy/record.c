@@ -6,6 +6,7 @@
 
 #include "daemon/proxy/admit.h"
 #include "daemon/proxy/proxy_internal.h"
+#include "daemon/proxy/request_login.h"
 #include "daemon/proxy/upstream.h"
 
 #include <time.h>
@@ -188,6 +189,7 @@ void request_next(struct request *rq, enum outcome o)
 	s->protocol = was.protocol;
 	session_end(s);
 	forget_request(rq);
+	request_login_certificate(rq);
 	if (rq->input.len > 0) {
 		request_arrived(rq);
 		return;

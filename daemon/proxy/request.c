@@ -79,7 +79,8 @@ void request_wipe(struct request *rq, size_t len)
 
 bool request_needs_login(const struct request *rq)
 {
-	return !(rules_client_auth(policy_rules(rq->here->policy),
+	return !rq->user_len &&
+	       !(rules_client_auth(policy_rules(rq->here->policy),
 				   rq->session->client_rule) &
 		 AUTH_BIT(AUTH_NONE));
 }

@@ -3,6 +3,7 @@
  */
 #include "daemon/proxy/request_login.h"
 
+#include "core/conn.h"
 #include "daemon/proxy/proxy_internal.h"
 
 #include <string.h>
@@ -11,6 +12,27 @@ unsigned request_login_methods(const struct request *rq, enum auth_method *ret)
 {
 	return rules_client_order(policy_rules(rq->here->policy),
 				  rq->session->client_rule, ret);
+}
+
+void request_login_certificate(struct request *rq)
+{
+	struct tcp_tls_info info;
+	struct span name;
+
+	if (!rq->client->tls ||
+	    !(rules_client_auth(policy_rules(rq->here->policy),
+				rq->session->client_rule) &
+	      AUTH_BIT(AUTH_CERTIFICATE)) ||
+	    tcp_conn_tls_info(rq->client, &info) < 0)
+		return;
+	name = (struct span){ (const uint8_t *)info.peer_name,
+			      strlen(info.peer_name) };
+	if (name.len == 0 || name.len > sizeof(rq->user))
+		return;
+	request_set_user(rq, name);
+	memcpy(rq->user, name.at, name.len);
+	rq->user_len = (uint8_t)name.len;
+	rq->method = AUTH_CERTIFICATE;
 }
 
 static enum outcome outcome_of_login(struct request *rq, int r)

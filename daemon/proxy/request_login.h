@@ -1,5 +1,6 @@
 /*
- * A login by name and password, in whatever protocol it comes.
+ * Logins: by a certificate, or by name and password in whatever protocol they
+ * come.
  */
 #pragma once
 
@@ -15,6 +16,12 @@ struct request_login {
 
 /* The methods of the client's rule, what is preferred first. */
 unsigned request_login_methods(const struct request *rq, enum auth_method *ret);
+
+/*
+ * Who showed a certificate, on TLS, is who that says, where the client's rule
+ * takes that: rq->user and rq->method.  Costs nothing without TLS.
+ */
+void request_login_certificate(struct request *rq);
 
 /*
  * Takes what a client says: afterwards his input may be overwritten.  Settles

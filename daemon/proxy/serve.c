@@ -10,6 +10,7 @@
 #include "daemon/proxy/proxy_internal.h"
 #include "daemon/proxy/record.h"
 #include "daemon/proxy/request_count.h"
+#include "daemon/proxy/request_login.h"
 #include "daemon/proxy/rule_times.h"
 
 #include <stdlib.h>
@@ -156,6 +157,7 @@ static enum outcome find_protocol(struct request *rq)
 	session_begin(rq->session);
 	rq->session->protocol = (uint8_t)rq->protocol->number;
 	session_end(rq->session);
+	request_login_certificate(rq);
 	return OUTCOME_NONE;
 }
 

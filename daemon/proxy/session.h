@@ -72,7 +72,7 @@ struct session {
 	struct tcp_addr target; /* the address connected to; port: requested */
 	struct tcp_addr bound;  /* our own address towards the target */
 	uint16_t worker;
-	uint16_t hop;        /* of the upstream, from 1: who took it, or failed */
+	uint16_t hop; /* of the upstream, from 1: who took it, or failed */
 	uint32_t generation; /* of the configuration that the numbers mean */
 	uint32_t more;       /* slot that holds the tail of `host` */
 	uint16_t listener;   /* number in the configuration, from 1 */
@@ -80,7 +80,8 @@ struct session {
 	int16_t error; /* errno behind the outcome, or 0 */
 	uint8_t user_len, host_len;
 	char user[SESSION_USER_BYTES]; /* not terminated */
-	char host[SESSION_HOST_BYTES]; /* requested name; empty: an address */
+	char host[SESSION_HOST_BYTES]; /* requested name; empty: an address;
+					* OUTCOME_TLS: why */
 };
 
 _Static_assert(sizeof(struct session) == 256, "a slot holds 256 bytes");

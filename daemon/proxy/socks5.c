@@ -22,10 +22,12 @@ static enum outcome say(struct request *rq, const void *bytes, size_t len)
 /* --- The method, RFC 1928 §3 -------------------------------------------- */
 
 /* A certificate was shown before, or was not. */
-static uint8_t wire_method(enum auth_method m)
+static uint8_t wire_method(const struct request *rq, enum auth_method m)
 {
 	if (m == AUTH_CERTIFICATE)
-		return SOCKS5_METHOD_UNACCEPTABLE;
+		return rq->method == AUTH_CERTIFICATE
+			       ? SOCKS5_METHOD_NONE
+			       : SOCKS5_METHOD_UNACCEPTABLE;
 	return m == AUTH_NONE ? SOCKS5_METHOD_NONE : SOCKS5_METHOD_PASSWORD;
 }
 
@@ -35,7 +37,7 @@ static bool is_useful(const struct request *rq, enum auth_method m)
 	const struct rule_query q = request_query(rq);
 
 	return rules_may_allow(policy_rules(rq->here->policy), &q,
-			       m != AUTH_NONE);
+			       m != AUTH_NONE || rq->user_len);
 }
 
 /*
@@ -51,7 +53,7 @@ static uint8_t choose_method(const struct request *rq,
 	bool hopeless = true;
 
 	for (unsigned i = 0; i < count; i++) {
-		uint8_t method = wire_method(order[i]);
+		uint8_t method = wire_method(rq, order[i]);
 		/* The only one is taken in either case. */
 		bool useful = count == 1 || is_useful(rq, order[i]);
 
