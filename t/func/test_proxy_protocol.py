@@ -1,6 +1,7 @@
 """Clients behind a balancer, which says in a PROXY header who they are."""
 import os
 import socket
+import ssl
 import struct
 
 from lib import conf
@@ -9,6 +10,7 @@ from lib.client import (dial, echoes, read_to_end, socks5_reply,
                         socks5_request, tunnel)
 from lib.daemon import Daemon
 from lib.origin import Origin, echo, unused_port
+from lib.tls import Certificate
 
 SIGNATURE = b'\r\n\r\n\0\r\nQUIT\n'
 TARGET = ('192.0.2.200', 1080)
@@ -229,3 +231,109 @@ def test_balancers_are_understood(t, how):
         ask_over(s, o.target)
         assert echoes(s)
     d.wait_access(client=name, outcome='closed')
+
+
+# --- before TLS --------------------------------------------------------------
+
+def secured(t, certificate, **changes):
+    return {'tls': [{'name': 'web', 'certificate': [certificate.path],
+                     'key': [certificate.key]}],
+            'listeners': [behind(tls='web', **changes)]}
+
+
+def shake_hands(s, certificate):
+    context = ssl.create_default_context(cafile=certificate.path)
+    return context.wrap_socket(s, server_hostname='localhost')
+
+
+@headers
+def test_tls_begins_behind_the_header(t, version):
+    certificate = Certificate(t)
+    d = Daemon(t, secured(t, certificate))
+    o = Origin(t, echo)
+    s = dial(d.address)
+    s.sendall(HEADERS[version](ALICE))
+    with shake_hands(s, certificate) as s:
+        ask_over(s, o.target)
+        assert echoes(s)
+    d.wait_access(client='203.0.113.7:4711', outcome='closed')
+
+
+def test_header_and_client_hello_may_come_at_once(t):
+    certificate = Certificate(t)
+    d = Daemon(t, secured(t, certificate))
+    o = Origin(t, echo)
+    context = ssl.create_default_context(cafile=certificate.path)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(incoming, outgoing, server_hostname='localhost')
+    with dial(d.address) as s:
+        s.sendall(v2(ALICE, tlvs=bytes(500)) + hello(tls, outgoing))
+        finish(tls, incoming, outgoing, s)
+        tls.write(b'\5\1\0')
+        s.sendall(outgoing.read())
+        same(read(tls, incoming, s, 2), b'\5\0')
+    d.wait_access(client='203.0.113.7:4711')
+    same(o.accepted, 0)
+
+
+def hello(tls, outgoing):
+    try:
+        tls.do_handshake()
+    except ssl.SSLWantReadError:
+        return outgoing.read()
+    raise AssertionError('a handshake by one side')
+
+
+def finish(tls, incoming, outgoing, s):
+    while True:
+        incoming.write(s.recv(65536))
+        try:
+            tls.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            pass
+    s.sendall(outgoing.read())
+
+
+def read(tls, incoming, s, size):
+    while True:
+        try:
+            return tls.read(size)
+        except ssl.SSLWantReadError:
+            incoming.write(s.recv(65536))
+
+
+def test_others_begin_with_tls_at_once(t):
+    certificate = Certificate(t)
+    changes = secured(t, certificate)
+    changes['listeners'][0]['proxy_protocol'] = ['192.0.2.1']
+    d = Daemon(t, changes)
+    with shake_hands(dial(d.address), certificate) as s:
+        ask_over(s, Origin(t, echo).target)
+        assert echoes(s)
+
+
+def test_failures_of_that_tls_are_told(t):
+    certificate = Certificate(t)
+    d = Daemon(t, {**secured(t, certificate), 'timeouts': {'tls': '300ms'}})
+    with dial(d.address) as s:
+        s.sendall(v2(ALICE) + b'\5\1\0this is no TLS')
+        read_to_end(s)
+    d.wait_access(client='203.0.113.7:4711', outcome='tls-failed')
+    with dial(d.address) as s:
+        s.sendall(v2(ALICE))
+        read_to_end(s)
+    d.wait_access(client='203.0.113.7:4711', outcome='handshake-timeout')
+
+
+def test_a_forward_listener_may_have_all_of_it(t):
+    certificate = Certificate(t)
+    o = Origin(t, echo)
+    d = Daemon(t, secured(t, certificate, protocols=['forward'],
+                          target='%s:%d' % o.target))
+    s = dial(d.address)
+    s.sendall(v1(ALICE))
+    with shake_hands(s, certificate) as s:
+        assert echoes(s)
+    d.wait_access(client='203.0.113.7:4711', protocol='forward',
+                  outcome='closed')
