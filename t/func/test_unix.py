@@ -2,6 +2,7 @@
 import os
 import socket
 import stat
+import sys
 
 from lib import conf
 from lib.case import each, eventually, same
@@ -144,3 +145,39 @@ def test_a_header_names_the_client_behind_it(t):
         s.sendall(b'\5\1\0')
         read_to_end(s)
     d.wait_access(client='unix', outcome='bad-proxy-header')
+
+
+ACTIVATE = '''
+import os, socket, sys
+s = socket.socket(socket.AF_UNIX)
+name = sys.argv[1]
+s.bind('\\0' + name[1:] if name[0] == '@' else name)
+s.listen()
+if name[0] != '@':
+    os.chmod(name, 0o666)
+os.dup2(s.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()),
+                  LISTEN_FDNAMES='it.socket')
+os.execv(sys.argv[2], sys.argv[2:])
+'''
+
+
+@places
+def test_a_units_socket_is_taken_and_left(t, kind):
+    path, written = place(t, kind)
+    script = t.file('activate.py', ACTIVATE)
+    d = Daemon(t, {'listeners': [by(written)]},
+               wrap=(sys.executable, script, path))
+    o = Origin(t, echo)
+    served(path, o, 3)
+    d.reload({'rules': [conf.allow(name='new')]})
+    served(path, o, 3)
+    if kind == 'path':
+        same(stat.S_IMODE(os.stat(path).st_mode), 0o666)
+    d.reload({'listeners': [conf.listener()]})
+    assert 'no listener\'s any more' in d.log()
+    d.reload({'listeners': [by(written)]})
+    served(path, o, 3)
+    d.stop()
+    assert kind != 'path' or os.path.exists(path)
