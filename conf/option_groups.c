@@ -117,12 +117,12 @@ static const struct conf_option http_options[] = {
 	  .zero = "0", .min = 100, .max = DAY,
 	  .help = "How long a client's connection waits for its next request; "
 		  "0: one each" },
-	{ "pool", CONF_TYPE_INT, AT(pool), .def = "64", .max = 65535,
+	{ "pool", CONF_TYPE_INT, AT(pool), .def = "256", .max = 65535,
 	  .help = "Idle connections to targets that each worker keeps; 0: "
 		  "none" },
 	{ "pool_idle", CONF_TYPE_DURATION, AT(pool_idle_ms), .def = "30s",
 	  .min = 100, .max = DAY, .help = "How long it keeps one" },
-	{ "pool_per_target", CONF_TYPE_INT, AT(pool_per_target), .def = "8",
+	{ "pool_per_target", CONF_TYPE_INT, AT(pool_per_target), .def = "64",
 	  .min = 1, .max = 65535, .help = "How many of them to one target" },
 	{ "response", CONF_TYPE_DURATION, AT(response_ms), .def = "5m",
 	  .zero = "0", .min = 100, .max = DAY,

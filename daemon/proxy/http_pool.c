@@ -22,12 +22,13 @@ struct entry {
 	struct http_way way;
 	struct tcp_addr bound;
 	int64_t until;
+	size_t before; /* of the same way came before it, at most */
 };
 
 struct http_pool {
 	struct http_pool_options o;
-	size_t count;
-	struct list idle; /* the oldest first */
+	size_t count, made; /* entries with a connection; that were ever used */
+	struct list idle;   /* the oldest first */
 	struct list spare;
 	struct timer timer;
 	struct list bucket[BUCKETS];
@@ -53,6 +54,19 @@ static bool same_way(const struct http_way *a, const struct http_way *b)
 	       addr_equal(&a->to, &b->to) &&
 	       addr_equal(&a->source, &b->source) &&
 	       addr_equal(&a->source6, &b->source6);
+}
+
+static struct entry *newest(struct list *bucket, const struct http_way *way)
+{
+	struct list *at, *safe;
+
+	list_for_each_safe (at, safe, bucket) {
+		struct entry *e = list_entry(at, struct entry, bucket);
+
+		if (same_way(&e->way, way))
+			return e;
+	}
+	return NULL;
 }
 
 /* --- Leaving ------------------------------------------------------------ */
@@ -109,21 +123,15 @@ static void time_is_up(struct timer *t)
 struct tcp_conn *http_pool_take(struct http_pool *p, const struct http_way *way,
 				struct tcp_addr *ret_bound)
 {
-	struct list *bucket, *at, *safe;
+	struct entry *e = NULL;
 
-	if (!p || p->count == 0)
+	if (p && p->count)
+		e = newest(bucket_of(p, &way->to), way);
+	if (!e)
 		return NULL;
-	bucket = bucket_of(p, &way->to);
-	list_for_each_safe (at, safe, bucket) {
-		struct entry *e = list_entry(at, struct entry, bucket);
-
-		if (!same_way(&e->way, way))
-			continue;
-		*ret_bound = e->bound;
-		conn_own_by_task(e->conn);
-		return leave(e);
-	}
-	return NULL;
+	*ret_bound = e->bound;
+	conn_own_by_task(e->conn);
+	return leave(e);
 }
 
 /* --- Coming ------------------------------------------------------------- */
@@ -139,8 +147,8 @@ static bool is_quiet(struct tcp_conn *c)
 	return !conn_can_read(c) || conn_peek_now(c, &byte, 1) == -EAGAIN;
 }
 
-/* Those to one address are not many: `per_target`. */
-static void make_room(struct http_pool *p, struct list *bucket,
+/* Counts those of a way and drops the oldest if that is one too many. */
+static size_t recount(struct http_pool *p, struct list *bucket,
 		      const struct http_way *way)
 {
 	struct entry *oldest = NULL;
@@ -155,15 +163,33 @@ static void make_room(struct http_pool *p, struct list *bucket,
 		oldest = e;
 		count++;
 	}
-	if (p->o.per_target && count >= p->o.per_target)
-		drop(oldest);
+	if (count < p->o.per_target)
+		return count;
+	drop(oldest);
+	return count - 1;
+}
+
+/* An entry without a connection; memory is touched as it is used. */
+static struct entry *new_entry(struct http_pool *p)
+{
+	struct entry *e;
+
+	if (list_empty(&p->spare) && p->made < p->o.max) {
+		e = &p->entry[p->made++];
+		e->pool = p;
+		return e;
+	}
 	if (list_empty(&p->spare))
 		drop(list_first(&p->idle, struct entry, age));
+	e = list_first(&p->spare, struct entry, age);
+	list_remove(&e->age);
+	return e;
 }
 
 void http_pool_put(struct http_pool *p, struct tcp_conn *c,
 		   const struct http_way *way, const struct tcp_addr *bound)
 {
+	size_t before = 0;
 	struct list *bucket;
 	struct entry *e;
 
@@ -172,9 +198,13 @@ void http_pool_put(struct http_pool *p, struct tcp_conn *c,
 		return;
 	}
 	bucket = bucket_of(p, &way->to);
-	make_room(p, bucket, way);
-	e = list_first(&p->spare, struct entry, age);
-	list_remove(&e->age);
+	e = newest(bucket, way);
+	if (e)
+		before = e->before + 1;
+	if (p->o.per_target && before >= p->o.per_target)
+		before = recount(p, bucket, way);
+	e = new_entry(p);
+	e->before = before;
 	e->conn = c;
 	e->way = *way;
 	e->bound = *bound;
@@ -205,10 +235,6 @@ int http_pool_new(struct http_pool **ret, const struct http_pool_options *o)
 	list_init(&p->spare);
 	for (size_t i = 0; i < BUCKETS; i++)
 		list_init(&p->bucket[i]);
-	for (size_t i = 0; i < o->max; i++) {
-		p->entry[i].pool = p;
-		list_append(&p->spare, &p->entry[i].age);
-	}
 	*ret = p;
 	return 0;
 }
