@@ -252,7 +252,10 @@ static enum outcome try_chain(struct journey *j)
 	j->way.first = 0;
 	j->way.last = (unsigned)j->group->g->count - 1;
 	j->left = 1;
-	o = try_targets(j);
+	do {
+		o = try_targets(j);
+	} while (o == OUTCOME_PARENT_FAILED && j->way.more &&
+		 ++j->way.variant < ADDRESSES_MAX);
 	if (o == OUTCOME_NONE)
 		for (unsigned i = 0; i <= j->way.last; i++)
 			upstream_is_well(j->group, i);

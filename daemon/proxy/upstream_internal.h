@@ -93,6 +93,7 @@ struct upstream_way {
 	struct parent_target target;       /* port 0: hands are shaken only */
 	enum session_command command;
 	unsigned first, last; /* parents */
+	unsigned variant;     /* which of each further hop's addresses */
 	/* For each step to the parent's readiness; for its last answer, which
 	 * may have to wait for the target, hops_ms from the first on. */
 	int64_t connect_until, try_until, until, hops_ms;
@@ -101,6 +102,7 @@ struct upstream_way {
 	struct tcp_conn *conn;
 	unsigned hop;          /* the parent that it is at */
 	struct tcp_addr bound; /* what the last one told of its own end */
+	bool more; /* another variant may do what this one did not */
 	enum upstream_blame blame;
 	int error;
 	char said[UPSTREAM_SAID_BYTES]; /* what TLS says of it, or "" */

@@ -5,11 +5,16 @@
  */
 #include "daemon/proxy/upstream_internal.h"
 
+#include "daemon/proxy/proxy_protocol.h"
+
 #include <stdio.h>
 #include <string.h>
 
 /* What the later of a parent's two families gets once the first has failed. */
 #define REST_WAIT_MS 2000
+
+/* What the later one of a further hop's gets, RFC 8305 §3. */
+#define FAMILY_WAIT_MS 50
 
 bool upstream_forwards(const struct upstream_way *w)
 {
@@ -135,6 +140,25 @@ static enum outcome dial(struct upstream_way *w)
 	return r < 0 ? upstream_error(w, r) : OUTCOME_NONE;
 }
 
+/* Who it is that comes, for a parent that asks for it so. */
+static enum outcome send_header(struct upstream_way *w, int64_t deadline)
+{
+	static const struct tcp_addr nobody = { .family = AF_UNSPEC };
+	const struct tcp_addr *client = w->client ? w->client : &nobody;
+	const struct tcp_addr *to = w->inbound ? w->inbound : &nobody;
+	uint8_t header[PROXY_HEADER_ROOM];
+	size_t len;
+	int r;
+
+	if (!w->group->g->send_proxy)
+		return OUTCOME_NONE;
+	len = proxy_header_format(header,
+				  (enum proxy_version)w->group->g->send_proxy,
+				  client, to);
+	r = tcp_conn_write_all(w->conn, header, len, deadline);
+	return r < 0 ? upstream_error(w, r) : OUTCOME_NONE;
+}
+
 /* --- Each hop ------------------------------------------------------------ */
 
 static enum outcome encrypt(struct upstream_way *w, int64_t deadline)
@@ -177,7 +201,11 @@ static enum outcome next_hop(struct upstream_way *w, struct tcp_addr *room,
 		w->hop++;
 		return upstream_error(w, r);
 	}
-	*room = found.addr[0];
+	if (found.partial)
+		(void)!resolver_rest(w->here->resolver, h->host, &found,
+				     tcp_deadline(FAMILY_WAIT_MS));
+	*room = found.addr[w->variant % found.count];
+	w->more |= w->variant + 1 < found.count;
 	room->port = h->port;
 	ret->addr = room;
 	if (!proxy_is_own(w->here, room))
@@ -224,6 +252,7 @@ enum outcome upstream_go(struct upstream_way *w)
 
 	w->hop = w->first;
 	w->error = 0;
+	w->more = false;
 	w->said[0] = '\0';
 	w->conn = NULL;
 	w->blame = BLAME_PARENT;
@@ -232,7 +261,8 @@ enum outcome upstream_go(struct upstream_way *w)
 		return o;
 	w->hops_until = min_i64(w->until, tcp_deadline(w->hops_ms));
 	deadline = min_i64(w->try_until, w->hops_until);
-	if (dialog_new(&d) < 0)
+	o = send_header(w, deadline);
+	if (o == OUTCOME_NONE && dialog_new(&d) < 0)
 		o = upstream_error(w, -ENOMEM);
 	while (o == OUTCOME_NONE) {
 		o = pass_hop(w, d, deadline);

@@ -1,0 +1,222 @@
+"""Parents by HTTP and TLS: forwarded requests, certificates, PROXY headers."""
+import base64
+import threading
+
+from lib import client, conf
+from lib.case import each, eventually, same
+from lib.daemon import Daemon
+from lib.origin import Origin, echo, unused_port
+from lib.parents import Danted, Microsocks, Squid, Tinyproxy
+from lib.tls import Certificate
+from lib.web import Client, Web, reply
+from test_upstreams import by as by_any, reach, refused
+
+# Soon after the last request nothing is to be left open.
+BRIEF = {'http': {'pool_idle': '1s'}}
+
+# A parent with the same name in Via would be a loop.
+FAR = {'http': {'via': 'far', 'pool_idle': '1s'}}
+
+
+def by(t, url, changes=None, **group):
+    return by_any(t, url, {**BRIEF, **(changes or {})}, **group)
+
+
+def request_line(o, path):
+    return f'GET http://{client.authority(o.host, o.port)}{path} HTTP/1.1'
+
+
+# --- Requests that are forwarded ---------------------------------------------
+
+@each('tinyproxy', 'squid', 'microsocks', 'danted', 'spliced')
+def test_requests_are_forwarded_by_a_parent(t, kind):
+    if kind == 'spliced':
+        far = Daemon(t, FAR)
+        url = f'http://127.0.0.1:{far.address[1]}'
+    else:
+        url = {'tinyproxy': Tinyproxy, 'squid': Squid, 'microsocks':
+               Microsocks, 'danted': Danted}[kind](t).url
+    o = Web(t, lambda m: reply(m.path.encode() + m.body))
+    d = by(t, url)
+    body = client.noise(100000)
+    with Client(d) as c:
+        for path in ('/a', '/b', '/c'):
+            same(c.get(o, path).body, path.encode())
+        same(c.get(o, '/up', method='POST', body=body).body, b'/up' + body)
+    line = d.wait_access(4, command='request', outcome='closed')
+    same((line['upstream'], line['hop']), ('paris', '1'))
+
+
+def test_a_parent_that_forwards_gets_the_absolute_form(t):
+    parent = Web(t)
+    d = by(t, f'http://me:secret@127.0.0.1:{parent.port}')
+    target = Web(t)
+    with Client(d) as c:
+        same(c.get(target, '/a?b', fields=['Proxy-Authorization: mine'])
+             .status, 200)
+    same(target.accepted, 0)
+    (m,) = parent.requests
+    same(m.first, request_line(target, '/a?b'))
+    same(m.get('host'), f'127.0.0.1:{target.port}')
+    same(m.get('proxy-authorization'),
+         'Basic ' + base64.b64encode(b'me:secret').decode())
+    assert 'secret' not in d.log()
+
+
+def test_a_connection_to_such_a_parent_is_for_all_targets(t):
+    parent = Web(t)
+    d = by(t, f'http://127.0.0.1:{parent.port}', {'workers': 1})
+    targets = [Web(t), Web(t)]
+    for target in targets:
+        with Client(d) as c:
+            same(c.get(target).status, 200)
+        d.wait_access(targets.index(target) + 1, outcome='closed')
+    same(parent.accepted, 1)
+    same(len(parent.requests), 2)
+
+
+def test_a_tunnel_is_used_again_for_its_target_only(t):
+    parent = Microsocks(t)
+    one, two = Web(t), Web(t)
+    d = by(t, parent.url, {'workers': 1})
+    for o in (one, two, one, two):
+        with Client(d) as c:
+            same(c.get(o).status, 200)
+    same((one.accepted, two.accepted), (1, 1))
+    same((len(one.requests), len(two.requests)), (2, 2))
+
+
+def test_a_target_at_the_parents_address_is_not_taken_for_the_tunnel(t):
+    """Idle connections by parents and direct ones are not mixed up."""
+    parent, o = Microsocks(t), Web(t)
+    d = Daemon(t, {
+        **BRIEF, 'workers': 1, 'upstreams': [{'name': 'paris', 'url': parent.url}],
+        'rules': [conf.allow(ports=str(o.port), upstream='paris'),
+                  conf.allow()]})
+    with Client(d) as c:
+        same(c.get(o).status, 200)
+        # The parent speaks no HTTP; what it is asked must not reach `o`.
+        c.send(f'GET http://127.0.0.1:{parent.port}/ HTTP/1.1\r\n'
+               f'Host: x\r\n\r\n'.encode())
+        same(c.response().status, 502)
+    same(len(o.requests), 1)
+
+
+def test_a_parent_that_wants_another_login_is_our_fault(t):
+    parent = Web(t, lambda m: reply(
+        status='407 No', fields=['Proxy-Authenticate: Basic realm="x"']))
+    d = by(t, f'http://me:wrong@127.0.0.1:{parent.port}')
+    with Client(d) as c:
+        same(c.get(Web(t)).status, 502)
+    same(d.wait_access(outcome='parent-auth')['hop'], '1')
+    d.wait_log('parent 1, .* has failed: parent-auth')
+
+
+def test_forwarding_fails_over(t):
+    o, parent = Web(t), Tinyproxy(t)
+    d = by(t, [f'http://127.0.0.1:{unused_port()}', parent.url])
+    with Client(d) as c:
+        same(c.get(o).status, 200)
+    same(d.wait_access(outcome='closed')['hop'], '2')
+
+
+# --- TLS ---------------------------------------------------------------------
+
+def edge(t, certificate, **changes):
+    """spliced with TLS in front."""
+    return Daemon(t, {
+        **FAR, 'tls': [{'name': 'edge', 'certificate': certificate.path,
+                 'key': certificate.key}],
+        'listeners': [conf.listener(tls='edge', **changes)]})
+
+
+def https(d, host='localhost', login=''):
+    return f'https://{login}{host}:{d.address[1]}'
+
+
+def test_a_parent_by_tls_is_verified(t):
+    authority = Certificate(t, 'Our CA', ca=True)
+    parent = edge(t, Certificate(t, by=authority))
+    o, web = Origin(t, echo), Web(t)
+    d = by(t, https(parent), tls_ca=authority.path)
+    same(reach(d, o.target)()['outcome'], 'closed')
+    with Client(d) as c:
+        for _ in range(3):
+            same(c.get(web).body, b'fine')
+    same(d.access(outcome='parent-tls'), [])
+
+
+def failed_tls(t, d, words):
+    same(refused(d, ('192.0.2.1', 80), 'http'), 502)
+    same(d.wait_access(outcome='parent-tls')['hop'], '1')
+    d.wait_log(f'parent 1, .* has failed: parent-tls, .*{words}')
+
+
+def test_a_parent_that_another_authority_signed_is_refused(t):
+    parent = edge(t, Certificate(t))
+    other = Certificate(t, 'Another CA', ca=True)
+    failed_tls(t, by(t, https(parent), tls_ca=other.path),
+               'certificate verify failed')
+    failed_tls(t, by(t, https(parent)), 'certificate verify failed')
+
+
+def test_a_parent_of_another_name_is_refused(t):
+    authority = Certificate(t, 'Our CA', ca=True)
+    parent = edge(t, Certificate(t, 'elsewhere.example', by=authority))
+    failed_tls(t, by(t, https(parent), tls_ca=authority.path), 'mismatch')
+    d = by(t, https(parent), tls_ca=authority.path,
+           tls_name='elsewhere.example')
+    reach(d, Origin(t, echo).target)
+
+
+def test_who_does_not_verify_takes_anybody(t):
+    parent = edge(t, Certificate(t, 'elsewhere.example'))
+    d = by(t, https(parent), tls_verify=False)
+    reach(d, Origin(t, echo).target)
+
+
+def test_a_parent_without_tls_fails_in_it(t):
+    d = by(t, https(Daemon(t)))
+    same(refused(d, ('192.0.2.1', 80), 'http'), 502)
+    line = d.wait_access(upstream='paris')
+    assert line['outcome'] in ('parent-tls', 'parent-failed'), line
+
+
+def test_a_hop_in_a_chain_may_have_tls(t):
+    authority = Certificate(t, 'Our CA', ca=True)
+    last, o = edge(t, Certificate(t, by=authority)), Origin(t, echo)
+    d = by(t, [Microsocks(t).url, https(last), Microsocks(t).url],
+           chain=True, tls_ca=authority.path)
+    reach(d, o.target)
+    last.wait_access(outcome='closed')
+
+
+def test_a_bulk_by_tls_comes_whole(t):
+    authority = Certificate(t, 'Our CA', ca=True)
+    parent = edge(t, Certificate(t, by=authority))
+    d = by(t, https(parent), tls_ca=authority.path)
+    sent = client.noise(2 << 20)
+    with client.tunnel(d.address, Origin(t, echo).target) as s:
+        thread = threading.Thread(target=s.sendall, args=(sent,))
+        thread.start()
+        same(client.read_exact(s, len(sent)) == sent, True)
+        thread.join()
+
+
+# --- Whom a parent is told ---------------------------------------------------
+
+@each('v1', 'v2')
+def test_a_parent_may_be_told_who_comes(t, version):
+    parent = Daemon(t, {**FAR, 'listeners': [conf.listener(
+        proxy_protocol=['127.0.0.1'], proxy_protocol_only=True)]})
+    d = by(t, f'socks5://127.0.0.1:{parent.address[1]}', send_proxy=version)
+    o, web = Origin(t, echo), Web(t)
+    with client.tunnel(d.address, o.target, source='127.0.0.7') as s:
+        assert client.echoes(s)
+        name = client.authority(*s.getsockname()[:2])
+    same(parent.wait_access(outcome='closed')['client'], name)
+    # A connection that said who came is not for others.
+    for _ in range(2):
+        with Client(d) as c:
+            same(c.get(web).status, 200)
+    eventually(lambda: web.accepted == 2)
