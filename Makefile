@@ -332,6 +332,11 @@ $(B)/bench/http-server: $(call objects,t/bench/http-server.c $(http_parts)) \
 		$(core_libs) $(B)/flags
 	$(link_core)
 
+$(B)/t/helper/httpsay: $(B)/obj/t/helper/httpsay.o $(proxy_libs) $(B)/flags
+	$(say) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(link) -o $@ $(filter %.o %.a,$^) $(libs)
+
 # Rules alone, and the plain walk that the unit tests hold them against.
 $(B)/bench/rules: $(call objects,t/bench/rules.c t/unit/rules_walk.c) \
 		$(proxy_libs) $(B)/flags
