@@ -299,6 +299,9 @@ static enum outcome open_association(struct association **ret,
 	struct association *a;
 	int r;
 
+	/* By a UNIX socket: there is no address that it could send from. */
+	if (tcp_conn_peer(rq->client)->family == AF_UNIX)
+		return OUTCOME_BAD_COMMAND;
 	if (!has_room(all, tcp_conn_peer(rq->client)) ||
 	    !budget_take(&all->budget, sizeof(*a) + TASK_BYTES))
 		return OUTCOME_LIMIT;

@@ -6,10 +6,12 @@ import sys
 
 from lib import conf
 from lib.case import each, eventually, same
-from lib.client import (echoes, read_exact, read_to_end, socks5_greet,
-                        socks5_reply, socks5_request)
+from lib.client import (BIND, CONNECT, UDP, echoes, read_exact, read_to_end,
+                        socks5_greet, socks5_login, socks5_reply,
+                        socks5_request)
 from lib.daemon import Daemon
 from lib.origin import Origin, echo
+from lib.users import users
 
 
 def knock(path):
@@ -181,3 +183,40 @@ def test_a_units_socket_is_taken_and_left(t, kind):
     served(path, o, 3)
     d.stop()
     assert kind != 'path' or os.path.exists(path)
+
+
+def request(s, target, command):
+    same(socks5_greet(s), b'\5\0')
+    s.sendall(socks5_request(*target, command))
+    return socks5_reply(s)
+
+
+def test_what_needs_the_clients_address_does_without(t):
+    path, written = place(t, 'path')
+    d = Daemon(t, {'listeners': [by(written)],
+                   'limits': {'per_client': 1},
+                   'outbound': {'rotate': 'same-as-inbound'}})
+    o = Origin(t, echo)
+    with knock(path) as s, knock(path) as other:
+        same(request(s, ('127.0.0.1', 0), BIND).code, 0)
+        same(request(other, o.target, CONNECT).code, 0)
+        assert echoes(other)
+    with knock(path) as s:  # whose datagrams nobody could tell from others'
+        same(request(s, ('0.0.0.0', 0), UDP).code, 7)
+    d.wait_access(outcome='bad-command', client='unix')
+
+
+def test_users_log_in_by_it(t):
+    path, written = place(t, 'path')
+    Daemon(t, {'listeners': [by(written)],
+               'auth': {'users_file': users(t, {'anna': 'geheim'})},
+               'clients': [{'action': 'allow', 'from': 'any',
+                            'auth': ['password']}]})
+    with knock(path) as s:
+        same(socks5_greet(s, b'\2'), b'\5\2')
+        s.sendall(socks5_login('anna', 'falsch'))
+        same(read_exact(s, 2)[1] != 0, True)
+    with knock(path) as s:
+        same(socks5_greet(s, b'\2'), b'\5\2')
+        s.sendall(socks5_login('anna', 'geheim'))
+        same(read_exact(s, 2), b'\1\0')
