@@ -345,7 +345,8 @@ $(B)/bench/rules: $(call objects,t/bench/rules.c t/unit/rules_walk.c) \
 	$(Q)$(link) -o $@ $(filter %.o %.a,$^) $(libs)
 
 $(B)/bench/httpfloor: $(http_parts) $(wildcard t/bench/*.h)
-$(B)/bench/httpfloor: bench_libs := $(OPENSSL_LIBS)
+$(B)/bench/load $(B)/bench/origin: $(wildcard t/bench/*.h)
+$(B)/bench/httpfloor $(B)/bench/load: bench_libs := $(OPENSSL_LIBS)
 $(B)/bench/%: t/bench/%.c $(B)/flags | build/config.h
 	$(say) CC $<
 	@mkdir -p $(@D)

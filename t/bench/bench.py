@@ -24,14 +24,19 @@ sys.dont_write_bytecode = True  # nothing is generated beside the sources
 import measure
 import report
 import subjects
+import web_subjects
 
 WORKS = ["connect", "pingpong", "down", "up", "paced", "idle", "fairness",
-         "udp", "policy"]
+         "udp", "policy", "http", "http-connect", "tls", "tls-idle"]
+# Which of these are several.
+PARTS = {"udp-burst": "udp", "tls-down": "tls", "tls-up": "tls"}
+ALL = subjects.ALL + web_subjects.ALL
 # Concurrency of each work.
 TUNNELS = {"connect": 64, "pingpong": 100, "down": 8, "up": 8, "paced": 12,
-           "policy": 64}
+           "policy": 64, "http": 64, "http-connect": 64, "tls": 64,
+           "tls-down": 8, "tls-up": 8}
 PACE = 250_000_000 // 8
-IDLE = (1000, 9000)
+IDLE = {"idle": (1000, 9000), "tls-idle": (500, 4500)}
 # A paced load leaves CPU unused: it needs longer to show as much of it.
 LONGER = {"paced": 2}
 # UDP: datagrams a second that leave the clients, and how many at a time.
@@ -39,6 +44,11 @@ UDP_RATE = 50_000
 UDP_BURST = {"udp": 1, "udp-burst": 8}
 UDP_CLIENTS = 50
 OWN = ("floor", "spliced", "floor2")
+# Those that have to be told apart by a few percent.
+CLOSE = {"http": ("spliced", "nginx", "nginx2", "haproxy"),
+         "http-connect": ("spliced", "spliced-s5"),
+         **dict.fromkeys(("tls", "tls-down", "tls-up"),
+                         ("spliced", "nginx", "nginx2"))}
 # Peers that no target names need no more than every third round.
 RARE = ("tinyproxy", "squid")
 FAIR = ("floor", "spliced", "haproxy", "nginx", "microsocks", "danted")
@@ -104,15 +114,15 @@ class Run:
 
     def kinds(self):
         """Those that are here; what is not was said at the beginning."""
-        for kind in subjects.ALL:
-            if kind.name not in OWN and not self.wanted(kind.name):
+        for kind in ALL:
+            if not kind.name.startswith(OWN) and not self.wanted(kind.name):
                 continue
             if kind.path(self.build):
                 yield kind
 
     def wanted(self, name):
         peers = self.args.peers
-        return peers is None or name in peers.split(",")
+        return peers is None or name.rstrip("2") in peers.split(",")
 
     def guarded(self, what, subject, function, *args):
         """A measurement may fail without ending the run."""
@@ -139,15 +149,17 @@ class Run:
             key = subject.name, work
             samples[key] = report.merged(samples.get(key), got)
 
-    def order(self, running, n):
+    def order(self, running, n, work):
         """The subjects of round n, each where drift weighs least.
 
         Those that have to be told apart by a few percent are taken twice,
         there and back, so that a machine that slows down meanwhile does so
         for all of them alike.
         """
-        own = [s for s in running if s.name in OWN]
-        peers = [s for s in running if s.name not in OWN
+        close = CLOSE.get(work, OWN)
+        running = [s for s in running if s.does(work)]
+        own = [s for s in running if s.name in close]
+        peers = [s for s in running if s.name not in close
                  and (s.name not in RARE or n % 3 == 0)]
         if not self.args.quick:
             own += own[::-1]
@@ -162,7 +174,7 @@ class Run:
         for n in range(self.args.rounds):
             samples = {}
             for work in works:
-                for subject in self.order(all_subjects, n):
+                for subject in self.order(all_subjects, n, work):
                     self.sample(samples, subject, work)
             rounds.append(samples)
             say(f"round {n + 1} of {self.args.rounds}, "
@@ -171,20 +183,20 @@ class Run:
             self.stop(subject)
         return rounds
 
-    def idle(self):
+    def idle(self, work):
         out = {}
         for kind in self.kinds():
-            if kind.name == "floor2" or not kind.does("idle"):
+            if kind.name == "floor2" or not kind.does(work):
                 continue
             subject = self.start(kind, 2)
             if not subject:
                 continue
-            got = self.guarded("idle", subject, self.bench.idle, subject,
-                               self.main, *IDLE)
+            got = self.guarded(work, subject, self.bench.idle, subject,
+                               self.main, *IDLE[work], work)
             self.stop(subject)
             if got:
                 out[kind.name] = got
-            say(f"idle {kind.name}, {time.monotonic() - self.began:.0f} s")
+            say(f"{work} {kind.name}, {time.monotonic() - self.began:.0f} s")
         return out
 
     def fairness(self):
@@ -225,18 +237,19 @@ class Run:
     def all(self):
         self.began = time.monotonic()
         head = report.machine()
-        for kind in subjects.ALL:
-            if not kind.path(self.build):
-                say(f"{kind.name} left out: not on this machine")
-        what = {k.name: {"what": k.what, "version": k.version(self.build)}
-                for k in self.kinds()}
+        for name in {k.name: 0 for k in ALL if not k.path(self.build)}:
+            say(f"{name} left out: not on this machine")
         only = self.args.only.split(",")
-        works = [w for w in report.UNIT
-                 if ("udp" if w in UDP_BURST else w) in only]
+        works = [w for w in report.UNIT if PARTS.get(w, w) in only]
+        what = {}
+        for kind in self.kinds():
+            if any(map(kind.does, works + only)):
+                what.setdefault(kind.name, {
+                    "what": kind.what, "version": kind.version(self.build)})
         rounds = self.rounds(works) if works else []
         fair = self.fairness() if "fairness" in only else {}
         flood = self.flood() if "udp" in only else {}
-        idle = self.idle() if "idle" in only else {}
+        idle = {w: self.idle(w) for w in IDLE if w in only}
         result = report.summary(rounds, idle, fair, flood, list(what))
         result["verdicts"] = report.verdicts(rounds, result)
         head.update(rounds=self.args.rounds, seconds=self.args.seconds,

@@ -4,7 +4,9 @@
  * One thread, level-triggered, many tunnels to `origin` through a proxy
  * (socks5, connect) or a plain forwarder (none). In `connect` the origin
  * closes first and the proxy passes that on, so neither this program nor the
- * proxy's outgoing side collects ports in TIME_WAIT. With --steps it waits
+ * proxy's outgoing side collects ports in TIME_WAIT. In `http` each connection
+ * brings one request in absolute-form after the other (page.h). With --tls the
+ * proxy is spoken to by TLS 1.3. With --steps it waits
  * for a line on its standard input after set-up ("ready") and after the work
  * (the result, one line of JSON), so that whoever measures the proxy can look
  * at its clock in between; an end of input there ends it.
@@ -19,6 +21,8 @@
 #include "t/bench/hist.h"
 #include "t/bench/login.h"
 #include "t/bench/net.h"
+#include "t/bench/page.h"
+#include "t/bench/secure.h"
 #include "t/bench/wire.h"
 
 #define EVENTS     256
@@ -27,11 +31,22 @@
 #define PATIENCE   10 /* seconds without an answer: an error */
 #define MAX_ERRORS 1000
 
-enum work { CONNECT, PINGPONG, DOWN, UP, IDLE };
-enum state { CLOSED, DIALING, METHOD, LOGIN, REPLY, HEAD, OPEN, BUSY, LEAVING };
+enum work { CONNECT, PINGPONG, DOWN, UP, IDLE, PAGES };
+enum state {
+	CLOSED,
+	DIALING,
+	SHAKING,
+	METHOD,
+	LOGIN,
+	REPLY,
+	HEAD,
+	OPEN,
+	BUSY,
+	LEAVING
+};
 
-static const char *const work_names[] = { "connect", "pingpong", "down", "up",
-					  "idle" };
+static const char *const work_names[] = { "connect", "pingpong", "down",
+					  "up",      "idle",     "http" };
 
 struct tunnel {
 	int fd;
@@ -42,6 +57,7 @@ struct tunnel {
 	uint64_t since; /* start of the connection or of the round trip */
 	uint64_t got;
 	uint64_t sent;
+	SSL *ssl; /* NULL: plain */
 };
 
 static struct load {
@@ -54,9 +70,11 @@ static struct load {
 	uint32_t users; /* who log in, in turn; 0: nobody does */
 	int epoll_fd;
 	struct tunnel *tunnel;
-	long n_tunnels; /* in use */
-	long n_open;    /* set up and able to work */
-	long n_busy;    /* connections or transfers under way */
+	struct page *page; /* of each tunnel, for HTTP */
+	char host[64];     /* the origin, as requests name it */
+	long n_tunnels;    /* in use */
+	long n_open;       /* set up and able to work */
+	long n_busy;       /* connections or transfers under way */
 	uint32_t next_flow;
 	bool stopping;
 	uint64_t begin_ns, end_ns;
@@ -87,6 +105,7 @@ static void tunnel_close(struct tunnel *t)
 		load.n_open--;
 	if (t->state != OPEN)
 		load.n_busy--;
+	SSL_free(t->ssl);
 	close(t->fd);
 	t->state = CLOSED;
 }
@@ -102,9 +121,20 @@ static void fail_errno(struct tunnel *t, int err)
 	fail(t, errors_of(&load.errors, err));
 }
 
+static ssize_t give(struct tunnel *t, const void *buf, size_t n)
+{
+	return t->ssl ? secure_send(t->ssl, buf, n)
+		      : send(t->fd, buf, n, MSG_NOSIGNAL);
+}
+
+static ssize_t take(struct tunnel *t, void *buf, size_t n)
+{
+	return t->ssl ? secure_recv(t->ssl, buf, n) : recv(t->fd, buf, n, 0);
+}
+
 static bool put(struct tunnel *t, const void *buf, size_t n)
 {
-	ssize_t m = send(t->fd, buf, n, MSG_NOSIGNAL);
+	ssize_t m = give(t, buf, n);
 
 	if (m == (ssize_t)n)
 		return true;
@@ -149,10 +179,23 @@ static bool send_head(struct tunnel *t, enum wire_kind kind)
 	return put(t, msg, n);
 }
 
+static bool put_page_request(struct tunnel *t)
+{
+	char text[300];
+
+	t->flow = load.next_flow++;
+	load.page[t - load.tunnel].have = 0;
+	return put(t, text, page_ask(text, sizeof text, load.host, t->flow));
+}
+
 static bool ping(struct tunnel *t)
 {
-	if (!put(t, wire_bytes(t->flow, t->sent), PING_BYTES))
+	if (load.work == PAGES) {
+		if (!put_page_request(t))
+			return false;
+	} else if (!put(t, wire_bytes(t->flow, t->sent), PING_BYTES)) {
 		return false;
+	}
 	t->sent += PING_BYTES;
 	t->since = now_ns();
 	if (t->state != BUSY)
@@ -177,12 +220,15 @@ static void opened(struct tunnel *t)
 		send_head(t, WIRE_KIND_ECHO);
 	if (load.work == IDLE && t->state == OPEN)
 		ping(t);
+	/* One that takes the place of another, which the proxy has ended. */
+	if (load.work == PAGES && load.begin_ns && !load.stopping)
+		ping(t);
 }
 
 /* One message of the handshake, read exactly; false while it is not whole. */
 static bool get(struct tunnel *t, size_t n)
 {
-	ssize_t m = recv(t->fd, load.buf, n - t->have, 0);
+	ssize_t m = take(t, load.buf, n - t->have);
 
 	if (m == 0)
 		fail(t, &load.errors.eof);
@@ -227,6 +273,30 @@ static void put_next(struct tunnel *t, enum state next)
 		put(t, load.request, load.request_len);
 }
 
+/* The first word to the proxy. */
+static void greet(struct tunnel *t, const uint8_t greeting[3])
+{
+	t->state = METHOD;
+	if (load.protocol == SOCKS5) {
+		put(t, greeting, 3);
+	} else if (load.protocol == HTTP) {
+		t->state = HEAD;
+		put(t, load.request, load.request_len);
+	} else {
+		opened(t);
+	}
+}
+
+/* The handshake of TLS; true when it is over. */
+static bool shake(struct tunnel *t)
+{
+	int r = secure_shake(t->ssl);
+
+	if (r && r != -EAGAIN)
+		fail_errno(t, -r);
+	return r == 0;
+}
+
 static void handshake(struct tunnel *t)
 {
 	const uint8_t greeting[3] = { 5, 1, load.users ? 2 : 0 };
@@ -234,15 +304,15 @@ static void handshake(struct tunnel *t)
 	switch (t->state) {
 	case DIALING:
 		want(t, EPOLLIN);
-		t->state = METHOD;
-		if (load.protocol == SOCKS5) {
-			put(t, greeting, sizeof greeting);
-		} else if (load.protocol == HTTP) {
-			t->state = HEAD;
-			put(t, load.request, load.request_len);
-		} else {
-			opened(t);
+		t->state = SHAKING;
+		if (secure_ctx && !(t->ssl = secure_new(t->fd))) {
+			fail_errno(t, ENOMEM);
+			return;
 		}
+		/* fall through */
+	case SHAKING:
+		if (!t->ssl || shake(t))
+			greet(t, greeting);
 		return;
 	case METHOD:
 		if (agreed(t, greeting[2]))
@@ -294,10 +364,66 @@ static void on_echo(struct tunnel *t, ssize_t n)
 	load.n_busy--;
 }
 
+/* Some proxies end each connection, or those that have served enough. */
+static void start_anew(struct tunnel *t)
+{
+	tunnel_close(t);
+	if (!load.stopping)
+		tunnel_start(t);
+}
+
+/* A whole answer: the next request, where there is to be one. */
+static void on_answer(struct tunnel *t, bool last)
+{
+	hist_add(&load.hist, now_ns() - t->since);
+	load.units++;
+	t->got++;
+	if (last) {
+		start_anew(t);
+	} else if (load.stopping) {
+		t->state = OPEN;
+		load.n_busy--;
+	} else {
+		ping(t);
+	}
+}
+
+static void on_page(struct tunnel *t)
+{
+	struct page *p = &load.page[t - load.tunnel];
+	ssize_t n = take(t, p->text + p->have, PAGE_ROOM - 1 - p->have);
+	enum page_state state;
+
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n <= 0 && t->got && !p->have) {
+		start_anew(t); /* it has ended one without a word */
+		return;
+	}
+	if (n <= 0) {
+		fail(t, n ? errors_of(&load.errors, errno) : &load.errors.eof);
+		return;
+	}
+	p->have += (uint32_t)n;
+	load.bytes += (uint64_t)n;
+	state = page_answered(p, t->flow);
+	if (state == PAGE_WRONG || t->state != BUSY)
+		fail(t, &load.errors.wrong);
+	if (state != PAGE_STAYS && state != PAGE_LAST)
+		return;
+	p->have = 0;
+	on_answer(t, state == PAGE_LAST);
+}
+
 static void on_readable(struct tunnel *t)
 {
-	ssize_t n = recv(t->fd, load.buf, sizeof load.buf, 0);
+	ssize_t n;
 
+	if (load.work == PAGES) {
+		on_page(t);
+		return;
+	}
+	n = take(t, load.buf, sizeof load.buf);
 	if (n < 0 && errno == EAGAIN)
 		return;
 	if (n < 0) {
@@ -330,8 +456,7 @@ static void on_readable(struct tunnel *t)
 
 static void on_writable(struct tunnel *t)
 {
-	ssize_t n = send(t->fd, wire_bytes(t->flow, t->sent), WIRE_RUN,
-			 MSG_NOSIGNAL);
+	ssize_t n = give(t, wire_bytes(t->flow, t->sent), WIRE_RUN);
 
 	if (n < 0 && errno != EAGAIN)
 		fail_errno(t, errno);
@@ -368,8 +493,8 @@ static void look_for_timeouts(void)
 	for (long i = 0; i < load.n_tunnels; i++) {
 		struct tunnel *t = &load.tunnel[i];
 		bool waits = t->state != CLOSED && t->state != OPEN &&
-			     !(t->state == BUSY && load.work != PINGPONG &&
-			       load.work != IDLE);
+			     !(t->state == BUSY &&
+			       (load.work == DOWN || load.work == UP));
 
 		if (waits && now > t->since + PATIENCE * 1000000000ull)
 			fail(t, &load.errors.timeout);
@@ -439,6 +564,14 @@ static void confirm(struct tunnel *t)
 		tunnel_close(t);
 }
 
+/* The end of what we say. */
+static void finish(struct tunnel *t)
+{
+	if (t->ssl)
+		SSL_shutdown(t->ssl);
+	shutdown(t->fd, SHUT_WR);
+}
+
 static void run_bulk(void)
 {
 	bool up = load.work == UP;
@@ -462,7 +595,7 @@ static void run_bulk(void)
 		if (t->state == BUSY && up)
 			confirm(t);
 		else if (t->state == BUSY)
-			shutdown(t->fd, SHUT_WR);
+			finish(t);
 	}
 	last = now_ns() + PATIENCE * 1000000000ull;
 	while (load.n_busy && now_ns() < last)
@@ -536,7 +669,7 @@ static bool configure(int argc, char **argv)
 	const char *proxy = arg_text(argc, argv, "--proxy");
 	const char *origin = arg_text(argc, argv, "--origin");
 	const char *seconds = arg_text(argc, argv, "--seconds");
-	int work = arg_choice(argc, argv, "--work", work_names, 5);
+	int work = arg_choice(argc, argv, "--work", work_names, 6);
 	int proto = arg_choice(argc, argv, "--protocol", protocol_names, 3);
 
 	if (!proxy || !origin || work < 0 || proto < 0 ||
@@ -551,7 +684,14 @@ static bool configure(int argc, char **argv)
 	/* Flows of one origin must differ between two loads. */
 	load.next_flow = (uint32_t)getpid() << 14;
 	load.tunnel = calloc((size_t)load.concurrency, sizeof *load.tunnel);
-	return load.tunnel && load.concurrency > 0;
+	if (load.work == PAGES)
+		load.page = calloc((size_t)load.concurrency, sizeof *load.page);
+	net_text(&load.origin, load.host, sizeof load.host);
+	if (arg_flag(argc, argv, "--tls") && !secure_init())
+		return false;
+	signal(SIGPIPE, SIG_IGN);
+	return load.tunnel && load.concurrency > 0 &&
+	       (load.page || load.work != PAGES);
 }
 
 int main(int argc, char **argv)
@@ -562,8 +702,8 @@ int main(int argc, char **argv)
 	if (!configure(argc, argv)) {
 		fputs("usage: load --proxy ADDR:PORT --origin ADDR:PORT\n"
 		      "            --protocol socks5|connect|none\n"
-		      "            --work connect|pingpong|down|up|idle\n"
-		      "            [--seconds S | --count N]\n"
+		      "            --work connect|pingpong|down|up|idle|http\n"
+		      "            [--seconds S | --count N] [--tls]\n"
 		      "            [--concurrency N] [--users N] [--steps]\n",
 		      stderr);
 		return 2;
@@ -588,7 +728,7 @@ int main(int argc, char **argv)
 	load.end_ns = load.begin_ns + (uint64_t)(load.seconds * 1e9);
 	if (load.work == CONNECT)
 		run_connect();
-	else if (load.work == PINGPONG)
+	else if (load.work == PINGPONG || load.work == PAGES)
 		run_pingpong();
 	else
 		run_bulk();

@@ -6,6 +6,10 @@ import subprocess
 import time
 
 PATIENCE = 60
+# What a load calls it.
+WORK = {"paced": "down", "policy": "connect", "http-connect": "connect",
+        "tls": "connect", "tls-down": "down", "tls-up": "up",
+        "tls-idle": "idle"}
 
 
 def tree(pid):
@@ -157,14 +161,15 @@ class Bench:
              steps=True, more=()):
         args = [os.path.join(self.build, "bench", "load"), "--proxy",
                 subject.address[origin], "--origin", origin, "--protocol",
-                subject.protocol, "--work", work, "--concurrency",
-                concurrency, "--seconds", seconds, *more]
+                subject.way(work), "--work", WORK.get(work, work),
+                "--concurrency", concurrency, "--seconds", seconds, *more]
+        if work.startswith("tls"):
+            args.append("--tls")
         return Program(*args, *(["--steps"] if steps else []))
 
     def work(self, subject, origin, work, concurrency, seconds):
-        what = {"paced": "down", "policy": "connect"}.get(work, work)
         more = ["--users", subject.users] if work == "policy" else []
-        load = self.load(subject, origin, what, concurrency, seconds,
+        load = self.load(subject, origin, work, concurrency, seconds,
                          more=more)
         if work == "paced":
             load.pin(-1)
@@ -186,9 +191,9 @@ class Bench:
         report["failed"] = sum(report["errors"].values())
         return report
 
-    def idle(self, subject, origin, low, high):
+    def idle(self, subject, origin, low, high, work="idle"):
         """Bytes per tunnel, from the slope between two counts."""
-        load = self.load(subject, origin, "idle", high)
+        load = self.load(subject, origin, work, high)
         try:
             load.json()
             seen = {}

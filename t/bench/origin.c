@@ -2,7 +2,8 @@
  * origin: the far end of every benchmark, one thread, level-triggered.
  *
  * A connection says in its first 16 bytes (wire.h) what it wants: a 1 KiB
- * exchange, echo, a source, a sink. All that arrives is checked. --pace N
+ * exchange, echo, a source, a sink; or it is HTTP (page.h). All that arrives is
+ * checked. --pace N
  * limits each connection to N bytes per second by SO_MAX_PACING_RATE, as a
  * line of that speed would. Ends with its standard input, so it never stays
  * behind a benchmark that was killed.
@@ -13,6 +14,7 @@
 
 #include "t/bench/args.h"
 #include "t/bench/net.h"
+#include "t/bench/page.h"
 #include "t/bench/wire.h"
 
 #define EVENTS    256
@@ -29,7 +31,8 @@ struct conn {
 	uint64_t wrong;
 	uint32_t mask;
 	uint8_t head[WIRE_HEAD];
-	uint8_t *keep; /* echo that the client has not taken */
+	uint8_t *keep;     /* echo that the client has not taken */
+	struct page *page; /* HTTP: what has come of the request */
 };
 
 struct origin {
@@ -49,6 +52,7 @@ static void conn_free(struct conn *c)
 	}
 	close(c->fd);
 	free(c->keep);
+	free(c->page);
 	free(c);
 }
 
@@ -73,8 +77,40 @@ static int answer_query(struct origin *o, struct conn *c)
 	return -1;
 }
 
+/* Answers requests, one after the other. */
+static int page(struct origin *o, struct conn *c)
+{
+	enum page_state state = page_asked(c->page, &c->flow);
+	ssize_t n;
+
+	if (state == PAGE_WRONG)
+		fputs("origin: a request of HTTP is damaged\n", stderr);
+	if (state == PAGE_WRONG || state == PAGE_PART)
+		return state == PAGE_PART ? 0 : -1;
+	c->page->have = 0;
+	n = (ssize_t)page_answer((char *)o->buf, c->flow, state == PAGE_LAST);
+	return send(c->fd, o->buf, (size_t)n, MSG_NOSIGNAL) == n &&
+			       state == PAGE_STAYS
+		       ? 0
+		       : -1;
+}
+
+/* Its first bytes have come already. */
+static int begin_pages(struct origin *o, struct conn *c)
+{
+	c->kind = WIRE_KIND_PAGES;
+	c->page = malloc(sizeof *c->page);
+	if (!c->page)
+		return -1;
+	c->page->have = WIRE_HEAD;
+	memcpy(c->page->text, c->head, WIRE_HEAD);
+	return page(o, c);
+}
+
 static int begin(struct origin *o, struct conn *c)
 {
+	if (!memcmp(c->head, "GET ", 4))
+		return begin_pages(o, c);
 	if (!wire_head_parse(c->head, &c->kind, &c->flow)) {
 		fputs("origin: a request is damaged\n", stderr);
 		return -1;
@@ -95,6 +131,8 @@ static int begin(struct origin *o, struct conn *c)
 	case WIRE_KIND_EXCHANGE:
 	case WIRE_KIND_ECHO:
 		return 0;
+	case WIRE_KIND_PAGES: /* not by this head */
+		break;
 	}
 	return -1;
 }
@@ -155,6 +193,17 @@ static int on_writable(struct origin *o, struct conn *c)
 	return conn_mask(o, c, EPOLLIN);
 }
 
+static int more_of_page(struct origin *o, struct conn *c)
+{
+	struct page *p = c->page;
+	ssize_t n = recv(c->fd, p->text + p->have, PAGE_ROOM - 1 - p->have, 0);
+
+	if (n <= 0)
+		return n < 0 && errno == EAGAIN ? 0 : -1;
+	p->have += (uint32_t)n;
+	return page(o, c);
+}
+
 static int on_readable(struct origin *o, struct conn *c)
 {
 	ssize_t n;
@@ -169,6 +218,8 @@ static int on_readable(struct origin *o, struct conn *c)
 		if (begin(o, c))
 			return -1;
 	}
+	if (c->kind == WIRE_KIND_PAGES)
+		return more_of_page(o, c);
 	n = recv(c->fd, o->buf, sizeof o->buf, 0);
 	if (n <= 0)
 		return n < 0 && errno == EAGAIN ? 0 : -1;

@@ -16,7 +16,20 @@ UNIT = {
     "udp-burst": ("the same in bursts of 8", "µs CPU each", "1/s"),
     "policy": ("new connections with a login, 1,000 users, 1,000 rules",
                "µs CPU each", "conn/s"),
+    "http": ("requests of HTTP that are forwarded, 64 connections that stay",
+             "µs CPU each", "1/s"),
+    "http-connect": ("new connections by CONNECT with a 1 KiB exchange",
+                     "µs CPU each", "conn/s"),
+    "tls": ("new connections with TLS 1.3, P-256, and a 1 KiB exchange",
+            "µs CPU each", "conn/s"),
+    "tls-down": ("bulk down, 8 tunnels with TLS 1.3", "ms CPU per GB",
+                 "MB/s"),
+    "tls-up": ("bulk up, 8 tunnels with TLS 1.3", "ms CPU per GB", "MB/s"),
 }
+# Whose figure the others are held against, and the same once more.
+BASE = {"http": ("nginx", "nginx2"), "http-connect": ("spliced-s5", ""),
+        **dict.fromkeys(("tls", "tls-down", "tls-up"), ("nginx", "nginx2"))}
+FLOOR = ("floor", "floor2")
 # What spliced has to reach: at most this share of the other's figure.
 TARGETS = {
     "connect": (("floor", 1.20), ("microsocks", 0.75), ("danted", 0.35)),
@@ -28,9 +41,15 @@ TARGETS = {
     "udp": (("danted", 0.50),),
     "udp-burst": (("danted", 0.50),),
     "policy": (("floor", 1.25),),
+    "http": (("nginx", 1.0), ("haproxy", 1.0), ("squid", 0.4)),
+    "http-connect": (("spliced-s5", 1.0),),
+    "tls": (("nginx", 1.1),),
+    "tls-down": (("nginx", 1.05),),
+    "tls-up": (("nginx", 1.05),),
 }
-LATENCY = ("connect", "pingpong", "udp", "udp-burst", "policy")
-IDLE_BYTES = 800
+LATENCY = ("connect", "pingpong", "udp", "udp-burst", "policy", "http",
+           "http-connect", "tls")
+IDLE_BYTES = {"idle": 800, "tls-idle": 12 << 10}
 FAIR_P99_US = 20000
 UDP_LOSS = 0.001
 FLOOD_P99_US = 2000
@@ -138,7 +157,8 @@ def summary(rounds, idle, fair, flood, names):
             if not samples:
                 continue
             cost = [figures(work, s)[0] for s in good]
-            share, share_spread, n = ratio(rounds, work, name, "floor")
+            share, share_spread, n = ratio(rounds, work, name,
+                                           BASE.get(work, FLOOR)[0])
             rows[name] = {
                 "cost": middle(cost), "spread": spread(cost),
                 "rate": middle([figures(work, s)[1] for s in good]),
@@ -170,42 +190,55 @@ def verdict(ok, text):
     return {"ok": ok, "text": f"{word} {text}"}
 
 
+def work_verdicts(rounds, work, rows):
+    out = []
+    base, again = BASE.get(work, FLOOR)
+    share = rows.get(again, {}).get("ratio", float("nan"))
+    void = bool(again) and not abs(share - 1) <= VOID
+    if again in rows:
+        out.append(verdict(None if void else True,
+                           f"{work}: {again} / {base} {share:.3f} (within "
+                           f"{VOID:.0%})"))
+    for other, most in TARGETS[work]:
+        share, _, n = ratio(rounds, work, "spliced", other)
+        limit = "" if base != "floor" or other == base else \
+            f"; floor {ratio(rounds, work, 'floor', other)[0]:.3f}"
+        if n:
+            out.append(verdict(
+                None if void and other == base else share <= most,
+                f"{work}: spliced / {other} {share:.3f} (at most "
+                f"{most:.2f}{limit})"))
+    if work == "connect":
+        share, _, n = ratio(rounds, work, "floor", "nginx")
+        if n:
+            out.append(verdict(
+                share <= FLOOR_TO_NGINX,
+                f"connect: floor / nginx {share:.3f} (at most "
+                f"{FLOOR_TO_NGINX:.2f})"))
+    return out
+
+
+def idle_verdicts(work, subjects):
+    out = []
+    idle = {k: v["bytes"] for k, v in subjects.items() if "bytes" in v}
+    if "spliced" in idle:
+        out.append(verdict(idle["spliced"] <= IDLE_BYTES[work],
+                           f"{work}: spliced {idle['spliced']:.0f} bytes a "
+                           f"tunnel (at most {IDLE_BYTES[work]})"))
+        if idle.get("microsocks"):
+            share = idle["spliced"] / idle["microsocks"]
+            out.append(verdict(share <= 0.10, f"{work}: spliced / microsocks "
+                               f"{share:.3f} (at most 0.10)"))
+    return out
+
+
 def verdicts(rounds, result):
     """Floors that agree first: where they do not, nothing else counts."""
     out = []
     for work, rows in result["work"].items():
-        share = rows.get("floor2", {}).get("ratio", float("nan"))
-        void = not abs(share - 1) <= VOID
-        if "floor2" in rows:
-            out.append(verdict(
-                None if void else True,
-                f"{work}: second floor / floor {share:.3f} (within "
-                f"{VOID:.0%})"))
-        for other, most in TARGETS[work]:
-            share, _, n = ratio(rounds, work, "spliced", other)
-            limit = "" if other == "floor" else \
-                f"; floor {ratio(rounds, work, 'floor', other)[0]:.3f}"
-            if n:
-                out.append(verdict(
-                    None if void and other == "floor" else share <= most,
-                    f"{work}: spliced / {other} {share:.3f} (at most "
-                    f"{most:.2f}{limit})"))
-        if work == "connect":
-            share, _, n = ratio(rounds, work, "floor", "nginx")
-            if n:
-                out.append(verdict(
-                    share <= FLOOR_TO_NGINX,
-                    f"connect: floor / nginx {share:.3f} (at most "
-                    f"{FLOOR_TO_NGINX:.2f})"))
-    idle = {k: v["bytes"] for k, v in result["idle"].items() if "bytes" in v}
-    if "spliced" in idle:
-        out.append(verdict(idle["spliced"] <= IDLE_BYTES,
-                           f"idle: spliced {idle['spliced']:.0f} bytes a "
-                           f"tunnel (at most {IDLE_BYTES})"))
-        if idle.get("microsocks"):
-            share = idle["spliced"] / idle["microsocks"]
-            out.append(verdict(share <= 0.10, "idle: spliced / microsocks "
-                               f"{share:.3f} (at most 0.10)"))
+        out += work_verdicts(rounds, work, rows)
+    for work, subjects in result["idle"].items():
+        out += idle_verdicts(work, subjects)
     fair = result["fairness"].get("spliced")
     if fair:
         out.append(verdict(fair["p99_us"] <= FAIR_P99_US,
@@ -246,7 +279,8 @@ def table(head, result, what):
              "medians; ± is half the distance of the quartiles"]
     for work, rows in result["work"].items():
         title, unit, rate = UNIT[work]
-        lines += ["", f"{title}", f"  {'':12}{unit:>14}    ± {'/floor':>8}"
+        base = "/" + BASE.get(work, FLOOR)[0]
+        lines += ["", f"{title}", f"  {'':12}{unit:>14}    ± {base:>8}"
                   f"    ± {rate:>10} {'p50 µs':>9} {'p99 µs':>9}"]
         for name, r in rows.items():
             note = f"  {r['failed_rounds']} rounds with errors" \
@@ -259,12 +293,14 @@ def table(head, result, what):
                 f"  {name:12}{number(r['cost']):>14} {r['spread']:4.0%} "
                 f"{r['ratio']:8.3f} {r['ratio_spread']:4.0%} "
                 f"{number(r['rate']):>10} {lat[0]:>9} {lat[1]:>9}{note}")
-    if result["idle"]:
-        lines += ["", "user memory per idle tunnel (slope of PSS)"]
-    for name, r in result["idle"].items():
-        lines.append(f"  {name:12}" + (
-            f"{r['bytes']:14,.0f} bytes" if "bytes" in r else
-            f"  {r['failed']} tunnels failed: {r['errors']}"))
+    for work, subjects in result["idle"].items():
+        lines += ["", "user memory per idle tunnel"
+                  + (" with TLS 1.3" if work == "tls-idle" else "")
+                  + " (slope of PSS)"]
+        for name, r in subjects.items():
+            lines.append(f"  {name:12}" + (
+                f"{r['bytes']:14,.0f} bytes" if "bytes" in r else
+                f"  {r['failed']} tunnels failed: {r['errors']}"))
     if result["fairness"]:
         lines += ["", "64-byte round trips on 5 tunnels beside 4 bulk ones, "
                   "one worker", f"  {'':12}{'p50 ms':>14} {'p99 ms':>8} "

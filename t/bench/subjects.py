@@ -16,6 +16,9 @@ import time
 
 RULES = 1000  # of the work "policy"
 USERS = 1000
+# What all do that nothing else is said of.
+PLAIN = ("connect", "pingpong", "down", "up", "paced", "idle", "fairness")
+WEB = ("http", "http-connect")
 
 
 def free_port():
@@ -31,7 +34,7 @@ class Subject:
     protocol = "socks5"
     what = ""
     binary = ""
-    works = None  # all but UDP and policy
+    works = PLAIN
     udp = False
     users = USERS
 
@@ -49,9 +52,12 @@ class Subject:
     def does(cls, work):
         if work.startswith("udp"):
             return cls.udp
-        if work == "policy" and not cls.works:
-            return False
-        return not cls.works or work in cls.works
+        return work in cls.works
+
+    def way(self, work):
+        """How it is asked for the way to an origin."""
+        return {"http": "none", "http-connect": "connect"}.get(
+            work, self.protocol)
 
     @classmethod
     def path(cls, _build):
@@ -198,6 +204,7 @@ class LoginFloor2(LoginFloor):
 class Spliced(Subject):
     name = "spliced"
     what = "as it ships"
+    works = PLAIN + WEB
     udp = True
 
     @classmethod
@@ -367,6 +374,10 @@ class Haproxy(Subject):
     what = "plain forward, splice-auto"
     splice = "option splice-auto"
 
+    def bind(self):
+        """More words for its listeners."""
+        return ""
+
     def command(self):
         fronts = ""
         for origin in self.origins:
@@ -374,7 +385,7 @@ class Haproxy(Subject):
             self.address[origin] = f"127.0.0.1:{port}"
             fronts += f"""
 listen o{port}
-	bind 127.0.0.1:{port}
+	bind 127.0.0.1:{port} {self.bind()}
 	server origin {origin}
 """
         conf = self.file("haproxy.cfg", f"""\
@@ -412,6 +423,11 @@ class Nginx(Subject):
     name = binary = "nginx"
     protocol = "none"
     what = "plain forward, stream"
+    extra = ""
+
+    def listen(self):
+        """More lines for its listeners."""
+        return ""
 
     def command(self):
         servers = ""
@@ -420,9 +436,10 @@ class Nginx(Subject):
             self.address[origin] = f"127.0.0.1:{port}"
             servers += f"""
 	server {{
-		listen 127.0.0.1:{port} reuseport backlog=4096;
+		listen 127.0.0.1:{port} {self.extra} reuseport backlog=4096;
 		proxy_pass {origin};
 		proxy_timeout 1h;
+		{self.listen()}
 	}}
 """
         modules = "/usr/lib/nginx/modules/ngx_stream_module.so"
@@ -448,7 +465,8 @@ stream {{
 class Tinyproxy(Subject):
     name = binary = "tinyproxy"
     protocol = "connect"
-    what = "CONNECT, a thread each"
+    what = "HTTP, a thread each"
+    works = PLAIN + WEB
 
     def command(self):
         conf = self.file("tinyproxy.conf", f"""\
@@ -467,7 +485,8 @@ PidFile "{self.folder}/pid"
 class Squid(Subject):
     name = binary = "squid"
     protocol = "connect"
-    what = "CONNECT"
+    what = "HTTP"
+    works = PLAIN + WEB
 
     def command(self):
         # Its workers run as `proxy` and meet in /run/squid.

@@ -24,6 +24,7 @@ enum wire_kind {
 	WIRE_KIND_SOURCE = 's', /* bytes until the client ends */
 	WIRE_KIND_SINK = 'k',   /* takes and checks */
 	WIRE_KIND_QUERY = 'q',  /* what came on that sink: an answer, close */
+	WIRE_KIND_PAGES = 'G',  /* not by such a head: requests of HTTP */
 };
 
 /* To a query: bytes taken, and how many of the reads were wrong. */
