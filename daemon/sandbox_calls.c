@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <linux/sockios.h>
+#include <linux/tls.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
@@ -284,6 +285,9 @@ static int add_options(scmp_filter_ctx ctx)
 		{ IPPROTO_TCP, TCP_FASTOPEN },
 		{ IPPROTO_TCP, TCP_FASTOPEN_CONNECT },
 		{ IPPROTO_TCP, TCP_DEFER_ACCEPT },
+		{ IPPROTO_TCP, TCP_ULP }, /* kernel TLS, and its keys: */
+		{ SOL_TLS, TLS_TX },
+		{ SOL_TLS, TLS_RX },
 		{ IPPROTO_IP, IP_FREEBIND },
 		{ IPPROTO_IP, IP_TRANSPARENT },
 		{ IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT },

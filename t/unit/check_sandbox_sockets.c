@@ -11,6 +11,7 @@
 
 #include <check.h>
 #include <linux/tcp.h>
+#include <linux/tls.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
@@ -57,6 +58,9 @@ static void set_stream_options(sa_family_t family)
 	MAY_SET(fd, IPPROTO_TCP, TCP_FASTOPEN, 16);
 	MAY_SET(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, 5);
 	MAY_SET(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1);
+	NEED(may_set(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")));
+	MAY_SET(fd, SOL_TLS, TLS_TX, 0);
+	MAY_SET(fd, SOL_TLS, TLS_RX, 0);
 	MAY_SET(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
 	MAY_SET(fd, IPPROTO_IP, IP_FREEBIND, 1);
 	if (family == AF_INET6) {
