@@ -289,7 +289,8 @@ unit_layer = $(firstword $(foreach name,$1 $(call without_last,$1),\
 	$(if $(call in_layer,conf,$(name)),conf)\
 	$(if $(call in_layer,daemon/proxy,$(name)),proxy)\
 	$(if $(call in_layer,daemon/ctl,$(name)),ctl)\
-	$(if $(call in_layer,daemon/pam,$(name)),pam)) daemon)
+	$(if $(call in_layer,daemon/pam,$(name)),pam)\
+	$(if $(call in_layer,daemon,$(name)),daemon)) daemon)
 unit_deps = $($(call unit_layer,$1)_libs)
 
 define unit_rule

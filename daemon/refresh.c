@@ -92,7 +92,9 @@ static void tell_tls(const struct refreshed *d, const char *why)
 {
 	if (d->contexts < 0)
 		log_line(LOG_LEVEL_ERROR,
-			 "certificates that were read before hold: %s%s", why,
+			 "refresh failed, certificates that were read before "
+			 "hold: %s%s",
+			 why,
 			 d->contexts == -EACCES
 				 ? " (a reload reads it before it gives up "
 				   "rights)"

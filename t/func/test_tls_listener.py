@@ -5,9 +5,11 @@ import signal
 import socket
 import ssl
 import subprocess
+from threading import Thread
 
 from lib import client, conf
-from lib.case import each, eventually, patient, same, timeout, tool
+from lib.case import (Skip, each, eventually, patient, same, timeout,
+                      tool)
 from lib.client import (dial, echoes, http_request, read_exact, read_to_end,
                         socks5_greet, socks5_request, socks5_reply)
 from lib.control import fails
@@ -274,7 +276,8 @@ def test_a_bad_certificate_leaves_the_old(t):
     fails(d.control.run('refresh'), 1,
           rf'^splicedctl: .*: tls "edge": .*{re.escape(c.path)}')
     same(shown(d), before)
-    d.wait_log(r'error certificates that were read before hold: .*tls "edge"')
+    d.wait_log(r'error refresh failed, certificates that were read before '
+               r'hold: .*tls "edge"')
     replace(c, Certificate(t))
     refresh(d)
     same(shown(d), pem(c))
@@ -469,3 +472,101 @@ def test_what_is_revoked_counts_at_a_refresh(t):
         pass
     d.wait_access(outcome='tls-failed',
                   reason='certificate verify failed: certificate revoked')
+
+
+# --- With what else listeners have ------------------------------------------
+
+def test_a_key_of_root_takes_a_reload(t):
+    """Read before rights are given up; later there is none to read it."""
+    if os.geteuid() != 0:
+        raise Skip('needs root')
+    c = Certificate(t)
+    os.chmod(c.key, 0o600)
+    d = Daemon(t, served(c))
+    same(shown(d), pem(c))
+    d.wait_log(rf'warning {re.escape(c.key)}: cannot be read any more, now')
+    other = Certificate(t)
+    os.chmod(other.key, 0o600)
+    before = pem(c)
+    replace(c, other)
+    fails(d.control.run('refresh'), 1, 'tls "edge": .*Permission denied')
+    d.wait_log(r'Permission denied \(a reload reads it before it gives up')
+    same(shown(d), before)
+    d.reload()
+    same(shown(d), pem(c))
+
+
+def test_only_so_many_shake_hands_at_once(t):
+    d = Daemon(t, {**served(Certificate(t)), 'workers': 1,
+                   'limits': {'per_client': 0, 'tls_handshakes': 1}})
+    o = Origin(t, echo)
+    with dial(d.address) as slow:
+        slow.sendall(b'\x16\x03\x01')
+        # Until that one has arrived this is served, too.
+        eventually(lambda: refused(d), said='nobody is refused')
+    d.wait_access(outcome='limit')
+    eventually(lambda: not refused(d), said='nobody is served any more')
+    tunnel(d, o).close()
+
+
+def refused(d):
+    try:
+        wrapped(d).close()
+        return False
+    except (ssl.SSLError, ConnectionError):
+        return True
+
+
+def test_a_proxy_header_comes_before_tls(t):
+    c = Certificate(t)
+    d = Daemon(t, served(c, {'proxy_protocol': ['127.0.0.0/8']}))
+    o = Origin(t, echo)
+    s = dial(d.address)
+    s.sendall(b'PROXY TCP4 192.0.2.7 192.0.2.1 4711 443\r\n')
+    with context(ca=c).wrap_socket(s, server_hostname='localhost') as s:
+        same(ask_socks5(s, o.target), client.SUCCEEDED)
+        assert echoes(s)
+    d.wait_access(client='192.0.2.7:4711', outcome='closed')
+    with dial(d.address) as s:
+        s.sendall(b'PROXY TCP4 192.0.2.7 192.0.2.1 4711 443\r\nGET / ')
+        same(read_to_end(s)[0][:12], b'HTTP/1.1 400')
+    d.wait_access(client='192.0.2.7:4711', outcome='tls-failed',
+                  reason='http request')
+
+
+def test_a_unix_socket_may_have_tls(t):
+    c = Certificate(t)
+    path = t.path('proxy')
+    d = Daemon(t, served(c, {'address': ['127.0.0.1:0', 'unix:' + path],
+                             'mode': '0666'}))
+    o = Origin(t, echo)
+    for _ in range(2):
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(patient(10))
+        s.connect(path)
+        with context(ca=c).wrap_socket(s, server_hostname='localhost') as s:
+            same(ask_socks5(s, o.target), client.SUCCEEDED)
+            assert echoes(s)
+            same(ssl.DER_cert_to_PEM_cert(s.getpeercert(True)).strip(),
+                 pem(c))
+        replace(c, Certificate(t))
+        refresh(d)
+
+
+@each('1.2', '1.3')
+def test_much_passes_both_ways_while_certificates_change(t, version):
+    """Tunnels of before do not notice; who comes is shown the new one."""
+    c = Certificate(t)
+    d = Daemon(t, served(c))
+    o = Origin(t, echo)
+    data = client.noise(1 << 18)
+    with tunnel(d, o, version=version) as s:
+        for _ in range(4):
+            sent = Thread(target=s.sendall, args=(data,))
+            sent.start()
+            replace(c, Certificate(t))
+            refresh(d)
+            same(shown(d), pem(c))
+            assert read_exact(s, len(data)) == data
+            sent.join()
+    d.assert_polled()
