@@ -28,6 +28,23 @@ enum http_field_id {
 
 #define HTTP_FIELD_COUNT (HTTP_FIELD_X_FORWARDED_FOR + 1)
 
+/* Bytes of the head. */
+struct http_run {
+	uint16_t at, len;
+};
+
+struct http_field {
+	struct http_run name, value; /* the value without white space around */
+	uint8_t id;                  /* enum http_field_id */
+	bool named;                  /* by Connection: ends here */
+};
+
+/* A run of the head that was read from `in`. */
+static inline struct span http_span(struct http_run run, struct span in)
+{
+	return (struct span){ in.at + run.at, run.len };
+}
+
 /* Which field a name, made of token bytes, is of: without regard to case. */
 enum http_field_id http_field_id(struct span name);
 

@@ -9,6 +9,7 @@
 
 #include "daemon/proxy/http_body.h"
 #include "daemon/proxy/http_field.h"
+#include "daemon/proxy/http_method.h"
 #include "daemon/proxy/outcome.h"
 #include "daemon/proxy/target.h"
 
@@ -21,18 +22,6 @@ enum http_kind {
 	HTTP_RESPONSE,
 };
 
-enum http_method {
-	HTTP_METHOD_OTHER, /* well-formed, and nothing special here */
-	HTTP_METHOD_CONNECT,
-	HTTP_METHOD_GET,
-	HTTP_METHOD_HEAD,
-	HTTP_METHOD_POST,
-	HTTP_METHOD_PUT,
-	HTTP_METHOD_DELETE,
-	HTTP_METHOD_OPTIONS,
-	HTTP_METHOD_TRACE,
-};
-
 /* How a request says what it is for, RFC 9112 §3.2. */
 enum http_form {
 	HTTP_FORM_AUTHORITY, /* CONNECT, and nothing else */
@@ -41,16 +30,8 @@ enum http_form {
 	HTTP_FORM_ASTERISK,  /* OPTIONS *: likewise */
 };
 
-/* Bytes of the head: heads are far shorter than 64 KiB. */
-struct http_run {
-	uint16_t at, len;
-};
-
-struct http_field {
-	struct http_run name, value; /* the value without white space around */
-	uint8_t id;                  /* enum http_field_id */
-	bool named;                  /* by Connection: ends here */
-};
+_Static_assert(HTTP_HEAD_MAX <= UINT16_MAX && HTTP_FIELDS_MAX < UINT8_MAX,
+	       "runs and numbers of fields have the width that they need");
 
 struct http_head {
 	uint8_t kind, step;   /* enum http_kind; how far it is read */
@@ -96,12 +77,6 @@ void http_head_init(struct http_head *h, enum http_kind kind);
  */
 int http_head_parse(struct http_head *h, struct span in) MUST_CHECK;
 
-/* A run of the head that was read from `in`. */
-static inline struct span http_span(struct http_run run, struct span in)
-{
-	return (struct span){ in.at + run.at, run.len };
-}
-
 /*
  * The value of a field, the last of its name; at == NULL: there is none.  Host,
  * Content-Length, Transfer-Encoding, Max-Forwards and Proxy-Authorization stand
@@ -115,9 +90,6 @@ struct span http_head_value(const struct http_head *h, struct span in,
  * (RFC 9112 §9.3).  Never for requests of HTTP/1.0: a proxy must not.
  */
 bool http_head_persists(const struct http_head *h);
-
-/* Tells whether a request may be sent again, RFC 9110 §9.2.2. */
-bool http_method_is_idempotent(enum http_method m);
 
 /* Tells whether `name` is the received-by of a Via, RFC 9110 §7.6.3. */
 bool http_head_came_by(const struct http_head *h, struct span in,

@@ -2,8 +2,6 @@
  * What the fields of a head say of the connection, the body and the way, and
  * what is asked of a head that is whole.
  */
-#include "daemon/proxy/http_byte.h"
-#include "daemon/proxy/http_head.h"
 #include "daemon/proxy/http_head_internal.h"
 
 #include <string.h>
@@ -221,24 +219,6 @@ bool http_head_persists(const struct http_head *h)
 	if (h->close)
 		return false;
 	return h->minor > 0 || (h->kind == HTTP_RESPONSE && h->keep_alive);
-}
-
-bool http_method_is_idempotent(enum http_method m)
-{
-	switch (m) {
-	case HTTP_METHOD_GET:
-	case HTTP_METHOD_HEAD:
-	case HTTP_METHOD_PUT:
-	case HTTP_METHOD_DELETE:
-	case HTTP_METHOD_OPTIONS:
-	case HTTP_METHOD_TRACE:
-		return true;
-	case HTTP_METHOD_OTHER:
-	case HTTP_METHOD_CONNECT:
-	case HTTP_METHOD_POST:
-		break;
-	}
-	return false;
 }
 
 /* received-protocol RWS received-by [ RWS comment ] */
