@@ -152,6 +152,17 @@ void arrivals_cut(struct net *n)
 
 /* --- Between two turns of a handler -------------------------------------- */
 
+/*
+ * After a read that was filled only a look tells whether what an event has told
+ * of is still there.
+ */
+static bool has_something(struct tcp_conn *c)
+{
+	uint8_t byte;
+
+	return conn_can_read(c) && conn_peek_now(c, &byte, 1) != -EAGAIN;
+}
+
 int conn_rest(struct tcp_conn *c, int64_t until)
 {
 	struct tcp_conn **handled = c->handled;
@@ -161,7 +172,7 @@ int conn_rest(struct tcp_conn *c, int64_t until)
 		return -EOPNOTSUPP;
 	if (net_self()->draining)
 		return -ESHUTDOWN;
-	if (conn_can_read(c))
+	if (has_something(c))
 		return -EAGAIN;
 	c->owner.listener = c->listener;
 	r = conn_await_first_byte(c, until, first_byte, stayed_silent);
@@ -182,19 +193,28 @@ struct rest {
 	struct task *task;
 };
 
-int conn_rest_here(struct tcp_conn *c, int64_t deadline)
+ssize_t conn_rest_here(struct tcp_conn *c, void *to, size_t len,
+		       int64_t deadline)
 {
 	struct net *n = net_self();
 	struct rest rest = { .task = task_self() };
-	int r = 0;
 
-	if (n->draining)
-		return -ESHUTDOWN;
-	list_append(&n->resting, &rest.link);
-	while (r == 0 && !conn_can_read(c))
+	for (;;) {
+		ssize_t got = -EAGAIN;
+		int r;
+
+		if (conn_can_read(c))
+			got = conn_read_now(c, to, len);
+		if (got != -EAGAIN)
+			return got;
+		if (n->draining)
+			return -ESHUTDOWN;
+		list_append(&n->resting, &rest.link);
 		r = conn_wait(c, conn_read_bits(c), deadline);
-	list_remove(&rest.link);
-	return r;
+		list_remove(&rest.link);
+		if (r < 0)
+			return r;
+	}
 }
 
 void arrivals_drain(struct net *n)

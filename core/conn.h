@@ -112,8 +112,12 @@ void conn_own_by_task(struct tcp_conn *c);
  */
 int conn_rest(struct tcp_conn *c, int64_t until) MUST_CHECK;
 
-/* Waits for another byte in the task: 0, -ESHUTDOWN, or as task_wait(). */
-int conn_rest_here(struct tcp_conn *c, int64_t deadline) MUST_CHECK;
+/*
+ * The same within the task: reads as tcp_conn_read(), or -ESHUTDOWN where no
+ * more are accepted and nothing has come.
+ */
+ssize_t conn_rest_here(struct tcp_conn *c, void *to, size_t len,
+		       int64_t deadline) MUST_CHECK;
 
 /* An accepted connection counts as a handshake until this. */
 void conn_handshake_done(struct tcp_conn *c);

@@ -232,9 +232,9 @@ static enum outcome try(struct http_exchange *x, bool may_reuse, bool *again)
 	return o;
 }
 
-enum outcome request_forward(struct request *rq)
+static enum outcome forward(struct http_exchange *x)
 {
-	struct http_exchange *x = rq->exchange;
+	struct request *rq = x->rq;
 	enum outcome o = check(x);
 	bool again = false;
 
@@ -256,5 +256,14 @@ enum outcome request_forward(struct request *rq)
 		tcp_conn_set_reset(rq->server);
 	if (rq->granted) /* it shall see that the response is cut short */
 		tcp_conn_set_reset(rq->client);
+	return o;
+}
+
+enum outcome request_forward(struct request *rq)
+{
+	enum outcome o = forward(rq->exchange);
+
+	/* The client may keep us waiting for the next one. */
+	request_put_exchange(rq);
 	return o;
 }

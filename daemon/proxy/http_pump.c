@@ -164,6 +164,44 @@ static enum pump_step flow_on(struct http_pump *p, struct tcp_conn *from,
 	return PUMP_NO_MEMORY;
 }
 
+/*
+ * Where there is no room to keep what the receiver does not take, that stays in
+ * the source's socket: it is looked at there, and taken as it is passed on.
+ */
+static enum pump_step pass_without_room(struct http_pump *p,
+					struct tcp_conn *from,
+					struct tcp_conn *to)
+{
+	uint8_t *scratch = net_self()->scratch;
+	struct http_body seen = p->body;
+	ssize_t n, len, written;
+
+	if (p->decoded)
+		return PUMP_NO_MEMORY;
+	n = conn_peek_now(from, scratch, most(p, NET_SCRATCH_BYTES));
+	if (n == -EAGAIN)
+		return PUMP_WAIT;
+	if (n <= 0)
+		return source_ended(p, n);
+	len = http_body_take(&seen, (struct span){ scratch, (size_t)n });
+	if (len < 0)
+		return PUMP_MALFORMED;
+	written = conn_write_now(to, scratch, (size_t)len);
+	if (written == -EAGAIN)
+		return PUMP_WAIT;
+	if (written < 0) {
+		p->error = (int)-written;
+		return PUMP_SINK_FAILED;
+	}
+	(void)!http_body_take(&p->body,
+			      (struct span){ scratch, (size_t)written });
+	from->ops->take(from, (size_t)written);
+	p->flow.bytes += (size_t)written;
+	p->surplus = written == len && len < n;
+	http_pump_pay(p, (size_t)written);
+	return PUMP_AGAIN;
+}
+
 /* Reads what has to be looked at, and passes on what is of the body. */
 static enum pump_step read_and_write(struct http_pump *p, struct tcp_conn *from,
 				     struct tcp_conn *to)
@@ -174,7 +212,7 @@ static enum pump_step read_and_write(struct http_pump *p, struct tcp_conn *from,
 
 	/* What is read must have a place, should the receiver not take it. */
 	if (!buffers_have(&net->buffers, NET_SCRATCH_BYTES))
-		return PUMP_NO_MEMORY;
+		return pass_without_room(p, from, to);
 	n = conn_read_now(from, net->scratch, most(p, NET_SCRATCH_BYTES));
 	if (n == -EAGAIN)
 		return PUMP_WAIT;

@@ -12,16 +12,36 @@
 #define LINGER_MS    2000
 #define LINGER_BYTES (64u << 10)
 
+#define FIRST_BYTES (8u << 10)
+
+/*
+ * The begin of another request of the same client, by the thread's scratch
+ * area: all of it in one call, though few are longer than what is at hand.
+ */
+static ssize_t read_first(struct request *rq)
+{
+	uint8_t *scratch = net_self()->scratch;
+	struct input *in = &rq->input;
+	ssize_t n = conn_rest_here(rq->client, scratch, FIRST_BYTES,
+				   rq->deadline);
+
+	ASSERT(in->len == 0);
+	if (n > 0 && request_grow(rq, (size_t)n) < 0)
+		return -ENOMEM;
+	if (n > 0)
+		memcpy(in->at, scratch, (size_t)n);
+	return n;
+}
+
 enum outcome request_read(struct request *rq)
 {
 	struct input *in = &rq->input;
 	ssize_t n;
 
 	ASSERT(in->len < in->size);
-	n = rq->waiting ? conn_rest_here(rq->client, rq->deadline) : 0;
-	if (n == 0)
-		n = tcp_conn_read(rq->client, in->at + in->len,
-				  in->size - in->len, rq->deadline);
+	n = rq->waiting ? read_first(rq)
+			: tcp_conn_read(rq->client, in->at + in->len,
+					in->size - in->len, rq->deadline);
 	if (n > 0) {
 		in->len += (size_t)n;
 		if (rq->waiting)

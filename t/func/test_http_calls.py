@@ -26,3 +26,20 @@ def test_a_request_costs_at_most_4(t):
     print(f'{each:.2f} calls: {calls.table(count)}')
     assert each <= 4.05, f'{each:.2f}: {calls.table(count)}'
     same(o.accepted, 1)
+
+
+@alone
+@timeout(60)
+def test_bulk_is_spliced(t):
+    d = Daemon(t, {**log_to_file(t), 'workers': 1})
+    body = bytes(32 << 20)
+    o = Web(t, lambda m: reply(body) if m.method == 'GET' else
+            reply(b'%d' % len(m.body)))
+    with Client(d) as c:
+        with Count(t, d.worker) as calls:
+            same(len(c.get(o).body), len(body))
+            c.send(ask(o, method='PUT', body=body))
+            same(c.response().body, b'%d' % len(body))
+    print(calls.table(64))
+    assert calls.calls.get('splice', 0) > calls.calls['recvfrom'], \
+        calls.table(64)

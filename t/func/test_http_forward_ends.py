@@ -8,7 +8,7 @@ from lib.case import each, eventually, same, timeout
 from lib.clients import PASSWORD, USER, guarded
 from lib.daemon import Daemon
 from lib.origin import Listener
-from lib.tls import openssl
+from lib.tls import Certificate, context, openssl
 from lib.web import Client, Stream, Web, ask, chunks, reply
 
 BAD_REQUESTS = {
@@ -289,6 +289,38 @@ def test_an_idle_client_does_not_hold_a_generation(t):
             same((answer.body, answer.get('connection')), (b'late', 'close'))
             assert busy.ended()
     d.wait_alone()
+
+
+def test_over_tls_the_same(t):
+    """There a connection needs a task between two requests."""
+    d = Daemon(t)
+    certificate = Certificate(t, 'localhost')
+    d.reload({'tls': [{'name': 'edge', 'certificate': certificate.path,
+                       'key': certificate.key}],
+              'listeners': [conf.listener(tls='edge')],
+              'http': {'keep_alive': '30s'}})
+    o = Web(t)
+
+    def secure():
+        c = Client(d)
+        c.s = context().wrap_socket(c.s, server_hostname='localhost')
+        return c
+    with secure() as idle, secure() as c:
+        for i in range(5):
+            body = bytes(i * 30000)
+            same(idle.get(o, method='POST', body=body).body, b'fine')
+        same(o.requests[-1].body, body)
+        same(c.get(o).status, 200)
+        d.reload(rebase=False)
+        assert idle.ended() and c.ended()
+    d.wait_access(6, command='request', outcome='closed')
+    d.write({'http': {'keep_alive': '300ms'}})
+    d.reload(rebase=False)
+    with secure() as c:
+        same(c.get(o).status, 200)
+        assert c.ended()
+    d.wait_alone()
+    d.rebase()
 
 
 def test_bandwidth_holds_for_bodies(t):

@@ -31,19 +31,15 @@ static void handle_turn(struct tcp_conn *c, void *ctx UNUSED)
 /* The same within the task. */
 static void handle_here(struct tcp_conn *c, void *ctx UNUSED)
 {
-	uint8_t byte[16]; /* a read that is filled leaves it open */
-	int r = 0;
+	uint8_t byte[16];
+	ssize_t n;
 
-	while (r == 0) {
-		if (tcp_conn_read(c, byte, sizeof(byte),
-				  tcp_deadline(SOON_MS)) != 1)
-			return;
-		ck_assert_int_eq(
-			tcp_conn_write_all(c, byte, 1, tcp_deadline(SOON_MS)),
-			0);
-		r = conn_rest_here(c, tcp_deadline(rest_ms));
-	}
-	atomic_store(&unhandled_by, r);
+	while ((n = conn_rest_here(c, byte, sizeof(byte),
+				   tcp_deadline(rest_ms))) > 0)
+		ck_assert_int_eq(tcp_conn_write_all(c, byte, (size_t)n,
+						    tcp_deadline(SOON_MS)),
+				 0);
+	atomic_store(&unhandled_by, (int)n);
 }
 
 static void tell(struct tcp_conn *c UNUSED, int r, void *ctx UNUSED)
