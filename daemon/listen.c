@@ -87,7 +87,7 @@ static const char *advice(int r)
 	case -EPERM:
 		return " (this needs a privilege: CAP_NET_BIND_SERVICE for "
 		       "ports below 1024, CAP_NET_RAW or CAP_NET_ADMIN for "
-		       "device and mark)";
+		       "device, mark and tproxy)";
 	case -EADDRNOTAVAIL:
 		return " (no interface has this address: 'optional' waits for "
 		       "it, 'freebind' listens all the same)";

@@ -150,7 +150,7 @@ static uint64_t needed_capabilities(const struct conf *c)
 		if (!l->optional)
 			continue; /* open already */
 		keep |= CAPABILITY_BIT(CAP_NET_BIND_SERVICE);
-		if (l->mark || *l->device)
+		if (l->mark || *l->device || l->tproxy)
 			keep |= CAPABILITY_BIT(CAP_NET_RAW);
 	}
 	return keep;

@@ -33,19 +33,23 @@ int admit_client(const struct proxy_listener *l, const struct tcp_addr *peer)
 	return (int)(ticket << TAG_RULE_BITS | v.rule);
 }
 
-/* Who comes by a UNIX socket got past its file's mode. */
+/* Who comes by a UNIX socket has no address: nothing but `any` means it. */
+static bool is_in(const struct rule_match *m, const struct tcp_addr *peer)
+{
+	if (peer->family == AF_UNIX)
+		return m->type == RULE_MATCH_CLASS &&
+		       m->class == ADDR_CLASS_ANY;
+	if (m->type == RULE_MATCH_CLASS)
+		return addr_class_match(m->class, peer);
+	return prefix_match(&m->prefix, peer);
+}
+
 static bool brings_header(const struct proxy_listener *l,
 			  const struct tcp_addr *peer)
 {
-	for (size_t i = 0; i < l->header_from_count; i++) {
-		const struct rule_match *m = &l->header_from[i];
-
-		if (peer->family == AF_UNIX ||
-		    (m->type == RULE_MATCH_CLASS
-			     ? addr_class_match(m->class, peer)
-			     : prefix_match(&m->prefix, peer)))
+	for (size_t i = 0; i < l->header_from_count; i++)
+		if (is_in(&l->header_from[i], peer))
 			return true;
-	}
 	return false;
 }
 

@@ -138,7 +138,10 @@ def test_a_dead_ones_file_is_replaced_and_a_living_ones_not(t):
 
 def test_a_header_names_the_client_behind_it(t):
     path, written = place(t, 'path')
-    d = Daemon(t, {'listeners': [by(written, proxy_protocol=['192.0.2.1'])]})
+    one = by(written, proxy_protocol=['192.0.2.1', '::/0', '0.0.0.0/0'])
+    d = Daemon(t, {'listeners': [one]})
+    served(path, Origin(t, echo))  # has no address
+    d.reload({'listeners': [by(written, proxy_protocol=['any'])]})
     with knock(path) as s:
         s.sendall(b'PROXY TCP4 203.0.113.7 192.0.2.1 4711 443\r\n\5\1\0')
         same(read_exact(s, 2), b'\5\0')

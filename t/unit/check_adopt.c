@@ -2,6 +2,8 @@
  * What passed-on descriptors are known by, and who gets which.
  */
 #include "daemon/adopt.h"
+
+#include "core/unix_addr.h"
 #include "t/unit/suite.h"
 
 #include <check.h>
@@ -395,6 +397,25 @@ START_TEST(a_mark_counts)
 }
 END_TEST
 
+START_TEST(transparency_counts)
+{
+	int fd = make_socket(&(struct made){ .ip = "127.0.0.1" }), on = 1;
+	struct adopt_want w;
+
+	if (setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof(on)) < 0) {
+		close_fd(&fd);
+		return; /* a right of root's */
+	}
+	w = wanted("lan", "127.0.0.1", port_of(pass("lan", fd)));
+	begin();
+	ck_assert_uint_eq(take(&w), 0);
+	ck_assert_str_eq(adopt_near_miss(&a, &w), "tproxy");
+	w.transparent = true;
+	ck_assert_uint_eq(take(&w), 1);
+	end();
+}
+END_TEST
+
 /* --- Ports of the kernel's choice --------------------------------------- */
 
 START_TEST(port_0_takes_those_of_its_name_and_ip)
@@ -467,6 +488,56 @@ START_TEST(a_unix_socket_is_known_by_its_path)
 	end();
 	(void)unlink(path);
 	(void)rmdir(dir);
+}
+END_TEST
+
+/* Bound to `name`, "@name" for one without a file; deaf. */
+static int unix_bound(const char *name)
+{
+	struct sockaddr_un sun;
+	socklen_t len;
+	int fd = unbound(AF_UNIX, SOCK_STREAM);
+
+	ck_assert_int_eq(unix_addr_set(&sun, &len, name), 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sun, len), 0);
+	return fd;
+}
+
+START_TEST(a_listener_takes_the_unix_socket_of_its_place)
+{
+	char dir[] = "/tmp/check_adopt.XXXXXX", path[64], name[64];
+	struct adopt_want w = { .name = "lan", .path = path };
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	(void)snprintf(path, sizeof(path), "%s/it", dir);
+	(void)snprintf(name, sizeof(name), "@%s/it", dir);
+	(void)pass("unix", unix_bound(path));
+	(void)pass("unix", unix_bound(name));
+	(void)pass_listening("lan", 0);
+	begin();
+	ck_assert_int_eq(a.list[0].kind, ADOPT_UNIX);
+	/* Nobody can connect to it: it is no control socket. */
+	ck_assert(!adopt_unix(&a, path));
+	ck_assert_str_eq(a.list[1].path, name);
+	ck_assert(adopt_fits(&a.list[0], &w) && !adopt_fits(&a.list[1], &w));
+	ck_assert_uint_eq(take(&w), 1);
+	ck_assert_uint_eq(take(&w), 0);
+	w.path = name;
+	ck_assert_uint_eq(take(&w), 1);
+	ck_assert_ptr_null(adopt_near_miss(&a, &w));
+	ck_assert_uint_eq(unclaimed(), 1);
+	end();
+	(void)unlink(path);
+	(void)rmdir(dir);
+}
+END_TEST
+
+START_TEST(a_unix_socket_without_name_is_useless)
+{
+	(void)pass("unix", unbound(AF_UNIX, SOCK_STREAM));
+	begin();
+	ck_assert_int_eq(a.list[0].kind, ADOPT_USELESS);
+	end();
 }
 END_TEST
 
@@ -570,9 +641,12 @@ int main(void)
 	tcase_add_test(t, v6only_makes_no_difference_for_one_address);
 	tcase_add_test(t, a_device_counts);
 	tcase_add_test(t, a_mark_counts);
+	tcase_add_test(t, transparency_counts);
 	tcase_add_test(t, port_0_takes_those_of_its_name_and_ip);
 	tcase_add_test(t, port_0_takes_one_group_at_a_time);
 	tcase_add_test(t, a_unix_socket_is_known_by_its_path);
+	tcase_add_test(t, a_listener_takes_the_unix_socket_of_its_place);
+	tcase_add_test(t, a_unix_socket_without_name_is_useless);
 	tcase_add_test(t, a_path_may_fill_its_field);
 	tcase_add_test(t, segments_are_given_one_after_the_other);
 	tcase_add_test(t, each_kind_can_be_named);

@@ -159,6 +159,31 @@ START_TEST(the_path_of_a_control_socket_goes_with_it)
 }
 END_TEST
 
+START_TEST(the_path_of_a_listener_goes_with_it)
+{
+	struct held_socket like = { 0 };
+	struct held_socket unit = { .from_unit = true };
+	struct held h = { 0 };
+	char a[64], b[64], c[64];
+
+	(void)snprintf(a, sizeof(a), "/tmp/check_held.%d.a", getpid());
+	(void)snprintf(b, sizeof(b), "/tmp/check_held.%d.b", getpid());
+	(void)snprintf(c, sizeof(c), "/tmp/check_held.%d.c", getpid());
+	ck_assert_int_eq(held_add(&h, control_at(a), HELD_UNIX, &like), 0);
+	ck_assert_int_eq(held_add(&h, control_at(b), HELD_UNIX, &unit), 0);
+	ck_assert_int_eq(held_add(&h, control_at(c), HELD_UNIX, &like), 0);
+	ck_assert(h.at[0].is_unix && !h.at[0].is_control);
+	held_close(&h, &h.at[0]);
+	ck_assert_int_eq(access(a, F_OK), -1);
+	held_let_go(&h);
+	ck_assert_uint_eq(h.count, 0);
+	ck_assert_int_eq(access(c, F_OK), -1);
+	ck_assert_int_eq(access(b, F_OK), 0); /* the unit's own */
+	ck_assert_int_eq(unlink(b), 0);
+	held_done(&h);
+}
+END_TEST
+
 START_TEST(letting_go_closes_the_rest)
 {
 	struct held_socket like = { 0 };
@@ -299,6 +324,7 @@ int main(void)
 	tcase_add_test(t, what_cannot_serve_is_refused);
 	tcase_add_test(t, many_come_and_go);
 	tcase_add_test(t, the_path_of_a_control_socket_goes_with_it);
+	tcase_add_test(t, the_path_of_a_listener_goes_with_it);
 	tcase_add_test(t, letting_go_closes_the_rest);
 	tcase_add_test(t, the_manager_gets_copies_once);
 	tcase_add_test(t, what_is_left_of_a_name_is_stored_again);
