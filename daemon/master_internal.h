@@ -6,11 +6,10 @@
 #include "daemon/control.h"
 #include "daemon/held.h"
 #include "daemon/master.h"
+#include "daemon/master_keys.h"
 #include "daemon/member.h"
 
 #include <limits.h>
-
-#define MASTER_KEYS_MAX 512u
 
 struct master {
 	struct loop *loop;
@@ -50,10 +49,7 @@ struct master {
 	struct table_totals carried; /* of generations that are gone */
 	struct view_generation *shown;
 	struct handoff_received received; /* too large for a stack */
-	/* What the serving generation wants its successors to have, and nobody
-	 * else to see; master_keys.c. */
-	uint8_t keys[MASTER_KEYS_MAX];
-	size_t keys_len;
+	struct master_keys keys; /* of the one that serves, or served last */
 };
 
 /*
@@ -95,12 +91,6 @@ void master_tick(struct timer *t);
 
 /* Tells the service manager what there is, if that has changed. */
 void master_tell_status(struct master *m);
-
-/* Keeps what a generation sent by HANDOFF_KEYS, and wipes the message. */
-void master_take_keys(struct member *g, const struct handoff_msg *msg);
-
-/* Gives it to one that starts. */
-void master_give_keys(struct master *m, struct member *g);
 
 void master_view(void *ctx, struct view *ret);
 

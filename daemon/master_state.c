@@ -70,17 +70,6 @@ static void write_counts(const struct master *m, FILE *f)
 		      t->datagrams_dropped);
 }
 
-/* The memfd is nobody else's, and closed when it has been read. */
-static void write_keys(const struct master *m, FILE *f)
-{
-	if (!m->keys_len)
-		return;
-	(void)fputs("keys ", f);
-	for (size_t i = 0; i < m->keys_len; i++)
-		(void)fprintf(f, "%02x", m->keys[i]);
-	(void)fputs("\n", f);
-}
-
 /* The descriptor of what was written, or -errno. */
 static int write_state(const struct master *m)
 {
@@ -101,7 +90,8 @@ static int write_state(const struct master *m)
 	write_counts(m, f);
 	write_sockets(m, f);
 	write_members(m, f);
-	write_keys(m, f);
+	/* The memfd is nobody else's, and closed when it has been read. */
+	master_keys_write(&m->keys, f);
 	if (fclose(f) != 0) {
 		close_fd(&fd);
 		return -ENOSPC;
@@ -189,17 +179,6 @@ static bool read_carried(struct master *m, const char *line)
 	return count == 5 || count == 8;
 }
 
-/* Nothing of it is ever said; without them clients shake hands in full. */
-static void read_keys(struct master *m, const char *hex)
-{
-	unsigned byte;
-
-	for (m->keys_len = 0;
-	     m->keys_len < MASTER_KEYS_MAX && sscanf(hex, "%2x", &byte) == 1;
-	     hex += hex[1] ? 2 : 1)
-		m->keys[m->keys_len++] = (uint8_t)byte;
-}
-
 static void read_line(struct master *m, const char *line)
 {
 	bool ok = true;
@@ -213,7 +192,7 @@ static void read_line(struct master *m, const char *line)
 	else if (strncmp(line, "carried ", 8) == 0)
 		ok = read_carried(m, line);
 	else if (strncmp(line, "keys ", 5) == 0)
-		read_keys(m, line + 5);
+		master_keys_read(&m->keys, line + 5);
 	/* Other lines are of a version that knows more. */
 	if (!ok)
 		log_line(LOG_LEVEL_ERROR,

@@ -80,8 +80,7 @@ struct session {
 	int16_t error; /* errno behind the outcome, or 0 */
 	uint8_t user_len, host_len;
 	char user[SESSION_USER_BYTES]; /* not terminated */
-	char host[SESSION_HOST_BYTES]; /* requested name; empty: an address;
-					* OUTCOME_TLS: why */
+	char host[SESSION_HOST_BYTES]; /* requested name, or why TLS failed */
 };
 
 _Static_assert(sizeof(struct session) == 256, "a slot holds 256 bytes");

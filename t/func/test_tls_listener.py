@@ -7,7 +7,7 @@ import ssl
 import subprocess
 from threading import Thread
 
-from lib import client, conf
+from lib import client, conf, handoff
 from lib.case import (Skip, each, eventually, patient, same, timeout,
                       tool)
 from lib.client import (dial, echoes, http_request, read_exact, read_to_end,
@@ -570,3 +570,24 @@ def test_much_passes_both_ways_while_certificates_change(t, version):
             assert read_exact(s, len(data)) == data
             sent.join()
     d.assert_polled()
+
+
+# --- Keys that come from elsewhere -------------------------------------------
+
+KEYS, KEYS_BEFORE = 8, 74
+
+
+@each(b'', b'what is no key', b'STK1' + b'\xff' * 400)
+def test_keys_that_make_no_sense_are_not_taken(t, keys):
+    """As of another version; clients begin anew, and that is all."""
+    g = handoff.Generation(t, {**handoff.NO_CONTROL, **served(Certificate(t))})
+    g.until(handoff.PREPARED)
+    g.send(KEYS_BEFORE, keys)
+    g.send(handoff.GO)
+    g.until(handoff.ACCEPTING)
+    g.wait_log('TLS clients cannot resume what they began before')
+    data = g.control.recv(1 << 16)
+    same((data[4], len(data)), (KEYS, handoff.HEAD.size + 8 + 88))
+    wrapped(g).close()
+    g.send(handoff.HALT)
+    g.wait_exit()

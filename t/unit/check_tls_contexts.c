@@ -40,8 +40,8 @@ static void load(void)
 		"{ name = \"web\"; address = \"127.0.0.1:4\"; "
 		"protocols = \"http\"; tls = \"one\"; },\n"
 		"{ name = \"other\"; address = \"127.0.0.1:5\"; "
-		"protocols = [ \"socks4\", \"http\" ]; tls = \"two\"; } );\n"
-		CONF_TEXT_CLIENTS CONF_TEXT_RULES,
+		"protocols = [ \"socks4\", \"http\" ]; tls = \"two\"; } "
+		");\n" CONF_TEXT_CLIENTS CONF_TEXT_RULES,
 		one.chain_file, one.key_file, two.chain_file, two.key_file);
 	c = conf_text_load(text);
 }
