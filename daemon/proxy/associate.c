@@ -11,6 +11,7 @@
 #include "daemon/proxy/associate_internal.h"
 #include "daemon/proxy/associate_pace.h"
 #include "daemon/proxy/rule_times.h"
+#include "daemon/proxy/upstream.h"
 
 #include "core/conn.h"
 
@@ -366,8 +367,35 @@ static enum outcome control_ended(struct request *rq, ssize_t n)
 		return OUTCOME_CLOSED;
 	if (n == -ECANCELED)
 		return OUTCOME_SHUTDOWN;
+	if (n == -ENOTCONN)
+		return OUTCOME_TARGET_RESET;
 	rq->error = (int)n;
 	return n == -ENOMEM ? OUTCOME_NO_RESOURCES : OUTCOME_CLIENT_RESET;
+}
+
+/*
+ * Reads what the client says, as tcp_conn_read(); -ENOTCONN: the parent's side
+ * has ended, and with it the way out (RFC 1928 §7).
+ */
+static ssize_t read_control(struct request *rq, void *to, size_t len,
+			    int64_t deadline)
+{
+	struct tcp_conn *c = rq->client, *p = rq->server;
+
+	while (p && !conn_can_read(c)) {
+		uint8_t word;
+		int r;
+
+		/* It has nothing to say any more. */
+		if (conn_can_read(p) &&
+		    conn_read_now(p, &word, sizeof(word)) != -EAGAIN)
+			return -ENOTCONN;
+		r = conn_wait_either(c, conn_read_bits(c), p, conn_read_bits(p),
+				     deadline);
+		if (r < 0)
+			return r;
+	}
+	return tcp_conn_read(c, to, len, deadline);
 }
 
 /* Waits for the end of an association, and says how it came. */
@@ -379,9 +407,8 @@ static enum outcome attend(struct association *a, struct request *rq)
 	uint8_t sink[256];
 
 	while (left > 0) {
-		ssize_t n = tcp_conn_read(rq->client, sink,
-					  min_size(left, sizeof(sink)),
-					  next_look(a, expires));
+		ssize_t n = read_control(rq, sink, min_size(left, sizeof(sink)),
+					 next_look(a, expires));
 		enum outcome o = OUTCOME_NONE;
 
 		if (n > 0)
@@ -410,6 +437,58 @@ static enum outcome grant(struct request *rq)
 	return OUTCOME_NONE;
 }
 
+/* --- A parent ------------------------------------------------------------ */
+
+/* The first group by which some rule lets this client send, or 0. */
+static uint16_t group_of(const struct request *rq, const struct rule_query *q,
+			 bool *ret_only)
+{
+	const struct rules *rules = policy_rules(rq->here->policy);
+	uint16_t rule = 0;
+
+	*ret_only = true;
+	if (!rq->here->proxy->upstreams)
+		return 0;
+	while ((rule = rules_next_for_command(rules, q, rule)) != 0) {
+		uint16_t group = proxy_upstream(rq->here->proxy, rule);
+
+		if (group)
+			return group;
+		*ret_only = false;
+	}
+	return 0;
+}
+
+/* Where datagrams may go straight, too, they may do so without a parent. */
+static enum outcome find_parent(struct request *rq, const struct rule_query *q)
+{
+	bool only;
+	uint16_t group = group_of(rq, q, &only);
+	enum outcome o;
+
+	if (!group)
+		return OUTCOME_NONE;
+	tcp_conn_watch_reset(rq->client, true);
+	o = upstream_associate(rq, group);
+	tcp_conn_watch_reset(rq->client, false);
+	if (o == OUTCOME_NONE || only || o == OUTCOME_SHUTDOWN)
+		return o;
+	rq->upstream = 0;
+	rq->error = 0;
+	return OUTCOME_NONE;
+}
+
+static void take_parent(struct association *a, const struct request *rq)
+{
+	if (!rq->server)
+		return;
+	a->parent.group = rq->upstream;
+	a->parent.remote = upstream_is_remote(rq->here->proxy->upstreams,
+					      rq->upstream);
+	a->parent.at = rq->relay;
+	dgram_name_set(&a->parent.relay, &rq->relay);
+}
+
 enum outcome request_associate(struct request *rq)
 {
 	struct rule_query q = request_query(rq);
@@ -424,9 +503,12 @@ enum outcome request_associate(struct request *rq)
 	if (!v.allow)
 		return OUTCOME_DENIED;
 	request_choose_out(rq);
-	o = open_association(&a, rq);
+	o = find_parent(rq, &q);
+	if (o == OUTCOME_NONE)
+		o = open_association(&a, rq);
 	if (o != OUTCOME_NONE)
 		return o;
+	take_parent(a, rq);
 	o = grant(rq);
 	if (o == OUTCOME_NONE)
 		o = attend(a, rq);

@@ -46,28 +46,66 @@ static const struct association_sender *sender_of(struct association *a,
 	return s;
 }
 
+/*
+ * From the parent's end: has its header, which is the client's, too; the
+ * length, or 0.
+ */
+static size_t parents_header(struct association *a, const struct dgram_in *in)
+{
+	struct target from;
+	int len = socks_udp_parse(&from, (struct span){ in->at, in->len });
+
+	if (len < 0)
+		return 0;
+	if (a->parent.by_name || a->all->o.any_reply)
+		return (size_t)len;
+	return from.addr.family != AF_UNSPEC &&
+			       contacts_has(&a->contacts, &from.addr)
+		       ? (size_t)len
+		       : 0;
+}
+
+static bool is_parents(const struct association *a, const struct dgram_in *in)
+{
+	return a->parent.group && dgram_name_equal(in->from, &a->parent.relay);
+}
+
 bool association_down(struct association *a, struct association_socket *s)
 {
 	struct dgram_batch *b = a->all->batch;
 	unsigned count = dgram_receive(&s->d, b);
 	struct dgram_sent sent;
-	size_t header = 0, bytes = 0;
+	size_t headers = 0, bytes = 0;
+	unsigned queued;
 
 	for (unsigned i = 0; i < count && a->heard; i++) {
 		struct dgram_in in = dgram_batch_at(b, i);
-		const struct association_sender *from = sender_of(a, in.from);
+		const struct association_sender *from;
 
 		bytes += in.len;
+		if (is_parents(a, &in)) {
+			size_t header = parents_header(a, &in);
+
+			headers += header;
+			if (header)
+				dgram_batch_put(b, in.at, in.len,
+						&a->peer_name);
+			continue;
+		}
+		from = sender_of(a, in.from);
 		if (!from->allowed)
 			continue;
-		header = from->len; /* one socket, one family, one length */
-		memcpy(in.at - header, from->header, header);
-		dgram_batch_put(b, in.at - header, in.len + header,
+		headers += from->len;
+		memcpy(in.at - from->len, from->header, from->len);
+		dgram_batch_put(b, in.at - from->len, in.len + from->len,
 				&a->peer_name);
 	}
+	queued = dgram_batch_queued(b);
 	sent = dgram_flush(&a->client.d, b);
-	association_moved(a, false, sent.count,
-			  sent.bytes - sent.count * header);
+	/* Without parents all headers of a socket have one length. */
+	if (queued)
+		association_moved(a, false, sent.count,
+				  sent.bytes - headers * sent.count / queued);
 	association_dropped(a, count - sent.count);
 	association_grow(a, s, count, bytes);
 	return count == DGRAM_BATCH;

@@ -74,10 +74,14 @@ bool association_down(struct association *a, struct association_socket *s);
 
 /*
  * Tells whether datagrams may go to an address: `about` has the name that led
- * to it, or is a->query.  *ret_rule is the rule that says so.
+ * to it, or is a->query.  *ret_rule is the rule that says so; it says which
+ * way, too: to one that is not open they may not go.
  */
 bool association_may_send(struct association *a, const struct tcp_addr *to,
 			  const struct rule_query *about, uint16_t *ret_rule);
+
+/* Tells whether what a rule allows goes by the parent. */
+bool association_by_parent(const struct association *a, uint16_t rule);
 
 /* Tells whether its rule takes one more session, if it is not counted yet. */
 bool association_has_room(const struct association *a, uint16_t rule);

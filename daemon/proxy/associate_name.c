@@ -27,6 +27,7 @@ struct datagram {
 	struct datagram *next;
 	size_t len;
 	uint16_t port;
+	uint8_t room[SOCKS_UDP_REPLY_MAX]; /* for a parent's header */
 	uint8_t bytes[];
 };
 
@@ -65,10 +66,12 @@ static int choose_family(struct association *a, const struct rule_query *about,
 		    !association_may_send(a, to, about, &rule) ||
 		    !association_has_room(a, rule))
 			continue;
+		a->way.parent = association_by_parent(a, rule);
 		/* No answer tells a datagram that goes nowhere from one that
 		 * is lost: so the way is tried before. */
-		if (!look || (looks[to->family == AF_INET6]++ < LOOKS_MAX &&
-			      association_has_way(a, to))) {
+		if (!look || a->way.parent ||
+		    (looks[to->family == AF_INET6]++ < LOOKS_MAX &&
+		     association_has_way(a, to))) {
 			association_note_target(a, to, about->host, rule);
 			return 0;
 		}
@@ -178,16 +181,24 @@ static void free_name(struct waiting_name *w)
 /* --- The task ----------------------------------------------------------- */
 
 static void send_now(struct association *a, const struct tcp_addr *to,
-		     const struct datagram *d)
+		     struct datagram *d, bool by_parent)
 {
+	const struct tcp_addr *next = by_parent ? &a->parent.at : to;
+	uint8_t header[SOCKS_UDP_REPLY_MAX], *at = d->bytes;
 	struct association_socket *s;
 	union dgram_name name;
+	size_t len = 0;
 
 	association_claim(a);
-	s = association_target(a, to->family);
-	dgram_name_set(&name, to);
+	if (by_parent) {
+		len = socks_udp_format(header, to);
+		at -= len; /* into its room */
+		memcpy(at, header, len);
+	}
+	s = association_target(a, next->family);
+	dgram_name_set(&name, next);
 	if (s && contacts_mark(&a->contacts, to) == 0 &&
-	    dgram_send(&s->d, d->bytes, d->len, &name) == 0)
+	    dgram_send(&s->d, at, len + d->len, &name) == 0)
 		association_moved(a, true, 1, d->len);
 	else
 		association_dropped(a, 1);
@@ -200,6 +211,7 @@ static int send_all(struct waiting_name *w, const struct resolve_answer *found)
 {
 	int last = 0;
 
+	w->a->way.len = 0; /* what it says of the way is of these */
 	while (w->first) {
 		struct tcp_addr to = { .port = w->first->port };
 		int r = choose(w->a, w->host, found, &to);
@@ -209,7 +221,7 @@ static int send_all(struct waiting_name *w, const struct resolve_answer *found)
 			return r;
 		d = take_datagram(w);
 		if (r == 0)
-			send_now(w->a, &to, d);
+			send_now(w->a, &to, d, w->a->way.parent);
 		else
 			association_dropped(w->a, 1);
 		free_datagram(w->a, d);

@@ -40,7 +40,10 @@ struct association_socket {
 struct association_way {
 	union dgram_name to;
 	int64_t until_ms; /* a name's address may change */
-	size_t len;       /* of the header; 0: there is none */
+	bool parent;      /* by the parent, with a header: */
+	uint8_t out_len;  /* of `out`, in the header's place; 0: as it came */
+	uint8_t out[SOCKS_UDP_REPLY_MAX];
+	size_t len; /* of the header; 0: there is none */
 	uint8_t header[SOCKS_UDP_HEADER_MAX];
 };
 
@@ -50,6 +53,15 @@ struct association_sender {
 	bool known, allowed;
 	uint8_t len; /* of the header */
 	uint8_t header[SOCKS_UDP_REPLY_MAX];
+};
+
+/* The parent by which some of the datagrams go; group 0: there is none. */
+struct association_parent {
+	uint16_t group;
+	bool remote;  /* it is given names */
+	bool by_name; /* it was given one: who replies is not known here */
+	struct tcp_addr at;
+	union dgram_name relay;
 };
 
 struct association_pace;
@@ -73,6 +85,7 @@ struct association {
 	size_t reserved; /* of the budget, see association_claim() */
 	struct association_way way;       /* the last one */
 	struct association_sender sender; /* the last one */
+	struct association_parent parent;
 	uint32_t lost;     /* contacts.lost, as of way and sender */
 	struct list names; /* that wait, see associate_name.c */
 	unsigned waiting;  /* datagrams for these */

@@ -73,7 +73,19 @@ bool association_may_send(struct association *a, const struct tcp_addr *to,
 	q.port = to->port;
 	v = rules_request(policy_rules(a->here->policy), &q);
 	*ret_rule = v.rule;
-	return v.allow && !proxy_is_own(a->here, to);
+	if (!v.allow || proxy_is_own(a->here, to))
+		return false;
+	/* What is said to the parent's end is not for clients to write. */
+	if (a->parent.group && addr_equal(to, &a->parent.at))
+		return false;
+	return association_by_parent(a, v.rule) ||
+	       !proxy_upstream(a->here->proxy, v.rule);
+}
+
+bool association_by_parent(const struct association *a, uint16_t rule)
+{
+	return a->parent.group &&
+	       proxy_upstream(a->here->proxy, rule) == a->parent.group;
 }
 
 /* An association counts for the rule of its first target. */
@@ -88,16 +100,38 @@ static bool is_allowed(struct association *a, const struct tcp_addr *to)
 	int known = contacts_verdict(&a->contacts, to);
 	uint16_t rule;
 
-	if (known < 0) {
+	/* Two ways lead out: which one it is the rule says, each time. */
+	if (known < 0 || a->parent.group) {
 		known = association_may_send(a, to, &a->query, &rule);
 		/* Not noted: there may be room for it next time. */
 		if (known && !association_has_room(a, rule))
 			return false;
 		contacts_note(&a->contacts, to, known);
+		a->way.parent = known && association_by_parent(a, rule);
 		if (known)
 			association_note_target(a, to, a->query.host, rule);
 	}
 	return known;
+}
+
+/* Whether a name goes to the parent as it is: by a rule that knows no more. */
+static bool is_for_parent(struct association *a, const struct target *t)
+{
+	struct rule_query q = a->query;
+	struct verdict v;
+
+	if (!a->parent.remote || !t->host.len)
+		return false;
+	q.host = t->host;
+	q.port = t->port;
+	v = rules_by_name(policy_rules(a->here->policy), &q);
+	if (!v.allow || !association_by_parent(a, v.rule) ||
+	    !association_has_room(a, v.rule))
+		return false;
+	association_note_target(a, &(struct tcp_addr){ .port = t->port },
+				t->host, v.rule);
+	a->way.parent = a->parent.by_name = true;
+	return true;
 }
 
 /* Finds where a datagram goes; its header's length, or -errno. */
@@ -111,6 +145,9 @@ static int find_target(struct association *a, const struct dgram_in *in,
 	if (len < 0)
 		return len;
 	*ret = t.addr;
+	a->way.parent = false;
+	if (is_for_parent(a, &t))
+		return len;
 	if (t.host.len)
 		r = association_find(
 			a, &t,
@@ -139,15 +176,22 @@ static int find_way(struct association *a, const struct dgram_in *in)
 {
 	struct association_way *w = &a->way;
 	struct tcp_addr to;
-	int len = find_target(a, in, &to);
-	int r = len;
+	int len, r;
 
+	w->len = 0; /* of what it says of the old one some may be new */
+	r = len = find_target(a, in, &to);
 	if (r < 0)
 		return r;
 	association_claim(a);
-	r = contacts_mark(&a->contacts, &to);
+	if (to.family != AF_UNSPEC)
+		r = contacts_mark(&a->contacts, &to);
 	if (r < 0)
 		return r;
+	w->out_len = 0;
+	if (w->parent && to.family != AF_UNSPEC)
+		w->out_len = (uint8_t)socks_udp_format(w->out, &to);
+	if (w->parent)
+		to = a->parent.at;
 	w->len = (size_t)len;
 	memcpy(w->header, in->at, w->len);
 	w->until_ms = in->at[3] == 0x03 ? tcp_deadline(NAME_MS) : TIMER_NEVER;
@@ -160,7 +204,7 @@ static int find_way(struct association *a, const struct dgram_in *in)
 /* --- Batches ------------------------------------------------------------ */
 
 /* What is queued for the sockets of a family goes out. */
-static void flush(struct association *a, sa_family_t family)
+static void flush(struct association *a, sa_family_t family, size_t *headers)
 {
 	struct dgram_batch *b = a->all->batch;
 	struct association_socket *s = &a->target[family == AF_INET6];
@@ -170,8 +214,26 @@ static void flush(struct association *a, sa_family_t family)
 	if (!queued)
 		return;
 	sent = dgram_flush(&s->d, b);
-	association_moved(a, true, sent.count, sent.bytes);
+	/* Of some that were not sent: then it is about so many. */
+	*headers = *headers * sent.count / queued;
+	association_moved(a, true, sent.count, sent.bytes - *headers);
 	association_dropped(a, queued - sent.count);
+	*headers = 0;
+}
+
+/* Without its header, or with the one that the parent is to have. */
+static void put(struct association *a, struct dgram_batch *b,
+		const struct dgram_in *in, size_t *headers)
+{
+	const struct association_way *w = &a->way;
+	size_t skip = w->len, len = 0;
+
+	if (w->parent)
+		len = w->out_len ? w->out_len : w->len;
+	if (w->parent && w->out_len)
+		memcpy(in->at + skip - len, w->out, len);
+	*headers += len;
+	dgram_batch_put(b, in->at + skip - len, in->len - skip + len, &w->to);
 }
 
 static bool is_for_us(struct association *a, const struct dgram_in *in,
@@ -191,7 +253,7 @@ bool association_up(struct association *a)
 	struct dgram_batch *b = a->all->batch;
 	unsigned count = dgram_receive(&a->client.d, b), dropped = 0;
 	sa_family_t family = AF_INET;
-	size_t bytes = 0;
+	size_t bytes = 0, headers = 0;
 
 	for (unsigned i = 0; i < count; i++) {
 		struct dgram_in in = dgram_batch_at(b, i);
@@ -203,14 +265,13 @@ bool association_up(struct association *a)
 			continue;
 		}
 		if (a->way.to.sa.sa_family != family) {
-			flush(a, family);
+			flush(a, family, &headers);
 			family = a->way.to.sa.sa_family;
 		}
-		dgram_batch_put(b, in.at + a->way.len, in.len - a->way.len,
-				&a->way.to);
+		put(a, b, &in, &headers);
 	}
 	association_dropped(a, dropped);
-	flush(a, family);
+	flush(a, family, &headers);
 	association_grow(a, &a->client, count, bytes);
 	return count == DGRAM_BATCH;
 }

@@ -364,7 +364,9 @@ static bool wants(void *ctx, const struct tcp_addr *peer)
 	q.port = peer->port;
 	v = rules_request(policy_rules(rq->here->policy), &q);
 	rq->rule = v.rule;
-	return v.allow && !proxy_is_own(rq->here, peer);
+	/* By a parent nobody can come here. */
+	return v.allow && !proxy_upstream(rq->here->proxy, v.rule) &&
+	       !proxy_is_own(rq->here, peer);
 }
 
 /* When the session is too old, whoever it waits for; TIMER_NEVER: never. */
@@ -430,11 +432,31 @@ static enum outcome note_peer(struct request *rq)
 	return OUTCOME_NONE;
 }
 
+/* Whether all that the rules allow would leave by parents. */
+static bool leaves_by_parents(const struct request *rq)
+{
+	const struct rules *rules = policy_rules(rq->here->policy);
+	struct rule_query q = request_query(rq);
+	uint16_t rule = 0;
+	bool any = false;
+
+	if (!rq->here->proxy->upstreams)
+		return false;
+	while ((rule = rules_next_for_command(rules, &q, rule)) != 0) {
+		if (!proxy_upstream(rq->here->proxy, rule))
+			return false;
+		any = true;
+	}
+	return any;
+}
+
 enum outcome request_bind(struct request *rq)
 {
 	struct bind b = { .rq = rq, .passive = PASSIVE_NONE };
 	enum outcome o;
 
+	if (leaves_by_parents(rq))
+		return OUTCOME_BAD_COMMAND;
 	request_choose_out(rq);
 	o = find_expected(&b);
 	if (o == OUTCOME_NONE)

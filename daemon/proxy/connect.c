@@ -91,13 +91,16 @@ static bool has_way(const struct request *rq, sa_family_t family)
 	return family == AF_INET ? rq->out.ipv4 : rq->out.ipv6;
 }
 
-/* The group by which a rule's requests leave, or 0. */
-static uint16_t upstream_of(const struct request *rq, uint16_t rule)
+uint16_t proxy_upstream(const struct proxy *p, uint16_t rule)
 {
-	const struct rule_action *a = rule_action(
-		&rq->here->proxy->options.actions, rule);
+	const struct rule_action *a = rule_action(&p->options.actions, rule);
 
 	return a ? a->upstream : 0;
+}
+
+static uint16_t upstream_of(const struct request *rq, uint16_t rule)
+{
+	return proxy_upstream(rq->here->proxy, rule);
 }
 
 /*

@@ -122,6 +122,9 @@ void request_set_state(struct request *rq, enum session_state state);
 /* What is asked of the rules, but for the address. */
 struct rule_query request_query(const struct request *rq);
 
+/* The group by which a rule's requests leave, or 0. */
+uint16_t proxy_upstream(const struct proxy *p, uint16_t rule);
+
 /* Tells whether this is an address that we listen on. */
 bool proxy_is_own(const struct proxy_worker *w, const struct tcp_addr *a);
 

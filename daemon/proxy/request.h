@@ -39,6 +39,7 @@ struct request {
 	struct outbound_choice out; /* how to get there; request_choose_out() */
 	struct tcp_addr reached;    /* what a PROXY header says the client came
 				     * to; AF_UNSPEC: our end of it */
+	struct tcp_addr relay;      /* UDP: the parent's end, for datagrams */
 	struct tcp_addr bound;      /* our end towards it, what grant() tells */
 	uint16_t port;
 	uint16_t rule; /* that decided, or SESSION_NONE */

@@ -131,6 +131,19 @@ struct verdict rules_command(const struct rules *rules,
 	return walk(rules, &s, says_of_command);
 }
 
+uint16_t rules_next_for_command(const struct rules *rules,
+				const struct rule_query *q, uint16_t after)
+{
+	const struct rule_list *list = &rules->requests;
+	struct sight s;
+
+	rules_look(&s, rules, q, false);
+	for (size_t i = after; i < list->count; i++)
+		if (says_of_command(&list->at[i], rules, &s))
+			return list->at[i].allow ? (uint16_t)(i + 1) : 0;
+	return 0;
+}
+
 static bool is_met(const struct rule *rule, const struct sight *s)
 {
 	/* Whoever's protocol is not known may speak another one. */

@@ -80,6 +80,13 @@ struct verdict rules_command(const struct rules *rules,
 			     const struct rule_query *q);
 
 /*
+ * The first rule behind number `after` (0: of all) that may allow a target by
+ * this command; 0: there is none any more.
+ */
+uint16_t rules_next_for_command(const struct rules *rules,
+				const struct rule_query *q, uint16_t after);
+
+/*
  * Before a login: may a client of this listener be allowed anything at all, if
  * it logs in (as whomever), or if it does not?  Errs towards true.  Only
  * client, listener and protocol (PROTOCOL_NONE: any) are looked at.

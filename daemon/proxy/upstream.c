@@ -124,6 +124,8 @@ static uint64_t hash_addr(const struct tcp_addr *a)
 
 static uint64_t hash_target(const struct parent_target *t)
 {
+	if (!t->addr && (!t->host || !*t->host))
+		return 0;
 	return t->host && *t->host ? hash_bytes(t->host, strlen(t->host))
 				   : hash_addr(t->addr);
 }

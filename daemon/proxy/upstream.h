@@ -101,6 +101,14 @@ enum outcome upstream_connect(struct request *rq, uint16_t group,
 			      const struct tcp_addr *to, unsigned count);
 
 /*
+ * Opens a UDP association at a parent of a group: rq->server is its control
+ * connection, rq->relay where datagrams go.  OUTCOME_BAD_COMMAND: this group
+ * cannot do it (another scheme, or a chain, at whose end datagrams would arrive
+ * by another way).
+ */
+enum outcome upstream_associate(struct request *rq, uint16_t group);
+
+/*
  * rq->server is connected to a parent that forwards requests: they go there in
  * absolute-form with request_parent_login() among the fields.  A connection to
  * it does for any target that leaves by the same group and parent (rq->upstream

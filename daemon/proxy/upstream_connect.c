@@ -60,7 +60,8 @@ static void begin(struct journey *j, uint16_t number)
 	s->state = SESSION_CONNECT;
 	s->upstream = number;
 	s->hop = 0;
-	s->target = (struct tcp_addr){ .port = rq->port };
+	if (rq->command != COMMAND_UDP)
+		s->target = (struct tcp_addr){ .port = rq->port };
 	if (j->count)
 		s->target = j->to[0];
 	session_end(s);
@@ -151,6 +152,7 @@ static enum outcome arrived(struct journey *j)
 		return OUTCOME_NO_RESOURCES;
 	}
 	rq->server = TAKE_PTR(j->way.conn);
+	rq->relay = j->way.bound;
 	note_server(j);
 	return OUTCOME_NONE;
 }
@@ -303,6 +305,27 @@ enum outcome upstream_connect(struct request *rq, uint16_t number,
 	rq->error = j.error;
 	note_hop(rq, j.hop);
 	return j.why;
+}
+
+enum outcome upstream_associate(struct request *rq, uint16_t group)
+{
+	enum outcome o = upstream_connect(rq, group, NULL, 0);
+	const struct tcp_addr *peer;
+	uint16_t port = rq->relay.port;
+
+	if (o != OUTCOME_NONE)
+		return o;
+	/* A name, or none: where the control connection goes, RFC 1928 §6. */
+	peer = tcp_conn_peer(rq->server);
+	if (rq->relay.family == AF_UNSPEC || addr_is_any(&rq->relay)) {
+		rq->relay = *peer;
+		rq->relay.port = port;
+	}
+	addr_unmap(&rq->relay);
+	if (port && !proxy_is_own(rq->here, &rq->relay))
+		return OUTCOME_NONE;
+	tcp_conn_close(TAKE_PTR(rq->server));
+	return OUTCOME_PARENT_REFUSED;
 }
 
 /* --- For those who forward ----------------------------------------------- */

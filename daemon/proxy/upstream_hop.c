@@ -239,6 +239,9 @@ static enum outcome agree_on_method(struct dialog *d)
 
 static enum outcome ask_socks5(struct dialog *d, const struct parent_target *t)
 {
+	/* RFC 1928 §4: where our datagrams will come from is not known yet. */
+	static const struct tcp_addr any = { .family = AF_INET };
+	static const struct parent_target anywhere = { .addr = &any };
 	struct upstream_way *w = d->way;
 	struct parent_reply reply;
 	enum outcome o = agree_on_method(d);
@@ -246,6 +249,8 @@ static enum outcome ask_socks5(struct dialog *d, const struct parent_target *t)
 
 	if (o != OUTCOME_NONE || !t)
 		return o;
+	if (w->command == COMMAND_UDP)
+		t = &anywhere;
 	d->deadline = w->hops_until;
 	r = say(d, parent_socks5_request(d->out, w->command, t));
 	if (r == 0)

@@ -241,7 +241,16 @@ static enum outcome pass_hop(struct upstream_way *w, struct dialog *d,
 	}
 	if (upstream_forwards(w))
 		return OUTCOME_NONE;
-	return upstream_ask(w, d, w->target.port ? &w->target : NULL, deadline);
+	if (w->target.port == 0 && w->command != COMMAND_UDP)
+		return upstream_ask(w, d, NULL, deadline);
+	return upstream_ask(w, d, &w->target, deadline);
+}
+
+/* Behind a chain datagrams would have to find their own way to the last. */
+static bool passes_udp(const struct upstream_way *w)
+{
+	return w->first == w->last &&
+	       w->group->g->parents[w->last].scheme == UPSTREAM_SOCKS5;
 }
 
 enum outcome upstream_go(struct upstream_way *w)
@@ -256,6 +265,8 @@ enum outcome upstream_go(struct upstream_way *w)
 	w->said[0] = '\0';
 	w->conn = NULL;
 	w->blame = BLAME_PARENT;
+	if (w->command == COMMAND_UDP && !passes_udp(w))
+		return failed(w, BLAME_REQUEST, OUTCOME_BAD_COMMAND);
 	o = dial(w);
 	if (o != OUTCOME_NONE)
 		return o;
