@@ -3,7 +3,7 @@
  * to the caller's stream before all of it is known, for the remarks stand at
  * its head, and a refusal leaves nothing.
  */
-#include "conf/danted_write.h"
+#include "conf/danted_write_ways.h"
 
 #include "conf/danted_lex.h"
 #include "conf/quantity.h"

@@ -12,14 +12,6 @@ enum danted_bind {
 	DANTED_BIND_APART,    /* in rules of its own */
 };
 
-/* A route, or several that take over from each other. */
-struct danted_way {
-	const struct danted_rule *r, *last; /* these and what is between */
-	uint32_t commands;
-	const char *name; /* of the entry of `upstreams`, or "direct" */
-	bool denied;      /* there are no words for it */
-};
-
 /* One of `rules`, of a rule or of a part of one. */
 struct danted_entry {
 	const struct danted_rule *r; /* for all that is not here */
@@ -36,17 +28,17 @@ struct danted_writer {
 	struct danted_remarks *remarks;
 	const char *name; /* of the file, in comments */
 	FILE *out;
-	size_t entries;   /* of the list that is being written */
 	uint32_t offered; /* methods that clients may come in with */
 	enum danted_bind bind;
-	size_t plain_entries; /* those of rules but for danted_write_bind() */
+	/* Of the list that is being written; those of rules but for
+	 * danted_write_bind(). */
+	size_t entries, plain_entries;
 	struct conf_port_range udp_ports; /* lo 0: any */
 	const char *pam;                  /* NULL: none is named */
 	struct conf_texts claimed;        /* addresses that are listened on */
-	struct danted_way *ways; /* in the order of preference; where there */
-	size_t way_count;        /* are parents */
-	bool groups;
-	bool no_memory;
+	struct danted_way *ways; /* preferred first; only with parents */
+	size_t way_count;
+	bool groups, no_memory;
 };
 
 /* Adds a copy of the text that is formatted. */
@@ -103,12 +95,6 @@ void danted_write_listeners(struct danted_writer *w);
 void danted_write_clients(struct danted_writer *w);
 void danted_write_rules(struct danted_writer *w);
 void danted_write_entry(struct danted_writer *w, const struct danted_entry *e);
-void danted_plan_bind(struct danted_writer *w);
-void danted_write_bind(struct danted_writer *w);
-void danted_write_routes(struct danted_writer *w);
-void danted_plan_ways(struct danted_writer *w);
-void danted_write_upstreams(struct danted_writer *w);
-void danted_write_ways(struct danted_writer *w, const struct danted_entry *e);
 void danted_write_outbound(struct danted_writer *w);
 void danted_write_bounds(struct danted_writer *w, const struct danted_rule *r);
 void danted_write_log(struct danted_writer *w, const struct danted_rule *r);

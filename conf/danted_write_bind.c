@@ -6,7 +6,7 @@
  * of the commands of a rule; else it has rules of its own, behind all others:
  * for each that lets requests pass, those for replies.
  */
-#include "conf/danted_write.h"
+#include "conf/danted_write_ways.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
  * serves only what one is for, so that everything else is denied.  Where there
  * are parents, too, danted_write_ways.c says so by other means.
  */
-#include "conf/danted_write.h"
+#include "conf/danted_write_ways.h"
 
 #include <stdlib.h>
 #include <string.h>

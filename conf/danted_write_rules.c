@@ -1,7 +1,7 @@
 /*
  * What clients may ask for.
  */
-#include "conf/danted_write.h"
+#include "conf/danted_write_ways.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -5,7 +5,7 @@
  * so each one that lets pass is written once for each route, for what both
  * are about.  What no route is for, no rule then allows.
  */
-#include "conf/danted_write.h"
+#include "conf/danted_write_ways.h"
 
 #include <stdlib.h>
 #include <string.h>

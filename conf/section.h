@@ -5,9 +5,9 @@
  */
 #pragma once
 
-#include "conf/endpoint.h"
+#include "conf/listener.h"
 #include "conf/policy.h"
-#include "conf/url.h"
+#include "conf/upstream.h"
 
 struct conf_log {
 	const char *path; /* absolute; NULL: journal or standard error */
@@ -16,68 +16,11 @@ struct conf_log {
 	enum conf_log_access access;
 };
 
-/* A context for listeners. */
-struct conf_tls {
-	const char *where, *name;
-	struct conf_texts certificate; /* paths; at least one */
-	/* By the same number; where it is missing or "": the certificate's
-	 * file; no response. */
-	struct conf_texts key, ocsp;
-	const char *client_ca, *client_crl; /* paths; "": none */
-	enum conf_verify verify;            /* see conf_tls_verify() */
-	enum conf_tls_version min_version;
-	const char *ciphers, *ciphersuites, *groups; /* "": OpenSSL's */
-	bool tickets, strict_names;
-};
-
-/* With "auto" replaced by what it means. */
-static inline enum conf_verify conf_tls_verify(const struct conf_tls *t)
-{
-	if (t->verify != CONF_VERIFY_AUTO)
-		return t->verify;
-	return *t->client_ca ? CONF_VERIFY_REQUIRED : CONF_VERIFY_NONE;
-}
-
-struct conf_listener {
-	const char *where; /* "file:line" of its entry, for messages */
-	const char *name;
-	struct conf_endpoints address; /* at least one */
-	uint32_t mode;                 /* of a UNIX socket's file */
-	uint32_t protocols;            /* CONF_SOCKS5, ... */
-	uint16_t tls;                  /* an entry's number from 1; 0: none */
-	bool http2;                    /* where it has TLS and http */
-	struct conf_matches proxy_protocol; /* may be empty; no files */
-	bool proxy_protocol_only;
-	struct conf_targets target; /* of forward */
-	enum conf_turn target_policy;
-	enum conf_header send_proxy; /* to these */
-	bool tproxy;
-	bool optional, keepalive, nodelay, v6only, freebind;
-	uint32_t backlog, fastopen, mark; /* fastopen, mark: 0 is off */
-	int64_t defer_accept_ms, user_timeout_ms;
-	int64_t keepalive_idle_ms, keepalive_interval_ms; /* whole seconds */
-	uint32_t keepalive_count;          /* like these two, 0: the kernel's */
-	uint32_t sessions;                 /* at once; 0: no bound */
-	const char *device;                /* "": any */
-	struct conf_endpoints udp_address; /* IPs; at most one a family */
-	struct conf_ports udp_ports;       /* at most one range */
-};
-
-/* A group of parent proxies. */
-struct conf_upstream {
-	const char *where, *name;
-	struct conf_urls url; /* at least one */
-	enum conf_balance policy;
-	enum conf_resolve resolve;
-	bool chain;                   /* the parents are hops in a row */
-	const char *credentials_file; /* path; "": none */
-	const char *tls_ca;           /* path; "": the system's */
-	const char *tls_name;         /* "": the url's host */
-	bool tls_verify;
-	enum conf_header send_proxy;
-	int64_t retry_ms;
-	int64_t check_ms;                 /* 0: none */
-	struct conf_targets check_target; /* at most one */
+enum conf_forwarded {
+	CONF_FORWARDED_OFF,
+	CONF_FORWARDED_RFC7239,
+	CONF_FORWARDED_X,
+	CONF_FORWARDED_BOTH,
 };
 
 struct conf_http {

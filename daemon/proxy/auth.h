@@ -45,7 +45,8 @@ struct login_claim {
 	const struct policy *policy; /* that it is looked up in */
 	const struct tcp_addr *client;
 	struct span name, password;
-	/* How it is verified, one after the other; what is no login is left out. */
+	/* How it is verified, one after the other; what is no login is left
+	 * out. */
 	enum auth_method kinds[AUTH_METHODS];
 	unsigned kind_count;
 };
