@@ -87,16 +87,15 @@ void fill_targets(struct fill_job *j)
 	list->at = fill_array(j, sizeof(*list->at));
 	list->count = 0;
 	for (size_t i = 0; list->at && i < j->count; i++) {
-		struct conf_target *t = &list->at[list->count];
+		struct conf_target *t = &list->at[list->count++];
 
-		if (conf_target_parse(t, host, j->values[i].text, -1, why) <
-		    0) {
+		/* One that is refused need not be missed, too. */
+		t->host = "";
+		if (conf_target_parse(t, host, j->values[i].text, -1, why) < 0)
 			COMPLAIN(j, j->values[i].line, "'%s': %s", j->o->key,
 				 why);
-			continue;
-		}
-		t->host = fill_keep(j, host, strlen(host));
-		list->count++;
+		else
+			t->host = fill_keep(j, host, strlen(host));
 	}
 }
 

@@ -251,6 +251,16 @@ static bool explain_userid(const struct rules *rules, uint16_t rule,
 	return false;
 }
 
+/* By a password, or by a certificate, whatever is spoken behind it. */
+static bool can_log_in(uint32_t auth, enum session_protocol p)
+{
+	if (auth & AUTH_BIT(AUTH_CERTIFICATE))
+		return true;
+	return auth != AUTH_BIT(AUTH_NONE) &&
+	       (p == PROTOCOL_SOCKS5 || p == PROTOCOL_HTTP ||
+		p == PROTOCOL_HTTP2);
+}
+
 /* Takes the user out of the query where nobody can log in. */
 static bool explain_login(const struct policy *p, uint32_t auth,
 			  struct rule_query *q, FILE *out)
@@ -263,7 +273,7 @@ static bool explain_login(const struct policy *p, uint32_t auth,
 			    out);
 		return false;
 	}
-	if (auth == AUTH_BIT(AUTH_NONE) || q->protocol != PROTOCOL_SOCKS5) {
+	if (!can_log_in(auth, q->protocol)) {
 		(void)fputs("auth: nobody can log in here, so that the user "
 			    "does not count\n",
 			    out);

@@ -51,6 +51,8 @@ static int check_data(const struct conf *c)
 
 	if (setup_tls_check(c, &errors) < 0)
 		r = -EBADMSG;
+	if (setup_upstreams_check(c, &errors) < 0)
+		r = -EBADMSG;
 	conf_errors_print(&errors, stderr);
 	conf_errors_done(&errors);
 	return r < 0 ? EXIT_FAILED : EXIT_OK;

@@ -47,6 +47,13 @@ int setup_init(struct setup *s, const struct conf *c, uint32_t generation)
 /* The server must not run any more.  Harmless on a half-built one. */
 void setup_done(struct setup *s);
 
+/*
+ * Reads what upstreams name, logins and certificates, and notes each that
+ * cannot be used.  -EBADMSG: one.
+ */
+int setup_upstreams_check(const struct conf *c, struct conf_errors *errors)
+	MUST_CHECK;
+
 /* The options of a listener's sockets. */
 struct tcp_listen_options setup_listen_options(const struct conf *c,
 					       const struct conf_listener *l);

@@ -38,6 +38,7 @@ int setup_check_outbound(const struct conf_outbound *o) MUST_CHECK;
  */
 int setup_upstreams(struct setup *s) MUST_CHECK;
 void setup_upstreams_done(struct setup *s);
+
 void setup_upstream_told(void *ctx, const struct upstream_news *n);
 
 /* Options that borrow from *s and its configuration.  -ENOMEM. */

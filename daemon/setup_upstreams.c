@@ -7,6 +7,8 @@
 #include "daemon/setup_internal.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -83,11 +85,14 @@ static struct span only_line(const char *text, size_t len)
 	return (struct span){ (const uint8_t *)text, len };
 }
 
+/* Room for a sentence with the longest path in it. */
+#define WHY_BYTES (PATH_MAX + CONF_WHY_BYTES)
+
 /* For parents whose url has no login; *ret->user NULL: there is no file. */
 static int read_login(const struct conf_upstream *c, struct conf_url *ret,
-		      struct conf_url_room *room)
+		      struct conf_url_room *room, char *why)
 {
-	char text[CREDENTIALS_BYTES / 2], why[CONF_WHY_BYTES];
+	char text[CREDENTIALS_BYTES / 2], wrong[CONF_WHY_BYTES];
 	ssize_t n;
 	int r;
 
@@ -95,14 +100,17 @@ static int read_login(const struct conf_upstream *c, struct conf_url *ret,
 		return 0;
 	n = read_file(c->credentials_file, text, sizeof(text));
 	if (n < 0) {
-		log_line(LOG_LEVEL_ERROR, "%s: '%s' cannot be read: %s",
-			 c->where, c->credentials_file, strerror((int)-n));
+		(void)snprintf(why, WHY_BYTES, "%s: '%s' cannot be read: %s",
+			       c->where, c->credentials_file,
+			       strerror((int)-n));
 		return (int)n;
 	}
-	r = conf_credentials_parse(ret, room, only_line(text, (size_t)n), why);
+	r = conf_credentials_parse(ret, room, only_line(text, (size_t)n),
+				   wrong);
 	explicit_bzero(text, sizeof(text));
 	if (r < 0)
-		log_line(LOG_LEVEL_ERROR, "%s: %s", c->credentials_file, why);
+		(void)snprintf(why, WHY_BYTES, "%s:1: %s", c->credentials_file,
+			       wrong);
 	return r;
 }
 
@@ -117,7 +125,8 @@ static bool has_https(const struct conf_upstream *c)
 }
 
 /* One context for all parents of a group. */
-static int make_tls(struct tcp_tls **ret, const struct conf_upstream *c)
+static int make_tls(struct tcp_tls **ret, const struct conf_upstream *c,
+		    char *why)
 {
 	struct tcp_tls_options o = {
 		.client = true,
@@ -125,17 +134,17 @@ static int make_tls(struct tcp_tls **ret, const struct conf_upstream *c)
 		.verify = c->tls_verify ? TCPSERVER_TLS_VERIFY_REQUIRED
 					: TCPSERVER_TLS_VERIFY_NONE,
 	};
-	char why[256];
+	char wrong[512];
 	int r;
 
 	if (!has_https(c))
 		return 0;
 	if (!c->tls_verify)
 		o.ca_file = NULL;
-	r = tcp_tls_new(ret, &o, why, sizeof(why));
+	r = tcp_tls_new(ret, &o, wrong, sizeof(wrong));
 	if (r < 0)
-		log_line(LOG_LEVEL_ERROR, "%s: upstream %s: %s", c->where,
-			 c->name, why);
+		(void)snprintf(why, WHY_BYTES, "%s: upstream '%s': %s",
+			       c->where, c->name, wrong);
 	return r;
 }
 
@@ -183,17 +192,20 @@ static int make_group(struct setup_upstream **ret, struct upstream_group *g,
 		      const struct conf_upstream *c)
 {
 	struct setup_upstream *s;
+	char why[WHY_BYTES];
 	int r;
 
 	s = calloc(1, sizeof(*s) + c->url.count * sizeof(s->parent[0]));
 	if (!s)
 		return -ENOMEM;
 	*ret = s;
-	r = read_login(c, &s->login, &s->room);
+	r = read_login(c, &s->login, &s->room, why);
 	if (r == 0)
-		r = make_tls(&s->tls, c);
-	if (r < 0)
+		r = make_tls(&s->tls, c, why);
+	if (r < 0) {
+		log_line(LOG_LEVEL_ERROR, "%s", why);
 		return r;
+	}
 	for (size_t i = 0; i < c->url.count; i++)
 		s->parent[i] = parent_of(c, &c->url.at[i], s);
 	*g = (struct upstream_group){
@@ -244,6 +256,28 @@ int setup_upstreams(struct setup *s)
 		r = make_group(&s->upstreams[i], &s->groups[i],
 			       &c->upstreams[i]);
 	return r;
+}
+
+int setup_upstreams_check(const struct conf *c, struct conf_errors *errors)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < c->upstream_count; i++) {
+		const struct conf_upstream *u = &c->upstreams[i];
+		struct conf_url_room room = { 0 };
+		struct conf_url login = { 0 };
+		struct tcp_tls *tls = NULL;
+		char why[WHY_BYTES];
+
+		if (read_login(u, &login, &room, why) < 0 ||
+		    make_tls(&tls, u, why) < 0) {
+			conf_errors_add(errors, CONF_ERROR, NULL, 0, "%s", why);
+			result = -EBADMSG;
+		}
+		explicit_bzero(&room, sizeof(room));
+		tcp_tls_unref(tls);
+	}
+	return result;
 }
 
 void setup_upstreams_done(struct setup *s)

@@ -37,6 +37,7 @@ QUESTIONS = (
     (['127.0.0.9:99', 'b%o b'], 4, r"as 'b%o b'\n(.*\n)*.*no such user"),
     (['127.0.0.1:80', '--command', 'udp'], 0, r'^socks5 udp from'),
     (['127.0.0.1:80', '--protocol', 'http'], 0, r'^http connect from'),
+    (['127.0.0.9:99', 'bob', '--protocol', 'http'], 0, r'rule 3 bobs'),
     (['127.0.0.9:99', 'bob', '--protocol', 'socks4'], 4,
      r'nobody can log in here'))
 
