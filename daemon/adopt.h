@@ -1,8 +1,8 @@
 /*
  * The descriptors that a process was started with, sorted by what each one
  * is.  A socket is known by what the kernel says of it: type, address, options
- * that bind(2) has looked at.  The name that came with it says only which
- * listener it was made for, and counts where the port is the kernel's choice.
+ * that bind(2) has looked at.  The name that came with it counts only where the
+ * port is the kernel's choice.
  */
 #pragma once
 
@@ -12,8 +12,8 @@
 #include <sys/un.h>
 
 enum adopt_kind {
-	ADOPT_TCP,     /* listening, or bound and not listening yet */
-	ADOPT_UNIX,    /* a stream socket, likewise */
+	ADOPT_TCP,
+	ADOPT_UNIX,    /* listening, or bound and not listening yet */
 	ADOPT_SEGMENT, /* memory that a generation shares */
 	ADOPT_USELESS, /* none of these */
 };
@@ -23,11 +23,10 @@ struct adopt_socket {
 	int fd;     /* -1: somebody took it */
 	char *name; /* ours; "unknown" where none was given */
 	struct tcp_addr addr;
-	/* Of a UNIX socket, or "@name"; "": it has none. */
+	/* UNIX: or "@name"; "": it has none. */
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 1];
-	bool listening; /* of a UNIX socket */
-	bool v6only, transparent;
-	char device[IFNAMSIZ]; /* "": any */
+	bool v6only, transparent, listening; /* that one of UNIX sockets */
+	char device[IFNAMSIZ];               /* "": any */
 	uint32_t mark;
 	uint64_t cookie; /* SO_COOKIE; 0: no socket */
 	bool wanted;
@@ -79,7 +78,7 @@ int adopt_take(struct adopt *a, const struct adopt_want *w, int **ret,
  */
 const char *adopt_near_miss(const struct adopt *a, const struct adopt_want *w);
 
-/* Tells whether one is what `w` wants, its address with the port included. */
+/* Tells whether one is what `w` wants, its port included. */
 bool adopt_fits(const struct adopt_socket *s, const struct adopt_want *w);
 
 /* Tells whether a UNIX socket listens at that path, which is wanted then. */

@@ -1,11 +1,11 @@
 /*
- * The state of one request, what a protocol is, and what protocols have in
- * common.
+ * The state of one request, and what protocols have in common.
  */
 #pragma once
 
 #include "core/list.h"
 #include "daemon/proxy/outbound.h"
+#include "daemon/proxy/protocol.h"
 #include "daemon/proxy/proxy_listener.h"
 #include "daemon/proxy/target.h"
 #include "daemon/proxy/users.h"
@@ -42,13 +42,13 @@ struct request {
 	struct tcp_addr relay;      /* UDP: the parent's end, for datagrams */
 	struct tcp_addr bound;      /* our end towards it, what grant() tells */
 	uint16_t port;
-	uint16_t rule; /* that decided, or SESSION_NONE */
+	uint16_t rule;          /* that decided, or SESSION_NONE */
 	uint16_t upstream, hop; /* it leaves by; of a chain 0; SESSION_NONE */
 	enum session_command command;
 	enum auth_method method;    /* by which it has logged in */
 	uint8_t user_len;           /* 0: it has not */
 	char user[USER_NAME_BYTES]; /* who it is, once that is known */
-	bool parent_forwards; /* see request_via_http_parent() */
+	bool parent_forwards;       /* see request_via_http_parent() */
 	bool agreed; /* SOCKS5: on a method; a request and replies may follow */
 	bool granted; /* a reply said so */
 	bool again;   /* the client's connection takes another request */
@@ -63,31 +63,6 @@ struct request {
 	char host[HOST_NAME_BYTES + 1]; /* lower case; "" for an address */
 	struct input input;
 };
-
-/*
- * A protocol is one of these; every function may suspend.  Whichever answers
- * last may set rq->again: then the session ends as the outcome says, and
- * read_request() is called once more for the next one, request_next().
- */
-struct proxy_protocol {
-	enum session_protocol number;
-	bool is_silent; /* the listener says it, no byte of the client */
-	/* Reads up to and with the request; OUTCOME_NONE: go on. */
-	enum outcome (*read_request)(struct request *rq);
-	/* In the place of request_connect(); may be NULL. */
-	enum outcome (*connect)(struct request *rq);
-	/* The target is connected: tells the client.  0 or -errno. */
-	int (*grant)(struct request *rq);
-	/* It is not: tells the client why.  Unless rq->again the connection is
-	 * then closed. */
-	void (*refuse)(struct request *rq, enum outcome why);
-};
-
-extern const struct proxy_protocol socks5_protocol;
-extern const struct proxy_protocol socks4_protocol;
-extern const struct proxy_protocol http_protocol;
-extern const struct proxy_protocol forward_protocol;
-extern const struct proxy_protocol transparent_protocol;
 
 /* Reads more input.  OUTCOME_NONE, or how the client failed. */
 enum outcome request_read(struct request *rq) MUST_CHECK;
