@@ -480,6 +480,9 @@ static void handle(const struct epoll_event *ev)
 		on_writable(t);
 	else
 		on_readable(t);
+	/* The end may have come with bytes, and epoll has no more to tell. */
+	if (t->state != CLOSED && t->ssl && secure_ended(t->ssl))
+		on_readable(t);
 }
 
 static void look_for_timeouts(void)

@@ -84,6 +84,12 @@ static inline ssize_t secure_recv(SSL *s, void *buf, size_t size)
 	return -1;
 }
 
+/* Whether the other side has said that it ends. */
+static inline bool secure_ended(SSL *s)
+{
+	return SSL_get_shutdown(s) & SSL_RECEIVED_SHUTDOWN;
+}
+
 static inline ssize_t secure_send(SSL *s, const void *buf, size_t size)
 {
 	size_t n = 0;
