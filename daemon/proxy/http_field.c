@@ -38,7 +38,7 @@ static const struct known known[LENGTH_MAX + 1][3] = {
  * Where control characters cannot stand, this bit makes lower case and nothing
  * else a letter, a digit or '-'.
  */
-static bool equal(const uint8_t *name, const char *lower, size_t len)
+bool http_name_is_text(const uint8_t *name, const char *lower, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
 		if ((name[i] | 0x20) != (uint8_t)lower[i])
@@ -52,10 +52,10 @@ enum http_field_id http_field_id(struct span name)
 
 	if (name.len <= LENGTH_MAX)
 		for (const struct known *k = known[name.len]; k->name; k++)
-			if (equal(name.at, k->name, name.len))
+			if (http_name_is_text(name.at, k->name, name.len))
 				return k->id;
 	if (name.len >= sizeof(proxy) - 1 &&
-	    equal(name.at, proxy, sizeof(proxy) - 1))
+	    http_name_is_text(name.at, proxy, sizeof(proxy) - 1))
 		return HTTP_FIELD_PROXY;
 	return HTTP_FIELD_OTHER;
 }
@@ -85,13 +85,6 @@ bool http_name_equal(struct span a, struct span b)
 		if (lower_case(a.at[i]) != lower_case(b.at[i]))
 			return false;
 	return true;
-}
-
-bool http_name_is(struct span name, const char *lower)
-{
-	size_t len = strlen(lower);
-
-	return name.len == len && equal(name.at, lower, len);
 }
 
 static bool is_blank(uint8_t c)

@@ -5,6 +5,8 @@
 
 #include "core/base.h"
 
+#include <string.h>
+
 enum http_field_id {
 	HTTP_FIELD_OTHER, /* one that only the two ends understand */
 	HTTP_FIELD_HOST,
@@ -78,7 +80,14 @@ bool http_name_equal(struct span a, struct span b);
  * The same for a text in lower case, letters, digits and '-', and a name (or
  * value) without control characters other than tabs.
  */
-bool http_name_is(struct span name, const char *lower);
+bool http_name_is_text(const uint8_t *name, const char *lower, size_t len);
+
+static inline bool http_name_is(struct span name, const char *lower)
+{
+	size_t len = strlen(lower);
+
+	return name.len == len && http_name_is_text(name.at, lower, len);
+}
 
 /*
  * Takes the next element of a comma-separated list (RFC 9110 §5.6.1) off

@@ -37,14 +37,11 @@ int http_head_expect(struct http_head *h, struct span in, size_t *at,
 	return 0;
 }
 
-int http_head_end_line(struct http_head *h, struct span in, enum step next)
+int http_head_no_end(struct http_head *h, struct span in)
 {
 	size_t at = (size_t)h->at - h->start;
-	int r = http_head_expect(h, in, &at, "\r\n");
 
-	if (r == 0)
-		http_head_begin(h, next, 2);
-	return r;
+	return http_head_expect(h, in, &at, "\r\n");
 }
 
 /*

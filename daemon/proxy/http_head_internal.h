@@ -45,9 +45,20 @@ static inline struct http_run http_head_token(const struct http_head *h)
 int http_head_expect(struct http_head *h, struct span in, size_t *at,
 		     const char *bytes) MUST_CHECK;
 
+/* What http_head_end_line() does where CRLF is not there as a whole. */
+int http_head_no_end(struct http_head *h, struct span in) MUST_CHECK;
+
 /* CRLF at h->at ends the line. */
-int http_head_end_line(struct http_head *h, struct span in, enum step next)
-	MUST_CHECK;
+static inline int http_head_end_line(struct http_head *h, struct span in,
+				     enum step next)
+{
+	const uint8_t *at = in.at + h->at;
+
+	if (in.len - h->at < 2 || at[0] != '\r' || at[1] != '\n')
+		return http_head_no_end(h, in);
+	http_head_begin(h, next, 2);
+	return 0;
+}
 
 /* A step of the first line, all those before STEP_NAME. */
 int http_head_first_line(struct http_head *h, struct span in) MUST_CHECK;

@@ -172,6 +172,17 @@ static int read_path(struct http_head *h, struct span in)
 	return 0;
 }
 
+static const char usual_version[] = "HTTP/1.1\r\n";
+
+/* Nearly all are of this version, and it is there as a whole. */
+static bool is_usual_version(const struct http_head *h, struct span in)
+{
+	return h->kind == HTTP_REQUEST &&
+	       in.len - h->start >= sizeof(usual_version) - 1 &&
+	       !memcmp(in.at + h->start, usual_version,
+		       sizeof(usual_version) - 1);
+}
+
 /*
  * A higher minor version is read as the highest that is known (RFC 9110 §2.5),
  * another major version is none of ours.
@@ -180,8 +191,15 @@ static int read_version(struct http_head *h, struct span in)
 {
 	size_t at = 0;
 	uint8_t major;
-	int r = http_head_expect(h, in, &at, "HTTP/");
+	int r;
 
+	if (is_usual_version(h, in)) {
+		h->minor = 1;
+		h->at = h->start; /* a piece may have been looked at */
+		http_head_begin(h, STEP_NAME, sizeof(usual_version) - 1);
+		return 0;
+	}
+	r = http_head_expect(h, in, &at, "HTTP/");
 	if (r < 0)
 		return r;
 	if (h->start + at == in.len)

@@ -5,22 +5,23 @@
 
 #include <string.h>
 
+struct method {
+	const char *word;
+	size_t len;
+};
+
+#define METHOD(name) [HTTP_METHOD_##name] = { #name, sizeof(#name) - 1 }
+
+static const struct method methods[] = {
+	METHOD(CONNECT), METHOD(GET),    METHOD(HEAD),    METHOD(POST),
+	METHOD(PUT),     METHOD(DELETE), METHOD(OPTIONS), METHOD(TRACE),
+};
+
 enum http_method http_method_of(struct span word)
 {
-	static const char *const words[] = {
-		[HTTP_METHOD_CONNECT] = "CONNECT",
-		[HTTP_METHOD_GET] = "GET",
-		[HTTP_METHOD_HEAD] = "HEAD",
-		[HTTP_METHOD_POST] = "POST",
-		[HTTP_METHOD_PUT] = "PUT",
-		[HTTP_METHOD_DELETE] = "DELETE",
-		[HTTP_METHOD_OPTIONS] = "OPTIONS",
-		[HTTP_METHOD_TRACE] = "TRACE",
-	};
-
-	for (size_t i = HTTP_METHOD_CONNECT; i < ARRAY_SIZE(words); i++)
-		if (word.len == strlen(words[i]) &&
-		    !memcmp(word.at, words[i], word.len))
+	for (size_t i = HTTP_METHOD_CONNECT; i < ARRAY_SIZE(methods); i++)
+		if (word.len == methods[i].len &&
+		    !memcmp(word.at, methods[i].word, word.len))
 			return (enum http_method)i;
 	return HTTP_METHOD_OTHER;
 }
