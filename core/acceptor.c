@@ -109,15 +109,6 @@ static void back_off(struct acceptor *a)
 
 /* --- The loop ----------------------------------------------------------- */
 
-static bool too_many_handshakes(const struct acceptor *a)
-{
-	size_t limit = a->worker->server->options.max_handshakes;
-	unsigned workers = a->worker->server->worker_count;
-
-	return limit && count_get(&a->worker->counts->handshakes) >=
-				max_size(limit / workers, 1);
-}
-
 static int admit(const struct tcp_listener *l, const struct tcp_addr *peer)
 {
 	return l->options.admit ? l->options.admit(peer, l->ctx) : 0;
@@ -144,7 +135,7 @@ static int accept_one(struct acceptor *a)
 	a->back_off_ms = 0;
 	if (a->worker->spare < 0) /* another thread was quicker, then */
 		a->worker->spare = open_spare();
-	if (too_many_handshakes(a)) {
+	if (worker_handshakes_full(a->worker)) {
 		server_unadmit(a->worker->server);
 		reject(a, fd);
 		return 0;
@@ -257,7 +248,7 @@ static void accept_queued(struct acceptor *a)
 		int r;
 
 		/* A newer generation need not refuse them. */
-		if (too_many_handshakes(a))
+		if (worker_handshakes_full(a->worker))
 			return;
 		r = accept_one(a);
 

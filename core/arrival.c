@@ -87,7 +87,7 @@ static void handle(void *arg)
 
 	count_add(&w->counts->tasks, 1);
 	conn_own_by_task(c);
-	if (l->secure && !l->options.tls_by_handler)
+	if (l->secure && !l->options.tls_by_handler && !c->ops->carrier)
 		r = start_tls_first(c, l);
 	if (r < 0) {
 		tls_failed(c, r);
@@ -148,6 +148,11 @@ void arrivals_cut(struct net *n)
 	list_for_each_safe (at, safe, &n->silent)
 		unhandled_by_reset(list_entry(at, struct tcp_conn, link),
 				   -ECANCELED);
+	list_for_each_safe (at, safe, &n->keepers) {
+		struct keeper *k = list_entry(at, struct keeper, link);
+
+		k->cut(k);
+	}
 }
 
 /* --- Between two turns of a handler -------------------------------------- */
@@ -230,6 +235,11 @@ void arrivals_drain(struct net *n)
 		if (c->resting)
 			unhandled(c, -ESHUTDOWN);
 	}
+	list_for_each_safe (at, safe, &n->keepers) {
+		struct keeper *k = list_entry(at, struct keeper, link);
+
+		k->drain(k);
+	}
 }
 
 /* --- The connection ----------------------------------------------------- */
@@ -294,4 +304,21 @@ void arrival_begin(struct worker *w, struct tcp_listener *l, int fd,
 		await_first_byte(c, silence);
 	else
 		start_handler(c);
+}
+
+int arrival_begin_stream(struct tcp_conn *c, const struct conn_ops *ops,
+			 const struct tcp_conn *carrier)
+{
+	struct worker *w = container_of(net_self(), struct worker, net);
+
+	if (!server_admit(w->server))
+		return -EBUSY;
+	if (worker_handshakes_full(w)) {
+		server_unadmit(w->server);
+		return -EBUSY;
+	}
+	conn_init_stream(c, ops, carrier);
+	accepted(w, c->listener, c, 0);
+	start_handler(c);
+	return 0;
 }

@@ -16,6 +16,14 @@ struct worker;
 void arrival_begin(struct worker *w, struct tcp_listener *l, int fd,
 		   const struct tcp_addr *peer, int tag);
 
+/*
+ * The same for a stream that `carrier` carries, in memory that its `free`
+ * frees: it takes a place, and its listener's handler starts, with 0 as its
+ * tag. -EBUSY: there is no place, and the memory stays the caller's.
+ */
+int arrival_begin_stream(struct tcp_conn *c, const struct conn_ops *ops,
+			 const struct tcp_conn *carrier) MUST_CHECK;
+
 /* No more are accepted: ends the rest of those that were served before. */
 void arrivals_drain(struct net *n);
 

@@ -70,6 +70,36 @@ int conn_new(struct tcp_conn **ret, int fd, const struct tcp_addr *peer)
 	return 0;
 }
 
+void conn_init_stream(struct tcp_conn *c, const struct conn_ops *ops,
+		      const struct tcp_conn *carrier)
+{
+	struct net *n = net_self();
+
+	*c = (struct tcp_conn){
+		.watch = { .fd = -1, .notify = wake_task, .ready = EPOLLOUT },
+		.ops = ops,
+		.started_ms = loop_now(n->loop),
+		.listener = carrier->listener,
+		.peer = carrier->peer
+	};
+	n->conn_count++;
+}
+
+const struct tcp_conn *conn_with_socket(const struct tcp_conn *c)
+{
+	return c->ops->carrier ? c->ops->carrier(c) : c;
+}
+
+int conn_error(struct tcp_conn *c)
+{
+	return c->ops->error ? c->ops->error(c) : sock_error(c->watch.fd);
+}
+
+int conn_unsent(const struct tcp_conn *c)
+{
+	return c->ops->carrier ? 0 : sock_unsent(c->watch.fd);
+}
+
 int conn_await_first_byte(struct tcp_conn *c, int64_t until,
 			  void (*notify)(struct watch *w),
 			  void (*silence)(struct timer *t))
@@ -121,7 +151,7 @@ void tcp_conn_close(struct tcp_conn *c)
 		*c->handled = NULL;
 	if (c->ops->done)
 		c->ops->done(c);
-	if (c->reset)
+	if (c->reset && c->watch.fd >= 0)
 		sock_set_reset(c->watch.fd);
 	watch_forget(n->loop, &c->watch);
 	close_fd(&c->watch.fd);
@@ -133,6 +163,8 @@ void tcp_conn_close(struct tcp_conn *c)
 	}
 	if (c->pooled)
 		listener_conn_free(c);
+	else if (c->ops->free)
+		c->ops->free(c);
 	else
 		free(c);
 }
@@ -142,14 +174,14 @@ void tcp_conn_set_reset(struct tcp_conn *c)
 	c->reset = true;
 }
 
-void conn_give(struct tcp_conn *c, struct tcp_relay *r,
+void conn_give(struct tcp_conn *c, void *keeper,
 	       void (*notify)(struct watch *w))
 {
 	conn_handshake_done(c);
 	if (c->handled)
 		*c->handled = NULL;
 	c->handled = NULL;
-	c->owner.relay = r;
+	c->owner.keeper = keeper;
 	c->watch.notify = notify;
 }
 
@@ -213,7 +245,7 @@ int conn_lost(struct tcp_conn *c)
 	if (!tcp_conn_is_reset(c))
 		return 0;
 	if (c->watch.ready & EPOLLERR)
-		r = sock_error(c->watch.fd);
+		r = conn_error(c);
 	if (r == 0 && c->watch.ready & EPOLLHUP)
 		r = -EPIPE;
 	if (r == 0)
@@ -353,7 +385,7 @@ void tcp_conn_set_peer(struct tcp_conn *c, const struct tcp_addr *peer,
 
 int tcp_conn_local(const struct tcp_conn *c, struct tcp_addr *ret)
 {
-	return sock_local(c->watch.fd, ret);
+	return sock_local(tcp_conn_fd(c), ret);
 }
 
 int64_t tcp_conn_started(const struct tcp_conn *c)
@@ -363,7 +395,8 @@ int64_t tcp_conn_started(const struct tcp_conn *c)
 
 int tcp_conn_fd(const struct tcp_conn *c)
 {
-	return c->watch.fd;
+	c = conn_with_socket(c);
+	return c ? c->watch.fd : -1;
 }
 
 struct tcp_listener *tcp_conn_listener(const struct tcp_conn *c)

@@ -29,6 +29,15 @@ struct conn_ops {
 	int (*shut)(struct tcp_conn *c);
 	/* Before the descriptor is closed, as c->reset says; may be NULL. */
 	void (*done)(struct tcp_conn *c);
+	/*
+	 * The rest is of one that is a stream of another and has no descriptor;
+	 * NULL for all that have one.  The connection that carries it, or NULL
+	 * once that is gone; a failure that no call has told yet, 0 or -errno;
+	 * and what frees its memory, after `done`.
+	 */
+	struct tcp_conn *(*carrier)(const struct tcp_conn *c);
+	int (*error)(struct tcp_conn *c);
+	void (*free)(struct tcp_conn *c);
 	bool close_is_end; /* close(2) ends our direction as shut() does */
 };
 

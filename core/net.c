@@ -22,6 +22,7 @@ int net_init(struct net *n, struct loop *l, const struct net_options *o)
 	}
 	list_init(&n->silent);
 	list_init(&n->resting);
+	list_init(&n->keepers);
 	list_init(&n->relays);
 	list_init(&n->moved);
 	list_init(&n->tls_waiting);

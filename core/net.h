@@ -25,6 +25,7 @@ struct net {
 	struct pipes pipes;
 	struct list silent;  /* connections that have sent nothing yet */
 	struct list resting; /* tasks in conn_rest_here() */
+	struct list keepers; /* of connections without task or relay */
 	bool draining;       /* no more are accepted, or ever will be */
 	struct list relays;  /* every relay of this thread */
 	struct list moved;   /* relays whose progress is to be told */
@@ -39,6 +40,16 @@ struct net {
 	struct list tls_waiting; /* those whose next step has its turn yet */
 	struct work tls_turn;
 	uint8_t *scratch; /* NET_SCRATCH_BYTES, for one call at a time */
+};
+
+/*
+ * Who keeps an accepted connection without a task or relay: told once that no
+ * more are accepted, and, maybe more than once, that it is to end now.
+ */
+struct keeper {
+	struct list link;
+	void (*drain)(struct keeper *k);
+	void (*cut)(struct keeper *k);
 };
 
 /* Makes this thread's net on its loop.  -ENOMEM. */

@@ -23,7 +23,6 @@
 #include "core/clock.h"
 #include "core/pace.h"
 #include "core/relay_internal.h"
-#include "core/sock.h"
 
 #include <stdlib.h>
 
@@ -260,7 +259,7 @@ static bool lost_side(struct tcp_relay *r, int i)
 	if (r->broken >= 0 || !r->flow[i].closed || r->flow[!i].closed ||
 	    !(c->watch.ready & EPOLLERR))
 		return false;
-	relay_note_broken(r, i, -sock_error(c->watch.fd));
+	relay_note_broken(r, i, -conn_error(c));
 	close_flow(r, !i);
 	(void)drain(r);
 	return true;
@@ -277,13 +276,13 @@ static bool lost_paused_side(struct tcp_relay *r, int i)
 	if (r->flow[i].closed || !r->flow[i].paused_until)
 		return false;
 	if (r->broken < 0 && r->side[i]->watch.ready & EPOLLERR) {
-		error = -sock_error(r->side[i]->watch.fd);
+		error = -conn_error(r->side[i]);
 		if (error) {
 			relay_note_broken(r, i, error);
 			close_flow(r, !i);
 		}
 	} else if (r->broken == i && r->side[!i]->watch.ready & EPOLLERR &&
-		   sock_error(r->side[!i]->watch.fd) < 0) {
+		   conn_error(r->side[!i]) < 0) {
 		/* There is nobody left to whom that could go. */
 		relay_finish_broken(r);
 		return true;

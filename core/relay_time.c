@@ -6,7 +6,6 @@
 
 #include "core/clock.h"
 #include "core/pace.h"
-#include "core/sock.h"
 
 #define OPEN_AFTER 50   /* ms that a side may wait for its first bytes */
 #define DRAIN_LAST 1000 /* ms between looks at a send queue */
@@ -66,7 +65,7 @@ bool relay_drained(struct tcp_relay *r)
 {
 	struct tcp_conn *c = r->side[!r->broken];
 	uint32_t *last = &r->flow[r->broken].unsent;
-	int unsent = sock_unsent(c->watch.fd);
+	int unsent = conn_unsent(c);
 
 	if (unsent <= 0 || c->watch.ready & EPOLLERR)
 		return true;

@@ -175,13 +175,32 @@ static int make_texts(struct tls_conn *t)
 	return 0;
 }
 
+/* That of a stream is its connection's. */
+static struct tls_conn *tls_of(const struct tcp_conn *c)
+{
+	c = conn_with_socket(c);
+	return c && !c->silent && c->tls && c->tls->established ? c->tls : NULL;
+}
+
+bool tls_speaks(const struct tcp_conn *c, const char *protocol)
+{
+	const struct tls_conn *t = tls_of(c);
+	const unsigned char *alpn;
+	unsigned len;
+
+	if (!t)
+		return false;
+	SSL_get0_alpn_selected(t->ssl, &alpn, &len);
+	return len == strlen(protocol) && memcmp(alpn, protocol, len) == 0;
+}
+
 int tcp_conn_tls_info(struct tcp_conn *c, struct tcp_tls_info *ret)
 {
-	struct tls_conn *t = c->silent ? NULL : c->tls;
+	struct tls_conn *t = tls_of(c);
 	const char *asked;
 	int r;
 
-	if (!t || !t->established)
+	if (!t)
 		return -ENOTCONN;
 	r = make_texts(t);
 	if (r < 0)

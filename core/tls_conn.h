@@ -47,6 +47,9 @@ void tls_fail(struct tcp_conn *c, int error, const char *why);
 void tls_count_message(int sent, int version, int type, const void *message,
 		       size_t len, SSL *ssl, void *conn);
 
+/* Tells whether both sides have agreed on that protocol, RFC 7301. */
+bool tls_speaks(const struct tcp_conn *c, const char *protocol);
+
 /* Lest an error of before is taken for one of the next call. */
 static inline void tls_forget_errors(void)
 {

@@ -308,6 +308,13 @@ void worker_join(struct worker *w)
 	join(w);
 }
 
+bool worker_handshakes_full(const struct worker *w)
+{
+	size_t limit = share(w, w->server->options.max_handshakes);
+
+	return limit && count_get(&w->counts->handshakes) >= limit;
+}
+
 uint64_t worker_load(const struct worker *w)
 {
 	return count_get(&w->counts->active) + count_get(&w->counts->tasks) +

@@ -39,5 +39,8 @@ int worker_call(struct worker *w, int (*fn)(struct worker *w, void *arg),
 /* Ends the thread; its connections must be gone. */
 void worker_join(struct worker *w);
 
+/* Tells whether nobody more may begin a handshake here. */
+bool worker_handshakes_full(const struct worker *w);
+
 /* Connections, handlers and relays that are left. */
 uint64_t worker_load(const struct worker *w);

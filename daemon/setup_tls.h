@@ -8,7 +8,7 @@
 #include "core/tcpserver.h"
 
 /* Set once something speaks HTTP/2 with a client who has chosen it. */
-#define SETUP_TLS_HTTP2 0
+#define SETUP_TLS_HTTP2 1
 
 /* What a listener offers by ALPN, RFC 7301: contexts differ by that. */
 enum setup_alpn {

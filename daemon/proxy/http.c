@@ -3,11 +3,10 @@
  * what it is told where a request comes to nothing.  CONNECT (RFC 9110 §9.3.6)
  * becomes a tunnel, http_forward.c does the rest.
  */
-#include "daemon/proxy/http_basic.h"
 #include "daemon/proxy/http_forward.h"
+#include "daemon/proxy/http_login.h"
 #include "daemon/proxy/http_reply.h"
 #include "daemon/proxy/proxy_internal.h"
-#include "daemon/proxy/request_login.h"
 
 #include "core/conn.h"
 
@@ -16,66 +15,6 @@
 /* A client that is told of a failure may still be sending its request. */
 #define LINGER_MS    10000
 #define LINGER_BYTES (64u << 20)
-
-/* --- The login ---------------------------------------------------------- */
-
-static bool is_by_password(enum auth_method m)
-{
-	return m == AUTH_PASSWORD || m == AUTH_PAM || m == AUTH_SYSTEM;
-}
-
-/* Whether this client may show who it is. */
-static bool may_log_in(const struct request *rq)
-{
-	enum auth_method order[AUTH_METHODS];
-	unsigned count = request_login_methods(rq, order);
-
-	for (unsigned i = 0; i < count; i++)
-		if (is_by_password(order[i]))
-			return true;
-	return false;
-}
-
-/*
- * Leaves nothing of it behind: the field ends here anyway.  OUTCOME_NONE: to be
- * verified; or there is none, and *ret says so by a login of no name.
- */
-static enum outcome read_login(struct request *rq, struct span value,
-			       struct request_login *ret, bool *ret_found)
-{
-	uint8_t room[HTTP_BASIC_MAX];
-	struct span name, password;
-	enum outcome o = OUTCOME_NONE;
-	int r = http_basic_parse(value, room, &name, &password);
-
-	*ret_found = r == 0;
-	if (r == 0)
-		o = request_login_claim(rq, name, password, ret);
-	else if (r == -EBADMSG)
-		o = OUTCOME_AUTH_FAILED;
-	explicit_bzero(room, sizeof(room));
-	memset((uint8_t *)(uintptr_t)value.at, '*', value.len);
-	return o;
-}
-
-static enum outcome log_in(struct request *rq, const struct http_head *h)
-{
-	struct span in = { rq->input.at, rq->input.len };
-	struct span value = http_head_value(h, in,
-					    HTTP_FIELD_PROXY_AUTHORIZATION);
-	struct request_login login;
-	bool found = false;
-	enum outcome o;
-
-	if (value.at && may_log_in(rq)) {
-		o = read_login(rq, value, &login, &found);
-		if (o == OUTCOME_NONE && found)
-			o = request_login_verify(rq, &login);
-		if (o != OUTCOME_NONE || found)
-			return o;
-	}
-	return request_needs_login(rq) ? OUTCOME_AUTH_REQUIRED : OUTCOME_NONE;
-}
 
 /* --- The head ----------------------------------------------------------- */
 
@@ -143,6 +82,13 @@ static enum outcome take_request(struct request *rq, const struct http_head *h)
 	return OUTCOME_NONE;
 }
 
+static struct span credentials(const struct request *rq,
+			       const struct http_head *h)
+{
+	return http_head_value(h, (struct span){ rq->input.at, rq->input.len },
+			       HTTP_FIELD_PROXY_AUTHORIZATION);
+}
+
 static enum outcome read_request(struct request *rq)
 {
 	struct http_head head;
@@ -158,7 +104,7 @@ static enum outcome read_request(struct request *rq)
 	 * and where what follows is sure to be a request. */
 	if (http_head_persists(&head))
 		rq->whole = whole_request(rq, &head);
-	o = log_in(rq, &head);
+	o = http_log_in(rq, credentials(rq, &head));
 	return o == OUTCOME_NONE ? take_request(rq, &head) : o;
 }
 
@@ -173,17 +119,6 @@ static int grant(struct request *rq)
 				  rq->deadline);
 }
 
-/* A refusal that a login could lift asks for one. */
-static int status_of(const struct request *rq, enum outcome why)
-{
-	const struct rule_query q = request_query(rq);
-
-	if (why != OUTCOME_DENIED || rq->user_len || !may_log_in(rq) ||
-	    !rules_may_allow(policy_rules(rq->here->policy), &q, true))
-		return outcome_http(why);
-	return outcome_http(OUTCOME_AUTH_REQUIRED);
-}
-
 static bool may_ask_again(const struct request *rq)
 {
 	return rq->whole && !net_self()->draining && !rq->killed &&
@@ -195,7 +130,7 @@ static void refuse(struct request *rq, enum outcome why)
 	const struct http_options *o = &rq->here->proxy->options.http;
 	char reply[HTTP_REPLY_MAX];
 	struct http_error e = {
-		.status = status_of(rq, why),
+		.status = http_refusal_status(rq, why),
 		.head_only = rq->is_head,
 		.keep = may_ask_again(rq),
 		.realm = o->realm,

@@ -48,11 +48,10 @@ static const struct reply *find_reply(int status)
  * RFC 7617 §2: the login, as a quoted-string.  Nothing, or the whole field, or
  * one without a realm's text that would not fit.
  */
-static void format_challenge(char *out, size_t size, const char *realm)
+void http_challenge_format(char *out, size_t size, const char *realm)
 {
-	static const char end[] = "\", charset=\"UTF-8\"\r\n";
-	size_t len = (size_t)snprintf(out, size,
-				      "Proxy-Authenticate: Basic realm=\"");
+	static const char end[] = "\", charset=\"UTF-8\"";
+	size_t len = (size_t)snprintf(out, size, "Basic realm=\"");
 
 	for (; *realm && len + 2 + sizeof(end) <= size; realm++) {
 		if (*realm == '"' || *realm == '\\')
@@ -65,23 +64,25 @@ static void format_challenge(char *out, size_t size, const char *realm)
 size_t http_error_format(char *out, size_t size, const struct http_error *e)
 {
 	const struct reply *p = find_reply(e->status);
-	char body[64], challenge[64 + 2 * HTTP_REALM_MAX] = "";
+	char body[64], challenge[HTTP_CHALLENGE_MAX] = "";
 	int len, body_len;
 
 	body_len = snprintf(body, sizeof(body), "%s\n", p->text);
 	ASSERT(body_len > 0 && (size_t)body_len < sizeof(body));
 	if (p->status == 407)
-		format_challenge(challenge, sizeof(challenge),
-				 e->realm ? e->realm : "");
+		http_challenge_format(challenge, sizeof(challenge),
+				      e->realm ? e->realm : "");
 	len = snprintf(out, size,
 		       "HTTP/1.1 %d %s\r\n"
-		       "%s%s"
+		       "%s%s%s%s"
 		       "%s"
 		       "Content-Type: text/plain\r\n"
 		       "Content-Length: %d\r\n"
 		       "\r\n"
 		       "%s",
-		       p->status, p->reason, p->field, challenge,
+		       p->status, p->reason, p->field,
+		       *challenge ? "Proxy-Authenticate: " : "", challenge,
+		       *challenge ? "\r\n" : "",
 		       e->keep ? "" : "Connection: close\r\n", body_len,
 		       e->head_only ? "" : body);
 	return len > 0 && (size_t)len < size ? (size_t)len : 0;

@@ -22,6 +22,12 @@ struct http_error {
 	const char *realm; /* 407: of the login that is asked for, RFC 7617 */
 };
 
+/* Room for any Proxy-Authenticate. */
+#define HTTP_CHALLENGE_MAX (64 + 2 * HTTP_REALM_MAX)
+
+/* Writes the value of one; a realm that is too long for out[size] is cut. */
+void http_challenge_format(char *out, size_t size, const char *realm);
+
 /*
  * Writes an error response into out[size] and returns its length without the
  * NUL that follows it, or 0 if it does not fit.

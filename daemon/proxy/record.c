@@ -140,6 +140,12 @@ void record_refused(const struct proxy_listener *l, const struct tcp_addr *peer,
 		record_close(l->proxy, s, o, 0);
 }
 
+void record_put_off(struct proxy *p, struct session *s)
+{
+	limits_rest(p->limits, sessions_slot(p->sessions, s));
+	sessions_close(p->sessions, s);
+}
+
 void record_drop(struct proxy *p, struct session *s)
 {
 	end_limits(p, s);

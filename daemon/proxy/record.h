@@ -32,6 +32,9 @@ void record_close(struct proxy *p, struct session *s, enum outcome o,
  */
 void record_rest(struct proxy *p, struct session *s, enum outcome o, int error);
 
+/* Ends one of a session that did not begin yet: that stays with his tag. */
+void record_put_off(struct proxy *p, struct session *s);
+
 /* Ends one of a session that never began: not counted, not logged. */
 void record_drop(struct proxy *p, struct session *s);
 

@@ -19,7 +19,7 @@ void request_login_certificate(struct request *rq)
 	struct tcp_tls_info info;
 	struct span name;
 
-	if (!rq->client->tls ||
+	if ((!rq->client->tls && !rq->client->ops->carrier) ||
 	    !(rules_client_auth(policy_rules(rq->here->policy),
 				rq->session->client_rule) &
 	      AUTH_BIT(AUTH_CERTIFICATE)) ||

@@ -6,6 +6,7 @@
 #include "core/task.h"
 #include "daemon/proxy/admit.h"
 #include "daemon/proxy/guess.h"
+#include "daemon/proxy/h2.h"
 #include "daemon/proxy/http_forward.h"
 #include "daemon/proxy/proxy_internal.h"
 #include "daemon/proxy/record.h"
@@ -121,8 +122,8 @@ static int start_relay(struct request *rq)
 static const struct proxy_protocol *protocol_of(enum session_protocol number)
 {
 	static const struct proxy_protocol *const all[] = {
-		&socks5_protocol,  &http_protocol,        &socks4_protocol,
-		&forward_protocol, &transparent_protocol,
+		&socks5_protocol, &http_protocol,    &h2_protocol,
+		&socks4_protocol, &forward_protocol, &transparent_protocol,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
@@ -143,7 +144,9 @@ static enum session_protocol silent_protocol(const struct request *rq)
 
 static enum outcome find_protocol(struct request *rq)
 {
-	enum session_protocol number = silent_protocol(rq);
+	enum session_protocol number = h2_is_stream(rq->client)
+					       ? PROTOCOL_HTTP2
+					       : silent_protocol(rq);
 	enum outcome o = number ? OUTCOME_NONE : request_read(rq);
 
 	if (o != OUTCOME_NONE)
@@ -276,8 +279,10 @@ static enum outcome serve(struct request *rq)
 
 	if (tcp_conn_tag(rq->client) & TAG_SERVED)
 		o = begin_next(rq);
-	else if (rq->listener->tls_late)
+	else if (rq->listener->tls_late && !h2_is_stream(rq->client))
 		o = request_serve_tls(rq);
+	if (o == OUTCOME_NONE && rq->client->tls && h2_is_spoken(rq->client))
+		return h2_begin(rq);
 	if (o == OUTCOME_NONE && !rq->protocol)
 		o = find_protocol(rq);
 	if (o == OUTCOME_BAD_PROTOCOL)
