@@ -1,18 +1,17 @@
-"""HTTP/2 on TLS listeners: tunnels by Node's client."""
+"""HTTP/2 on TLS listeners: tunnels by Node's client, and Chromium."""
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 
 from lib import client, conf
-from lib.case import eventually, patient, same, tool
+from lib.case import each, eventually, patient, same, timeout, tool
 from lib.client import noise, read_exact, read_to_end
-from lib.clients import CLEAN, SOURCES
+from lib.clients import CLEAN, HELLO, NAME, SOURCES, secure, url
 from lib.daemon import Daemon
-from lib.h2 import Connection
 from lib.origin import Origin, echo
 from lib.tls import Certificate
-from lib.users import readable, users
 
 
 def entry(shows):
@@ -103,7 +102,7 @@ def test_resets_pass(t):
 
 def test_refusals_have_their_status(t):
     c = Certificate(t)
-    rules = [{'action': 'deny', 'to': ['127.0.0.9']}, {'action': 'allow'}]
+    rules = [conf.deny(to=['127.0.0.9']), conf.allow()]
     d = Daemon(t, served(c, rules=rules))
     o = Origin(t, echo)
     dead = Origin(t, echo)
@@ -137,3 +136,64 @@ def test_a_reload_cuts_no_tunnel(t):
     same(p.returncode, 0)
     # The connection went with the last of them, and the generation, too.
     eventually(lambda: len(d.control.generations()) == 1)
+
+
+PAGE = '''<html><body><script>
+Promise.all(%s.map(u => fetch(u).then(r => r.text()))).then(
+\ttexts => { document.body.textContent = 'got ' + texts.join('') },
+\tfailed => { document.body.textContent = 'failed ' + failed });
+</script></body></html>'''
+
+
+def pages(bodies):
+    """A web server that lets scripts of any page read its answers."""
+    def serve(s):
+        head = b''
+        while b'\r\n\r\n' not in head:
+            more = s.recv(4096)
+            if not more:
+                return
+            head += more
+        body = bodies.get(head.split(b' ', 2)[1].decode(), HELLO.decode())
+        s.sendall(b'HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n'
+                  b'Access-Control-Allow-Origin: *\r\nConnection: close\r\n'
+                  b'Content-Length: %d\r\n\r\n%s' %
+                  (len(body), body.encode()))
+    return serve
+
+
+@each('https', 'http')
+@timeout(120)
+def test_chromium(t, scheme):
+    """A page with ten more; for http:// it takes HTTP/1.1, as it is told."""
+    c = Certificate(t)
+    d = Daemon(t, served(c, names={
+        'hosts': t.file('hosts', f'127.0.0.1 {NAME}\n')}))
+    bodies = {}
+    certificate = Certificate(t, NAME)
+    serve = pages(bodies)
+    o = Origin(t, secure(serve, certificate) if scheme == 'https' else serve)
+    wanted = [url(o, NAME, scheme) + str(i) for i in range(10)]
+    bodies['/page'] = PAGE % json.dumps(wanted)
+    profile = t.folder('profile')
+    t.defer(shutil.rmtree, profile, True)
+    done = t.run(
+        tool('chromium-headless-shell', 'chromium-headless-shell'),
+        '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+        '--disable-background-networking', '--disable-component-update',
+        '--disable-sync', '--disable-dev-shm-usage',
+        '--ignore-certificate-errors', f'--user-data-dir={profile}',
+        f'--proxy-server=https://localhost:{d.address[1]}',
+        '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost',
+        f'--timeout={patient(20) * 1000:.0f}', '--virtual-time-budget=20000',
+        '--dump-dom', url(o, NAME, scheme) + 'page',
+        env={**CLEAN, 'HOME': t.dir}, seconds=60)
+    text = done.stdout.decode()
+    assert f'got {HELLO.decode() * len(wanted)}' in text, \
+        (text, done.stderr.decode()[-2000:])
+    if scheme == 'https':
+        d.wait_access(target=f'{NAME}:{o.port}', protocol='http2',
+                      outcome='closed')
+        same(d.access(protocol='http'), [])
+    else:
+        d.wait_access(10, protocol='http', command='request')

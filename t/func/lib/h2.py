@@ -72,7 +72,10 @@ class Connection:
         if f.kind == HEADERS:
             f.fields = dict(self.decoder.decode(f.payload))
         if f.kind == SETTINGS and not f.flags & ACK:
-            self.send(SETTINGS, ACK, 0)
+            try:
+                self.send(SETTINGS, ACK, 0)
+            except OSError:
+                pass  # what it has said before can still be read
         return f
 
     def until(self, *kinds, stream=None):

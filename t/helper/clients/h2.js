@@ -139,7 +139,7 @@ const jobs = {
 
 async function main() {
 	const session = http2.connect(wanted.proxy, {ca: fs.readFileSync(wanted.ca),
-		settings: wanted.settings || {}});
+		maxSessionMemory: 1000});
 	session.on('error', (e) => { console.error(e); });
 	for (const job of wanted.jobs) {
 		let result;
