@@ -3,7 +3,7 @@ import base64
 import struct
 
 from lib import client, conf
-from lib.case import each, same
+from lib.case import each, same, valgrind
 from lib.client import dial
 from lib.daemon import Daemon
 from lib.h2 import (CANCEL, CONNECT_ERROR, CONTINUATION, Connection, DATA,
@@ -79,6 +79,7 @@ def test_where_it_is_switched_off_there_is_none(t):
          'http/1.1')
 
 
+@valgrind
 def test_a_half_close_passes_both_ways(t):
     d, c = begin(t)
     o = Listener(t)
@@ -112,6 +113,7 @@ def test_the_target_may_end_first(t):
     d.wait_access(outcome='closed', up='4')
 
 
+@valgrind
 def test_resets_have_their_codes(t):
     d, c = begin(t)
     o = Listener(t)
@@ -133,6 +135,7 @@ def test_resets_have_their_codes(t):
     echoes(h, Origin(t, echo))
 
 
+@valgrind
 def test_the_end_of_the_connection_ends_its_tunnels(t):
     d, c = begin(t)
     o = Listener(t)
@@ -152,6 +155,7 @@ def basic(name, password):
     return [('proxy-authorization', f'Basic {word}')]
 
 
+@valgrind
 def test_login(t):
     file = users(t, {'alice': 'secret'})
     readable(file)
@@ -174,6 +178,7 @@ def test_login(t):
     assert 'secret' not in d.log()
 
 
+@valgrind
 def test_limits_count_each_stream(t):
     d, c = begin(t, limits={'per_client': 4})
     o = Listener(t)
@@ -213,6 +218,7 @@ def test_a_large_head_is_refused(t):
     echoes(h, o)
 
 
+@valgrind
 def test_no_more_than_100_streams(t):
     d, c = begin(t)
     o = Listener(t)
@@ -255,6 +261,7 @@ FLOODS = {
 }
 
 
+@valgrind
 @each(*FLOODS)
 def test_floods_end_the_connection(t, flood):
     d, c = begin(t)
@@ -303,6 +310,7 @@ VIOLATIONS = {
 }
 
 
+@valgrind
 @each(*VIOLATIONS)
 def test_violations_end_the_connection(t, violation):
     d, c = begin(t)
@@ -329,6 +337,7 @@ def test_headers_in_a_tunnel_reset_it(t):
 
 # --- Time ---------------------------------------------------------------------
 
+@valgrind
 def test_an_idle_connection_is_left(t):
     d, c = begin(t, http={'keep_alive': '200ms'})
     h = spoken(t, d, c)
