@@ -42,11 +42,27 @@ static void check_hops(struct check *k, const struct conf_upstream *u)
 				 u->url.at[i + 1].target.port);
 }
 
+/* A connection is encrypted once. */
+static void check_chain_tls(struct check *k, const struct conf_upstream *u)
+{
+	size_t https = 0;
+
+	for (size_t i = 0; u->chain && i < u->url.count; i++)
+		https += u->url.at[i].scheme == CONF_SCHEME_HTTPS;
+	if (https > 1)
+		COMPLAIN(k, u->where,
+			 "upstream '%s': a chain has one https hop at most, "
+			 "since TLS inside of TLS is not spoken; this one has "
+			 "%zu",
+			 u->name, https);
+}
+
 void conf_check_upstreams(struct check *k)
 {
 	for (size_t i = 0; i < k->c->upstream_count; i++) {
 		check_resolve(k, &k->c->upstreams[i]);
 		check_hops(k, &k->c->upstreams[i]);
+		check_chain_tls(k, &k->c->upstreams[i]);
 	}
 }
 

@@ -85,6 +85,15 @@ START_TEST(who_cannot_take_names_is_not_asked_for_them)
 }
 END_TEST
 
+START_TEST(a_chain_is_encrypted_once)
+{
+	refused("url = [ \"https://b\", \"https://a\" ]; chain = true;",
+		"a chain has one https hop at most");
+	good("url = [ \"https://b\", \"https://a\" ];");
+	good("url = [ \"socks5://b\", \"https://a\" ]; chain = true;");
+}
+END_TEST
+
 START_TEST(passwords_are_not_told)
 {
 	char *dump;
@@ -241,6 +250,7 @@ int main(void)
 
 	tcase_add_test(t, groups_must_be_known_and_differ);
 	tcase_add_test(t, who_cannot_take_names_is_not_asked_for_them);
+	tcase_add_test(t, a_chain_is_encrypted_once);
 	tcase_add_test(t, passwords_are_not_told);
 	tcase_add_test(t, passwords_are_not_told_in_errors_either);
 	tcase_add_test(t, options_that_do_nothing_are_warned_of);
