@@ -146,8 +146,9 @@ struct tcp_listen_options {
 	 * Sockets that are bound to the address already, listening or not;
 	 * taken, also on failure.  Port 0 in the address then stands for the
 	 * port that they have.  Device, mark, v6only, freebind and
-	 * transparent of these stay as they are; all other options, and the backlog, are set anew
-	 * when accepting starts, back to the system's where 0 or false.
+	 * transparent of these stay as they are; all other options, and the
+	 * backlog, are set anew when accepting starts, back to the system's
+	 * where 0 or false.
 	 */
 	const int *adopted;
 	size_t adopted_count;

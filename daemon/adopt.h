@@ -49,8 +49,7 @@ struct adopt_want {
 
 /*
  * Takes `count` descriptors, also on failure, and makes them close-on-exec.
- * Names are copied; `names` may be NULL.  -ENOMEM, or -EBADF for one that is
- * not open.
+ * Names are copied; `names` may be NULL.  -ENOMEM; -EBADF: one is not open.
  */
 int adopt_init(struct adopt *ret, const int *fds, char *const *names,
 	       size_t count) MUST_CHECK;
