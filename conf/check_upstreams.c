@@ -247,9 +247,14 @@ static void warn_of_toothless(struct sense *k, struct walk *w, size_t rule)
 static void warn_of_commands(struct sense *k, const struct conf_rule *r)
 {
 	const struct conf_upstream *u = &k->c->upstreams[r->upstream - 1];
+	uint32_t possible = CONF_CONNECT | CONF_REQUEST;
 
-	if (!(r->commands & ~(uint32_t)CONF_UDP) &&
-	    !has_scheme(u, CONF_SCHEME_SOCKS5))
+	if (has_scheme(u, CONF_SCHEME_SOCKS5))
+		possible |= CONF_UDP;
+	if (r->commands == CONF_BIND)
+		WARN(k, r->where,
+		     "'%s' is about bind, which goes by no upstream", r->name);
+	else if (!(r->commands & possible))
 		WARN(k, r->where,
 		     "'%s' is about udp, but '%s' has no socks5 parent, which "
 		     "alone has UDP",

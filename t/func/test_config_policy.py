@@ -86,9 +86,9 @@ WARNINGS = {
     'a user who is not there': (
         CLIENTS + 'rules: ( { action = "allow"; users = [ "joe", "eve" ]; } '
         ');', 3, "user 'eve', whom"),
-    'users without socks5': (
+    'users of a protocol without logins': (
         CLIENTS + 'rules: ( { action = "allow"; users = "joe";\n'
-        ' protocols = "http"; } );', 3, 'not about socks5'),
+        ' protocols = "socks4"; } );', 3, 'not about socks5 or http'),
     'a rule behind one for everybody': (
         CLIENTS + 'rules: ( { action = "allow"; users = "*"; },\n'
         ' { action = "deny"; users = "joe"; } );', 4, 'never matches'),
@@ -216,7 +216,8 @@ def test_rules_are_about_users_groups_lists_and_protocols(t):
         assert echoes(s)
     s, reply = http_ask(d.address, http_request(f'127.0.0.1:{o.port}'))
     with s:
-        same(reply.status, 403)
+        # Who logs in as joe may.
+        same(reply.status, 407)
         read_all(s)
 
 

@@ -17,7 +17,7 @@ ALL = 'socks pass { from: 0/0 to: 0/0 }\n'
 
 @each('gateway', 'server', 'list', 'branch', 'mixed', 'bind')
 def test_a_result_is_a_configuration(t, name):
-    done = convert(t, read(name + '.conf'), 3 if name == 'branch' else 0)
+    done = convert(t, read(name + '.conf'))
     path = t.file('result.conf', done.out)
     checked = once(t, '--config', path, '--check')
     same(checked.returncode, 0)

@@ -188,13 +188,18 @@ START_TEST(groups_without_rules_are_warned_of)
 }
 END_TEST
 
-START_TEST(udp_needs_a_socks5_parent)
+START_TEST(what_no_parent_does_is_warned_of)
 {
 	conf_text_warned(HEAD "upstreams: ( { name = \"p\"; url = "
 			      "\"http://a:1\"; } ); rules: ( { action = "
 			      "\"allow\"; commands = \"udp\"; upstream = "
 			      "\"p\"; } );",
 			 "'p' has no socks5 parent");
+	conf_text_warned(HEAD "upstreams: ( { name = \"p\"; url = "
+			      "\"socks5://a\"; } ); rules: ( { action = "
+			      "\"allow\"; commands = \"bind\"; upstream = "
+			      "\"p\"; } );",
+			 "'rule-1' is about bind, which goes by no upstream");
 }
 END_TEST
 
@@ -255,7 +260,7 @@ int main(void)
 	tcase_add_test(t, passwords_are_not_told_in_errors_either);
 	tcase_add_test(t, options_that_do_nothing_are_warned_of);
 	tcase_add_test(t, groups_without_rules_are_warned_of);
-	tcase_add_test(t, udp_needs_a_socks5_parent);
+	tcase_add_test(t, what_no_parent_does_is_warned_of);
 	tcase_add_test(t, denials_by_address_that_a_name_passes_are_warned_of);
 	suite_add_tcase(s, t);
 	return run_suite(s);
