@@ -106,6 +106,32 @@ START_TEST(a_session_is_told_in_one_line)
 }
 END_TEST
 
+START_TEST(a_failed_handshake_has_a_reason_and_no_target)
+{
+	struct session s = {
+		.outcome = OUTCOME_TLS,
+		.error = EPROTO,
+		.listener = 1,
+		.client_rule = 1,
+	};
+
+	s.client = address("127.0.0.1:5555");
+	set_host(&s, "no shared cipher");
+	ck_assert_str_eq(
+		told(access_logfmt, ACCESS_ERROR, &s, ""),
+		"access event=error client=127.0.0.1:5555 listener=lan "
+		"client_rule=office up=0 down=0 duration=0.000 "
+		"outcome=tls-failed reason=\"no shared cipher\" error=EPROTO");
+	ck_assert_ptr_nonnull(strstr(told(access_json, ACCESS_ERROR, &s,
+					  ", "
+					  "and"),
+				     "\"reason\":\"no shared cipher, and\""));
+	s.host_len = 0;
+	ck_assert_ptr_null(
+		strstr(told(access_logfmt, ACCESS_ERROR, &s, ""), "reason"));
+}
+END_TEST
+
 START_TEST(a_beginning_has_no_end)
 {
 	struct session s = example();
@@ -342,6 +368,7 @@ int main(void)
 	TCase *t = tcase_create("all");
 
 	tcase_add_test(t, a_session_is_told_in_one_line);
+	tcase_add_test(t, a_failed_handshake_has_a_reason_and_no_target);
 	tcase_add_test(t, a_beginning_has_no_end);
 	tcase_add_test(t, json_has_the_same_pairs);
 	tcase_add_test(t, json_escapes_in_its_own_way);
