@@ -1,8 +1,9 @@
 /*
  * Fetches each URL through the proxy before it: CA PROXY URL PROXY URL ...
- * A proxy is socks4://HOST:PORT or socks5://[USER:PASSWORD@]HOST:PORT.  Says
- * "ok PROXY URL" where the answer is what stands in $WANTED; a URL that begins
- * with "socket:" is fetched by a plain socket to a name left unresolved.
+ * A proxy is socks4://HOST:PORT, socks5://[USER:PASSWORD@]HOST:PORT or, for
+ * HttpClient, http://HOST:PORT.  Says "ok PROXY URL" where the answer is what
+ * stands in $WANTED; a URL that begins with "socket:" is fetched by a plain
+ * socket to a name left unresolved.
  */
 import java.io.FileInputStream;
 import java.io.InputStream;
@@ -11,8 +12,12 @@ import java.net.HttpURLConnection;
 import java.net.InetSocketAddress;
 import java.net.PasswordAuthentication;
 import java.net.Proxy;
+import java.net.ProxySelector;
 import java.net.Socket;
 import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.security.KeyStore;
 import java.security.cert.CertificateFactory;
@@ -89,6 +94,19 @@ public class Client {
 		return text(c.getInputStream());
 	}
 
+	/* By the other client that Java has, which knows no SOCKS. */
+	private static String byHttp(SSLContext context, URI proxy,
+				     String target) throws Exception {
+		HttpClient client = HttpClient.newBuilder().sslContext(context)
+			.proxy(ProxySelector.of(new InetSocketAddress(
+				proxy.getHost(), proxy.getPort()))).build();
+		HttpRequest request = HttpRequest.newBuilder(
+			URI.create(target)).build();
+
+		return client.send(request, HttpResponse.BodyHandlers.ofString())
+			.body();
+	}
+
 	public static void main(String[] args) throws Exception {
 		SSLContext context = trusting(args[0]);
 		int failed = 0;
@@ -96,8 +114,11 @@ public class Client {
 		for (int i = 1; i + 1 < args.length; i += 2) {
 			String said;
 			try {
-				said = fetch(context, proxy(URI.create(args[i])),
-					args[i + 1]);
+				URI by = URI.create(args[i]);
+
+				said = by.getScheme().equals("http")
+					? byHttp(context, by, args[i + 1])
+					: fetch(context, proxy(by), args[i + 1]);
 			} catch (Exception e) {
 				said = e.toString();
 			}
