@@ -70,6 +70,8 @@ class Running:
         status = FAILED
         try:
             os.setsid()
+            # Whoever started us in the background may have it ignored.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             os.environ['SPLICED_TEST'] = str(self.count)
             out = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             os.dup2(out, 1)
