@@ -6,7 +6,9 @@
 
 Every test runs in a process and a folder of its own and has a time limit.
 One line per test, and after a failure its traceback and the logs of what it
-had started.  Exit status 0: none failed.
+had started.  A test that fails beside others runs once more by itself, which
+decides: it is then told as unsteady.  Exit status 0: none failed, and no more
+than a few are unsteady.
 """
 import argparse
 import fnmatch
@@ -26,6 +28,7 @@ sys.path.insert(0, HERE)
 PASSED, FAILED, SKIPPED = 0, 1, 77
 SLOWNESS = {'': 1, 'asan': 3, 'tsan': 5, 'valgrind': 8}
 LOG_LINES = 120  # of each log that a failed test shows
+UNSTEADY_MAX = 4  # more of these in a run are a failure
 
 
 class Test:
@@ -67,6 +70,8 @@ class Running:
         status = FAILED
         try:
             os.setsid()
+            # Whoever started us in the background may have it ignored.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             os.environ['SPLICED_TEST'] = str(self.count)
             out = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             os.dup2(out, 1)
@@ -200,11 +205,20 @@ class Report:
         self.keep = keep
         self.count = {PASSED: 0, FAILED: 0, SKIPPED: 0}
         self.failures = []
+        self.unsteady = []
 
-    def add(self, running, code):
+    def add(self, running, code, beside=False):
+        """Takes one that has ended; `beside` others it may yet be repeated.
+
+        Returns whether it is to be.
+        """
         if running.late or code not in self.count:
             code = FAILED
-        self.count[code] += 1
+        again = code == FAILED and beside
+        if again:
+            self.unsteady.append(running.test.name)
+        else:
+            self.count[code] += 1
         word = {PASSED: 'ok  ', FAILED: 'FAIL', SKIPPED: 'skip'}[code]
         line = f'{word} {running.seconds:6.1f} s  {running.test.name}'
         if running.late:
@@ -214,16 +228,26 @@ class Report:
                 line += ': ' + f.read().strip().removeprefix('skip: ')
         print(line, flush=True)
         if code == FAILED:
-            self.failures.append(running.test.name)
             show(running)
+            if not again:
+                self.failures.append(running.test.name)
         if not (self.keep and code == FAILED):
             shutil.rmtree(running.dir, ignore_errors=True)
+        return again
 
     def finish(self):
+        unsteady = [x for x in self.unsteady if x not in self.failures]
+        for name in unsteady:
+            print(f'unsteady {name}')
+        if len(unsteady) > UNSTEADY_MAX:
+            self.count[PASSED] -= len(unsteady)
+            self.count[FAILED] += len(unsteady)
+            self.failures += unsteady
         for name in self.failures:
             print(f'FAIL {name}')
         print(f'func: {self.count[PASSED]} passed, '
-              f'{self.count[FAILED]} failed, {self.count[SKIPPED]} skipped')
+              f'{self.count[FAILED]} failed, {self.count[SKIPPED]} skipped' +
+              (f', {len(unsteady)} unsteady' if unsteady else ''))
         return 1 if self.failures else 0
 
 
@@ -246,8 +270,10 @@ class Queue:
         self.others = [x for x in tests if x not in self.apart and
                        x not in self.still]
 
+        self.again = []  # what failed beside others
+
     def __bool__(self):
-        return bool(self.apart or self.still or self.others)
+        return bool(self.apart or self.still or self.others or self.again)
 
     def next(self, running):
         """One that may begin now, or None."""
@@ -260,15 +286,18 @@ class Queue:
             return self.others.pop(0)
         if self.still and all(x.mark('still') for x in running):
             return self.still.pop(0)
-        if self.apart and not self.still and not running:
+        if self.still or running:
+            return None
+        if self.apart:
             return self.apart.pop(0)
-        return None
+        return self.again.pop(0) if self.again else None
 
 
 def run_all(tests, options, report, parent, slowness):
     """Runs the tests, as many at once as may be."""
     waiting = Queue(tests, options.j, slowness == 1)
     running = []
+    repeated = set()
     try:
         while waiting or running:
             test = waiting.next([r.test for r in running])
@@ -280,7 +309,10 @@ def run_all(tests, options, report, parent, slowness):
                 code = r.poll()
                 if code is not None:
                     running.remove(r)
-                    report.add(r, code)
+                    beside = len(tests) > 1 and r.test not in repeated
+                    if report.add(r, code, beside):
+                        repeated.add(r.test)
+                        waiting.again.append(r.test)
             time.sleep(0.01)
     finally:
         for r in running:
