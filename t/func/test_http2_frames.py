@@ -357,3 +357,26 @@ def test_who_says_nothing_is_left(t):
     d, c = begin(t, timeouts={'handshake': '300ms'})
     client.read_to_end(spoken(t, d, c, preface=False).socket)
     d.wait_access(outcome='handshake-timeout', protocol='http2')
+
+
+def test_an_idle_connection_is_small(t):
+    """It has neither task nor buffers; most of it is OpenSSL's."""
+    d, c = begin(t, workers=1)
+    o = Origin(t, echo)
+    count = 100
+
+    def opened(protocol):
+        before = d.memory()
+        for _ in range(count):
+            s = wrapped(t, d, c, (protocol,))
+            if protocol == 'h2':
+                h = Connection(s)
+                assert h.ping()
+        return (d.memory() - before) // count
+
+    for protocol in ('http/1.1', 'h2'):
+        opened(protocol)  # what there is once
+    plain, http2 = opened('http/1.1'), opened('h2')
+    print(f'an idle connection: TLS {plain}, HTTP/2 {http2} bytes')
+    assert http2 < 64 << 10, (plain, http2)
+    echoes(spoken(t, d, c), o)
