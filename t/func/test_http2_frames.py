@@ -230,6 +230,31 @@ def test_no_more_than_100_streams(t):
     assert f.kind == GOAWAY or f.code == REFUSED_STREAM, f
 
 
+@valgrind
+def test_windows_come_back_where_buffers_are_short(t):
+    d, c = begin(t, workers=1, limits={'buffers': '64k', 'per_client': 0})
+    o, h = Listener(t, receive=4096), spoken(t, d, c)
+    data = client.noise(192 << 10)
+    for _ in range(4):
+        tunnels = []
+        for _ in range(3):  # far more than there is room for, in all
+            stream = h.connect(text(o))
+            same(h.status(stream), 200)
+            tunnels.append((stream, o.accept()))
+            for at in range(0, len(data), 16384):
+                h.send(DATA, 0, stream, data[at:at + 16384])
+        assert h.ping()  # and others are served meanwhile
+        stream = echoes(h, Origin(t, echo))
+        h.send(DATA, END_STREAM, stream)
+        for stream, far in tunnels:
+            same(client.read_exact(far, len(data)), data)
+            h.send(DATA, END_STREAM, stream)
+            same(client.read_to_end(far), (b'', 'eof'))
+            far.close()
+    same(len(d.access(outcome='client-reset')), 0)
+    d.assert_polled()
+
+
 # --- Floods -------------------------------------------------------------------
 
 def many(kind, flags, payload, count=8000):
