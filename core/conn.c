@@ -8,6 +8,7 @@
  */
 #include "core/conn.h"
 
+#include "core/arrival.h"
 #include "core/listener.h"
 #include "core/sock.h"
 #include "core/task.h"

@@ -68,10 +68,7 @@ int conn_lost(struct tcp_conn *c) MUST_CHECK;
 /* Suspends until one of the EPOLL* bits comes.  As task_wait(). */
 int conn_wait(struct tcp_conn *c, uint32_t bits, int64_t deadline) MUST_CHECK;
 
-/*
- * The same for two at once, which may be the same one; 0 bits: only its failure
- * is of interest.
- */
+/* The same for two at once, maybe one; 0 bits: that it fails is enough. */
 int conn_wait_either(struct tcp_conn *a, uint32_t a_bits, struct tcp_conn *b,
 		     uint32_t b_bits, int64_t deadline) MUST_CHECK;
 
@@ -118,32 +115,11 @@ static inline void conn_tell(struct tcp_conn *c, uint32_t bits)
 	c->watch.notify(&c->watch);
 }
 
-/* Waits for the first byte: notify() is told of it, silence fires without. */
-int conn_await_first_byte(struct tcp_conn *c, int64_t until,
-			  void (*notify)(struct watch *w),
-			  void (*silence)(struct timer *t)) MUST_CHECK;
-
-/* The end of that wait, if it was on. */
+/* The end of conn_await_first_byte(), if that was on. */
 void conn_end_silence(struct tcp_conn *c);
 
 /* Events of the connection wake the task that waits for them. */
 void conn_own_by_task(struct tcp_conn *c);
-
-/*
- * The last act of a handler: lets its connection wait, without a task, for
- * another byte, upon which its listener's handler starts anew.  Who is silent
- * until then is told to `unhandled`: -ETIMEDOUT; -ESHUTDOWN where no more are
- * accepted.  0, or it stays the handler's: -EOPNOTSUPP where it has to have a
- * task (TLS), -EAGAIN where there may be one, -ESHUTDOWN, -ENOMEM.
- */
-int conn_rest(struct tcp_conn *c, int64_t until) MUST_CHECK;
-
-/*
- * The same within the task: reads as tcp_conn_read(), or -ESHUTDOWN where no
- * more are accepted and nothing has come.
- */
-ssize_t conn_rest_here(struct tcp_conn *c, void *to, size_t len,
-		       int64_t deadline) MUST_CHECK;
 
 /* An accepted connection counts as a handshake until this. */
 void conn_handshake_done(struct tcp_conn *c);

@@ -1,7 +1,7 @@
 /*
  * The input of a request while its protocol is spoken.
  */
-#include "core/conn.h"
+#include "core/arrival.h"
 #include "daemon/proxy/proxy_internal.h"
 
 #include <ctype.h>

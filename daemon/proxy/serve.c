@@ -2,7 +2,7 @@
  * One session from the first byte to its last log line: which protocol, what
  * is asked for, the target, the relay, the end.
  */
-#include "core/conn.h"
+#include "core/arrival.h"
 #include "core/task.h"
 #include "daemon/proxy/admit.h"
 #include "daemon/proxy/guess.h"

@@ -230,6 +230,31 @@ def test_no_more_than_100_streams(t):
     assert f.kind == GOAWAY or f.code == REFUSED_STREAM, f
 
 
+@valgrind
+def test_windows_come_back_where_buffers_are_short(t):
+    d, c = begin(t, workers=1, limits={'buffers': '64k', 'per_client': 0})
+    o, h = Listener(t, receive=4096), spoken(t, d, c)
+    data = client.noise(192 << 10)
+    for _ in range(4):
+        tunnels = []
+        for _ in range(3):  # far more than there is room for, in all
+            stream = h.connect(text(o))
+            same(h.status(stream), 200)
+            tunnels.append((stream, o.accept()))
+            for at in range(0, len(data), 16384):
+                h.send(DATA, 0, stream, data[at:at + 16384])
+        assert h.ping()  # and others are served meanwhile
+        stream = echoes(h, Origin(t, echo))
+        h.send(DATA, END_STREAM, stream)
+        for stream, far in tunnels:
+            same(client.read_exact(far, len(data)), data)
+            h.send(DATA, END_STREAM, stream)
+            same(client.read_to_end(far), (b'', 'eof'))
+            far.close()
+    same(len(d.access(outcome='client-reset')), 0)
+    d.assert_polled()
+
+
 # --- Floods -------------------------------------------------------------------
 
 def many(kind, flags, payload, count=8000):
@@ -357,3 +382,26 @@ def test_who_says_nothing_is_left(t):
     d, c = begin(t, timeouts={'handshake': '300ms'})
     client.read_to_end(spoken(t, d, c, preface=False).socket)
     d.wait_access(outcome='handshake-timeout', protocol='http2')
+
+
+def test_an_idle_connection_is_small(t):
+    """It has neither task nor buffers; most of it is OpenSSL's."""
+    d, c = begin(t, workers=1)
+    o = Origin(t, echo)
+    count = 100
+
+    def opened(protocol):
+        before = d.memory()
+        for _ in range(count):
+            s = wrapped(t, d, c, (protocol,))
+            if protocol == 'h2':
+                h = Connection(s)
+                assert h.ping()
+        return (d.memory() - before) // count
+
+    for protocol in ('http/1.1', 'h2'):
+        opened(protocol)  # what there is once
+    plain, http2 = opened('http/1.1'), opened('h2')
+    print(f'an idle connection: TLS {plain}, HTTP/2 {http2} bytes')
+    assert http2 - plain < 48 << 10, (plain, http2)
+    echoes(spoken(t, d, c), o)

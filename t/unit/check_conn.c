@@ -2,7 +2,7 @@
  * Connections as a task sees them: waiting, deadlines, ends, and clients that
  * leave meanwhile.
  */
-#include "core/conn.h"
+#include "core/arrival.h"
 
 #include "core/listener.h"
 #include "t/unit/on_loop.h"

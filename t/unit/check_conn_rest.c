@@ -2,7 +2,7 @@
  * Connections between two turns of their handler: without a task or with one,
  * until a byte comes, for too long, or while the server stops.
  */
-#include "core/conn.h"
+#include "core/arrival.h"
 
 #include "core/task.h"
 #include "t/unit/served.h"
