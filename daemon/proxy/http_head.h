@@ -2,8 +2,7 @@
  * The head of an HTTP/1.x request or response (RFC 9112) as a value: its parts
  * are runs of the bytes that it was read from.  Strict: what the grammar does
  * not allow, or two parsers could understand in two ways, is refused, not
- * repaired.  What the fields mean for the connection is told here, where the
- * body ends by http_request_body() and http_response_body().
+ * repaired.
  */
 #pragma once
 
@@ -17,10 +16,7 @@
 #define HTTP_FIELDS_MAX 100
 #define HTTP_NAMED_MAX  32 /* fields that Connection may name */
 
-enum http_kind {
-	HTTP_REQUEST,
-	HTTP_RESPONSE,
-};
+enum http_kind { HTTP_REQUEST, HTTP_RESPONSE };
 
 /* How a request says what it is for, RFC 9112 §3.2. */
 enum http_form {
@@ -29,7 +25,6 @@ enum http_form {
 	HTTP_FORM_ORIGIN,    /* /...: not to a proxy */
 	HTTP_FORM_ASTERISK,  /* OPTIONS *: likewise */
 };
-
 _Static_assert(HTTP_HEAD_MAX <= UINT16_MAX && HTTP_FIELDS_MAX < UINT8_MAX,
 	       "runs and numbers of fields have the width that they need");
 
@@ -95,13 +90,11 @@ bool http_head_persists(const struct http_head *h);
 bool http_head_came_by(const struct http_head *h, struct span in,
 		       struct span name);
 
-/* Begins the body of a request, RFC 9112 §6.3. */
-void http_request_body(const struct http_head *h, struct http_body *ret);
-
 /*
- * Begins the body of the response to a request of method `m`, RFC 9112 §6.3.
- * That of 101, and of a 2xx to CONNECT, is HTTP_FRAMING_CLOSE: a tunnel.  After
- * another 1xx the next response follows.
+ * Begins the body of a request, or of the response to a request of method `m`,
+ * RFC 9112 §6.3.  That of 101, and of a 2xx to CONNECT, is HTTP_FRAMING_CLOSE:
+ * a tunnel.  After another 1xx the next response follows.
  */
+void http_request_body(const struct http_head *h, struct http_body *ret);
 void http_response_body(const struct http_head *h, enum http_method m,
 			struct http_body *ret);

@@ -4,6 +4,7 @@
  */
 #include "daemon/proxy/http_head.h"
 #include "t/fuzz/http_check.h"
+#include "t/fuzz/http_check_passed.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
