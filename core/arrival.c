@@ -4,6 +4,7 @@
  */
 #include "core/arrival.h"
 
+#include "core/carried.h"
 #include "core/clock.h"
 #include "core/server_internal.h"
 #include "core/sock.h"

@@ -9,6 +9,7 @@
 #include "core/conn.h"
 
 #include "core/arrival.h"
+#include "core/carried.h"
 #include "core/listener.h"
 #include "core/sock.h"
 #include "core/task.h"

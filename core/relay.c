@@ -20,6 +20,7 @@
  */
 #include "core/relay.h"
 
+#include "core/carried.h"
 #include "core/clock.h"
 #include "core/pace.h"
 #include "core/relay_internal.h"

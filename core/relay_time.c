@@ -4,6 +4,7 @@
  */
 #include "core/relay_internal.h"
 
+#include "core/carried.h"
 #include "core/clock.h"
 #include "core/pace.h"
 

@@ -3,6 +3,7 @@
  */
 #include "core/tls_conn.h"
 
+#include "core/carried.h"
 #include "core/tls_bio.h"
 #include "core/tls_turn.h"
 

@@ -6,7 +6,7 @@
  * owners what has happened, and writes.  Only a turn, or the server's end,
  * frees it: whatever else finds it beyond help notes that in `error`.
  */
-#include "daemon/proxy/h2_internal.h"
+#include "daemon/proxy/h2_stream.h"
 
 #include "core/task.h"
 #include "core/tls_conn.h"

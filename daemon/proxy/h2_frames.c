@@ -2,7 +2,7 @@
  * What nghttp2 calls back: frames that came, streams that ended, data to go.
  * And what it is told once: the bounds that a client has to keep to.
  */
-#include "daemon/proxy/h2_internal.h"
+#include "daemon/proxy/h2_stream.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
  * by the client rules and limits of now.  Plain requests are not served here;
  * a client that is told to takes HTTP/1.1 for them (RFC 9113 §7).
  */
-#include "daemon/proxy/h2_internal.h"
+#include "daemon/proxy/h2_stream.h"
 #include "daemon/proxy/http_login.h"
 #include "daemon/proxy/http_reply.h"
 #include "daemon/proxy/limits_steps.h"

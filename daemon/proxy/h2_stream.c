@@ -7,9 +7,9 @@
  * frames of them at once, as far as windows and the connection's buffer have
  * room; the rest stays the caller's, as with a socket.
  */
+#include "daemon/proxy/h2_stream.h"
 #include "core/arrival.h"
 #include "core/net.h"
-#include "daemon/proxy/h2_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
