@@ -6,6 +6,7 @@
 #include "daemon/proxy/associate_internal.h"
 #include "daemon/proxy/associate_pace.h"
 #include "daemon/proxy/request_count.h"
+#include "daemon/proxy/rules_parent.h"
 
 #include <string.h>
 

@@ -9,6 +9,7 @@
 #include "core/task.h"
 #include "daemon/proxy/proxy_internal.h"
 #include "daemon/proxy/request_count.h"
+#include "daemon/proxy/rules_parent.h"
 
 #include <sys/random.h>
 

@@ -6,6 +6,7 @@
 #include "daemon/proxy/proxy_internal.h"
 #include "daemon/proxy/request_count.h"
 #include "daemon/proxy/rule_times.h"
+#include "daemon/proxy/rules_parent.h"
 #include "daemon/proxy/upstream.h"
 
 #include <string.h>

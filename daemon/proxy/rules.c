@@ -6,6 +6,7 @@
 
 #include "daemon/proxy/rule_index.h"
 #include "daemon/proxy/rules_match.h"
+#include "daemon/proxy/rules_parent.h"
 
 #include <string.h>
 

@@ -58,14 +58,6 @@ struct verdict rules_before_dns(const struct rules *rules,
 				const struct rule_query *q);
 
 /*
- * The same by what is known without the address alone: the first rule that
- * takes every address of the name decides, be it for the name or because it
- * takes any.  For what is resolved elsewhere: rules by address say nothing.
- */
-struct verdict rules_by_name(const struct rules *rules,
-			     const struct rule_query *q);
-
-/*
  * The same before the peer of a BIND has come: q->port may be 0, not known
  * yet, and so may q->target, AF_UNSPEC.
  */
@@ -78,13 +70,6 @@ struct verdict rules_before_peer(const struct rules *rules,
  */
 struct verdict rules_command(const struct rules *rules,
 			     const struct rule_query *q);
-
-/*
- * The first rule behind number `after` (0: of all) that may allow a target by
- * this command; 0: there is none any more.
- */
-uint16_t rules_next_for_command(const struct rules *rules,
-				const struct rule_query *q, uint16_t after);
 
 /*
  * Before a login: may a client of this listener be allowed anything at all, if

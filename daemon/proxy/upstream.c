@@ -3,7 +3,7 @@
  * All workers of a generation share that; atomics suffice, since each number
  * stands for itself.
  */
-#include "daemon/proxy/upstream_internal.h"
+#include "daemon/proxy/upstream_way.h"
 
 #include "core/siphash.h"
 #include "daemon/proxy/secret.h"

@@ -3,7 +3,7 @@
  * wants it, or by each chain, shakes hands, and asks for the group's target if
  * there is one.  Whoever serves does not have to find out then.
  */
-#include "daemon/proxy/upstream_internal.h"
+#include "daemon/proxy/upstream_way.h"
 
 #include "core/net.h"
 #include "core/task.h"

@@ -5,7 +5,7 @@
  */
 #include "daemon/proxy/http_forward.h"
 #include "daemon/proxy/rule_times.h"
-#include "daemon/proxy/upstream_internal.h"
+#include "daemon/proxy/upstream_way.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
  * Of what comes back no byte is taken that is not the parent's: those behind
  * its last word are the target's, and stay in the socket.
  */
-#include "daemon/proxy/upstream_internal.h"
+#include "daemon/proxy/upstream_way.h"
 
 #include "core/conn.h"
 #include "daemon/proxy/http_head.h"

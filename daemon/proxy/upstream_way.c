@@ -3,7 +3,7 @@
  * one's name and address, PROXY header, TLS, and at each hop the question for
  * the next.
  */
-#include "daemon/proxy/upstream_internal.h"
+#include "daemon/proxy/upstream_way.h"
 
 #include "daemon/proxy/proxy_protocol.h"
 

@@ -2,7 +2,7 @@
  * Groups of parents without any network: whose turn it is, how long one that
  * failed is left alone, what sessions count.
  */
-#include "daemon/proxy/upstream_internal.h"
+#include "daemon/proxy/upstream_way.h"
 #include "t/unit/suite.h"
 
 #include <check.h>
@@ -246,7 +246,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("upstream");
+	Suite *s = suite_create("upstream_way");
 	TCase *t = tcase_create("all");
 
 	tcase_add_test(t, nothing_is_made_of_no_groups);
