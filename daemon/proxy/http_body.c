@@ -83,7 +83,7 @@ void http_body_skip(struct http_body *b, uint64_t count)
 
 static enum state add_digit(struct http_body *b, uint8_t c)
 {
-	unsigned digit = c <= '9' ? c - (unsigned)'0' : (c | 0x20) - 'a' + 10u;
+	unsigned digit = c <= '9' ? c - (unsigned)'0' : (c | 0x20u) - 'a' + 10;
 
 	if (b->left > INT64_MAX >> 4)
 		return STATE_FAILED;
