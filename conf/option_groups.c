@@ -103,9 +103,10 @@ const struct conf_section conf_section_auth = {
 
 #define STRUCT struct conf_http
 static const struct conf_option http_options[] = {
-	{ "via", CONF_TYPE_NAME, AT(via), .def = "spliced",
+	{ "via", CONF_TYPE_NAME, AT(via), .def = "auto",
 	  .max = NAME_MAX_BYTES,
-	  .help = "What this proxy calls itself in Via; \"\": it sends none" },
+	  .help = "What this proxy calls itself in Via; \"auto\": a name that "
+		  "no other has; \"\": it sends none" },
 	{ "forwarded", CONF_TYPE_WORD, AT(forwarded), .def = "off",
 	  .words = forwardeds,
 	  .help = "Tell targets the client's address, in Forwarded (RFC 7239) "

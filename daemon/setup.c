@@ -116,7 +116,7 @@ static int make_proxy(struct setup *s)
 		.upstreams = { .groups = s->groups,
 			       .count = s->conf->upstream_count,
 			       .told = setup_upstream_told },
-		.http = setup_http(&s->conf->http),
+		.http = setup_http(s),
 		.relay = relay_mode(s->conf),
 		.slots = s->published.sessions,
 		.limits_memory = s->published.limits,
@@ -237,6 +237,8 @@ int setup_init(struct setup *s, const struct conf *c, uint32_t generation)
 		r = setup_actions(s);
 	if (r == 0)
 		r = setup_upstreams(s);
+	if (r == 0)
+		r = setup_via(s);
 	if (r == 0)
 		r = setup_access(s);
 	if (r == 0)

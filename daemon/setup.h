@@ -19,6 +19,8 @@ struct setup {
 	struct policy *policy;
 	struct auth *auth;        /* NULL: nobody can log in */
 	struct tls_contexts *tls; /* NULL: no listener has TLS */
+	const char *via;          /* "": none; may point at: */
+	char via_made[sizeof("spliced-") + 8];
 	struct tcp_addr *name_servers;
 	const char **search;
 	struct outbound_source *sources;

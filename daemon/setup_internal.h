@@ -61,7 +61,10 @@ struct bandwidth_options setup_bandwidth(const struct setup *s);
 struct associate_options setup_udp(const struct setup *s);
 
 /* What it points at is the configuration's. */
-struct http_options setup_http(const struct conf_http *h);
+struct http_options setup_http(const struct setup *s);
+
+/* Makes s->via.  -errno of getrandom(2). */
+int setup_via(struct setup *s) MUST_CHECK;
 
 /* The address of a family that clients are told; AF_UNSPEC: none. */
 struct tcp_addr setup_told(const struct conf_endpoints *list,

@@ -218,12 +218,13 @@ struct associate_options setup_udp(const struct setup *s)
 	};
 }
 
-struct http_options setup_http(const struct conf_http *h)
+struct http_options setup_http(const struct setup *s)
 {
+	const struct conf_http *h = &s->conf->http;
 	enum conf_forwarded f = h->forwarded;
 
 	return (struct http_options){
-		.via = h->via,
+		.via = s->via,
 		.realm = h->realm,
 		.forwarded = f == CONF_FORWARDED_RFC7239 ||
 			     f == CONF_FORWARDED_BOTH,

@@ -1,8 +1,9 @@
 """Requests in absolute-form: what is passed on, and when connections stay."""
 import contextlib
+import re
 import socket
 
-from lib import client
+from lib import client, conf
 from lib.case import each, eventually, same, valgrind
 from lib.daemon import Daemon
 from lib.origin import Listener, unused_port
@@ -29,7 +30,7 @@ def test_a_request_is_forwarded_in_origin_form(t):
     fields = sent(o)
     same(fields['host'], f'127.0.0.1:{o.port}')
     same(fields['x-one'], '1')
-    same(fields['via'], '1.1 spliced')
+    assert re.fullmatch(r'1\.1 spliced-[0-9a-f]{8}', fields['via']), fields
     assert 'connection' not in fields, fields
     line = d.wait_access(command='request', protocol='http')
     same(line['target'], f'127.0.0.1:{o.port}')
@@ -70,7 +71,7 @@ def test_what_ends_at_a_proxy_is_not_passed_on(t):
                      'proxy-authorization', 'proxy-authenticate', 'upgrade',
                      'connection'):
             assert gone not in fields, fields
-    same(answer.get('via'), '1.1 spliced')
+    same(answer.get('via'), o.requests[0].get('via'))
 
 
 @each('off', 'forwarded', 'x-forwarded-for', 'both')
@@ -95,13 +96,31 @@ def test_no_via(t):
     same(o.requests[0].get('via'), None)
 
 
-def test_a_request_that_was_here_before_is_508(t):
-    d = Daemon(t)
+@each('auto', 'name')
+def test_a_request_that_was_here_before_is_508(t, via):
+    d = Daemon(t, {'http': {'via': via}})
     o = Web(t)
     with Client(d) as c:
-        same(c.get(o, fields=['Via: 1.1 other, 1.1 spliced']).status, 508)
         same(c.get(o, fields=['Via: 1.1 other']).status, 200)
+        came = o.requests[0].get('via')
+        assert came.startswith('1.1 other, 1.1 '), came
+        same(c.get(o, fields=[f'Via: {came}']).status, 508)
     d.wait_access(outcome='loop')
+
+
+def test_the_name_in_via_stays_and_is_no_others(t):
+    seen = []
+    o = Web(t)
+    for name in ('a', 'b'):
+        d = Daemon(t, {'listeners': [conf.listener(name=name)]})
+        for _ in range(2):
+            with Client(d) as c:
+                c.get(o)
+            seen.append(o.requests[-1].get('via'))
+            d.reload()
+    same(seen[0], seen[1])
+    same(seen[2], seen[3])
+    assert seen[0] != seen[2], seen
 
 
 def test_a_request_to_ourselves_is_403(t):

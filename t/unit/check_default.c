@@ -23,7 +23,7 @@ START_TEST(it_serves_this_machine_on_both_families)
 	ck_assert_uint_eq(c->listeners[0].protocols,
 			  CONF_SOCKS5 | CONF_SOCKS4 | CONF_HTTP);
 	ck_assert_uint_eq(c->rules[0].commands,
-			  CONF_CONNECT | CONF_BIND | CONF_UDP);
+			  CONF_CONNECT | CONF_BIND | CONF_UDP | CONF_REQUEST);
 	ck_assert_uint_eq(c->clients[0].auth.set, CONF_AUTH_NONE);
 	ck_assert_uint_eq(c->listeners[0].address.count, 2);
 	ck_assert_str_eq(conf_endpoint_format(&c->listeners[0].address.at[0],
