@@ -194,8 +194,9 @@ fuzz_names := $(sort $(patsubst t/fuzz/fuzz_%.c,%,$(wildcard \
 	t/fuzz/fuzz_*.c)))
 # What the two HTTP servers of the benchmark share.
 http_parts := $(sort $(wildcard t/bench/http_*.c))
+load_parts := t/bench/load_tunnel.c t/bench/secure.c
 bench_progs := $(patsubst t/bench/%.c,$(B)/bench/%,$(filter-out \
-	$(http_parts),$(wildcard t/bench/*.c)))
+	$(http_parts) $(load_parts),$(wildcard t/bench/*.c)))
 example_progs := $(patsubst t/examples/%.c,$(B)/examples/%,$(wildcard \
 	t/examples/*.c))
 helper_progs := $(patsubst t/helper/%.c,$(B)/t/helper/%,$(wildcard \
@@ -346,6 +347,7 @@ $(B)/bench/rules: $(call objects,t/bench/rules.c t/unit/rules_walk.c) \
 	$(Q)$(link) -o $@ $(filter %.o %.a,$^) $(libs)
 
 $(B)/bench/httpfloor: $(http_parts) $(wildcard t/bench/*.h)
+$(B)/bench/load: $(load_parts)
 $(B)/bench/load $(B)/bench/origin: $(wildcard t/bench/*.h)
 $(B)/bench/httpfloor $(B)/bench/load: bench_libs := $(OPENSSL_LIBS)
 $(B)/bench/%: t/bench/%.c $(B)/flags | build/config.h

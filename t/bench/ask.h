@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <unistd.h>
+
 #include "t/bench/net.h"
 #include "t/bench/wire.h"
 

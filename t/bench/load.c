@@ -6,165 +6,29 @@
  * closes first and the proxy passes that on, so neither this program nor the
  * proxy's outgoing side collects ports in TIME_WAIT. In `http` each connection
  * brings one request in absolute-form after the other (page.h). With --tls the
- * proxy is spoken to by TLS 1.3. With --steps it waits
- * for a line on its standard input after set-up ("ready") and after the work
- * (the result, one line of JSON), so that whoever measures the proxy can look
- * at its clock in between; an end of input there ends it.
+ * proxy is spoken to by TLS 1.3. With --steps it waits for a line on its
+ * standard input after set-up ("ready") and after the work (the result, one
+ * line of JSON), so that whoever measures the proxy can look at its clock in
+ * between; an end of input there ends it.
  */
+#include "t/bench/load.h"
+
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
 
 #include "t/bench/args.h"
-#include "t/bench/ask.h"
-#include "t/bench/errors.h"
-#include "t/bench/hist.h"
-#include "t/bench/login.h"
 #include "t/bench/net.h"
-#include "t/bench/page.h"
-#include "t/bench/secure.h"
 #include "t/bench/wire.h"
 
 #define EVENTS     256
-#define BUF_BYTES  (256 << 10)
 #define PING_BYTES 64
 #define PATIENCE   10 /* seconds without an answer: an error */
 #define MAX_ERRORS 1000
 
-enum work { CONNECT, PINGPONG, DOWN, UP, IDLE, PAGES };
-enum state {
-	CLOSED,
-	DIALING,
-	SHAKING,
-	METHOD,
-	LOGIN,
-	REPLY,
-	HEAD,
-	OPEN,
-	BUSY,
-	LEAVING
-};
-
 static const char *const work_names[] = { "connect", "pingpong", "down",
 					  "up",      "idle",     "http" };
-
-struct tunnel {
-	int fd;
-	enum state state;
-	uint32_t flow;
-	uint32_t mask;
-	uint32_t have;  /* of the message that is being read */
-	uint64_t since; /* start of the connection or of the round trip */
-	uint64_t got;
-	uint64_t sent;
-	SSL *ssl; /* NULL: plain */
-};
-
-static struct load {
-	enum work work;
-	enum protocol protocol;
-	union net_addr proxy, origin;
-	double seconds;
-	long max; /* connections in all, 0: by time */
-	long concurrency;
-	uint32_t users; /* who log in, in turn; 0: nobody does */
-	int epoll_fd;
-	struct tunnel *tunnel;
-	struct page *page; /* of each tunnel, for HTTP */
-	char host[64];     /* the origin, as requests name it */
-	long n_tunnels;    /* in use */
-	long n_open;       /* set up and able to work */
-	long n_busy;       /* connections or transfers under way */
-	uint32_t next_flow;
-	bool stopping;
-	uint64_t begin_ns, end_ns;
-	uint64_t started, units, bytes;
-	struct errors errors;
-	struct hist hist;
-	uint8_t request[300];
-	size_t request_len;
-	uint8_t buf[BUF_BYTES];
-} load;
-
-static void want(struct tunnel *t, uint32_t mask)
-{
-	struct epoll_event ev = { .events = mask, .data.ptr = t };
-
-	if (t->mask == mask)
-		return;
-	epoll_ctl(load.epoll_fd, t->mask ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, t->fd,
-		  &ev);
-	t->mask = mask;
-}
-
-static void tunnel_close(struct tunnel *t)
-{
-	if (t->state == CLOSED)
-		return;
-	if (t->state == OPEN || t->state == BUSY)
-		load.n_open--;
-	if (t->state != OPEN)
-		load.n_busy--;
-	SSL_free(t->ssl);
-	close(t->fd);
-	t->state = CLOSED;
-}
-
-static void fail(struct tunnel *t, uint64_t *counter)
-{
-	++*counter;
-	tunnel_close(t);
-}
-
-static void fail_errno(struct tunnel *t, int err)
-{
-	fail(t, errors_of(&load.errors, err));
-}
-
-static ssize_t give(struct tunnel *t, const void *buf, size_t n)
-{
-	return t->ssl ? secure_send(t->ssl, buf, n)
-		      : send(t->fd, buf, n, MSG_NOSIGNAL);
-}
-
-static ssize_t take(struct tunnel *t, void *buf, size_t n)
-{
-	return t->ssl ? secure_recv(t->ssl, buf, n) : recv(t->fd, buf, n, 0);
-}
-
-static bool put(struct tunnel *t, const void *buf, size_t n)
-{
-	ssize_t m = give(t, buf, n);
-
-	if (m == (ssize_t)n)
-		return true;
-	/* A fresh socket takes these few bytes or it is broken. */
-	fail_errno(t, m < 0 ? errno : EMSGSIZE);
-	return false;
-}
-
-static void tunnel_start(struct tunnel *t)
-{
-	int fd = socket(load.proxy.sa.sa_family,
-			SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	if (fd < 0) {
-		perror("load: socket");
-		exit(1);
-	}
-	*t = (struct tunnel){ .fd = fd, .state = DIALING };
-	t->flow = load.next_flow++;
-	t->since = now_ns();
-	load.started++;
-	load.n_busy++;
-	net_set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	ask_as(fd, &load.proxy, t->flow);
-	if (connect(fd, &load.proxy.sa, net_addr_len(&load.proxy)) &&
-	    errno != EINPROGRESS)
-		fail_errno(t, errno);
-	else
-		want(t, EPOLLOUT);
-}
+struct load load;
 
 static bool send_head(struct tunnel *t, enum wire_kind kind)
 {
@@ -205,7 +69,7 @@ static bool ping(struct tunnel *t)
 }
 
 /* The proxy has let us through. */
-static void opened(struct tunnel *t)
+void opened(struct tunnel *t)
 {
 	t->have = 0;
 	if (load.work == CONNECT) {
@@ -223,116 +87,6 @@ static void opened(struct tunnel *t)
 	/* One that takes the place of another, which the proxy has ended. */
 	if (load.work == PAGES && load.begin_ns && !load.stopping)
 		ping(t);
-}
-
-/* One message of the handshake, read exactly; false while it is not whole. */
-static bool get(struct tunnel *t, size_t n)
-{
-	ssize_t m = take(t, load.buf, n - t->have);
-
-	if (m == 0)
-		fail(t, &load.errors.eof);
-	else if (m < 0 && errno != EAGAIN)
-		fail_errno(t, errno);
-	if (m <= 0)
-		return false;
-	t->have += (uint32_t)m;
-	return t->have == n;
-}
-
-static void get_http(struct tunnel *t)
-{
-	int r = ask_http_answer(t->fd, load.buf, 1024);
-
-	if (r < 0)
-		fail(t, r == -EPIPE ? &load.errors.eof : &load.errors.refused);
-	else if (r > 0)
-		opened(t);
-}
-
-/* Two bytes, the second of which tells. */
-static bool agreed(struct tunnel *t, uint8_t wanted)
-{
-	if (!get(t, 2))
-		return false;
-	if (load.buf[1] != wanted)
-		fail(t, &load.errors.refused);
-	return t->state != CLOSED;
-}
-
-/* Past the method: the login, where there is one, or the request. */
-static void put_next(struct tunnel *t, enum state next)
-{
-	uint8_t login[LOGIN_MAX];
-
-	t->have = 0;
-	t->state = next;
-	if (next == LOGIN)
-		put(t, login, login_text(login, t->flow % load.users));
-	else
-		put(t, load.request, load.request_len);
-}
-
-/* The first word to the proxy. */
-static void greet(struct tunnel *t, const uint8_t greeting[3])
-{
-	t->state = METHOD;
-	if (load.protocol == SOCKS5) {
-		put(t, greeting, 3);
-	} else if (load.protocol == HTTP) {
-		t->state = HEAD;
-		put(t, load.request, load.request_len);
-	} else {
-		opened(t);
-	}
-}
-
-/* The handshake of TLS; true when it is over. */
-static bool shake(struct tunnel *t)
-{
-	int r = secure_shake(t->ssl);
-
-	if (r && r != -EAGAIN)
-		fail_errno(t, -r);
-	return r == 0;
-}
-
-static void handshake(struct tunnel *t)
-{
-	const uint8_t greeting[3] = { 5, 1, load.users ? 2 : 0 };
-
-	switch (t->state) {
-	case DIALING:
-		want(t, EPOLLIN);
-		t->state = SHAKING;
-		if (secure_ctx && !(t->ssl = secure_new(t->fd))) {
-			fail_errno(t, ENOMEM);
-			return;
-		}
-		/* fall through */
-	case SHAKING:
-		if (!t->ssl || shake(t))
-			greet(t, greeting);
-		return;
-	case METHOD:
-		if (agreed(t, greeting[2]))
-			put_next(t, load.users ? LOGIN : REPLY);
-		return;
-	case LOGIN:
-		if (agreed(t, 0))
-			put_next(t, REPLY);
-		return;
-	case REPLY:
-		if (!get(t, load.request_len))
-			return;
-		if (load.buf[1])
-			fail(t, &load.errors.refused);
-		else
-			opened(t);
-		return;
-	default:
-		get_http(t);
-	}
 }
 
 static void on_exchange(struct tunnel *t, ssize_t n)
@@ -692,7 +446,7 @@ static bool configure(int argc, char **argv)
 	net_text(&load.origin, load.host, sizeof load.host);
 	if (arg_flag(argc, argv, "--tls") && !secure_init())
 		return false;
-	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
 	return load.tunnel && load.concurrency > 0 &&
 	       (load.page || load.work != PAGES);
 }

@@ -47,12 +47,6 @@ static inline size_t page_head(struct page *p)
 	return end ? (size_t)(end + 4 - p->text) : 0;
 }
 
-/* Whether the head has this line; the head ends with a zero. */
-static inline bool page_says(const char *head, const char *line)
-{
-	return strcasestr(head, line) != NULL;
-}
-
 /* A request at the origin. */
 static inline enum page_state page_asked(struct page *p, uint32_t *ret_number)
 {
@@ -66,7 +60,7 @@ static inline enum page_state page_asked(struct page *p, uint32_t *ret_number)
 		return PAGE_WRONG;
 	*ret_number = (uint32_t)strtoul(at + 6, NULL, 10);
 	return strstr(p->text, " HTTP/1.0\r\n") ||
-			       page_says(p->text, "\r\nConnection: close\r\n")
+			       strcasestr(p->text, "\r\nConnection: close\r\n")
 		       ? PAGE_LAST
 		       : PAGE_STAYS;
 }
@@ -85,8 +79,8 @@ static inline enum page_state page_answered(struct page *p, uint32_t number)
 		return PAGE_WRONG;
 	p->text[n - 1] = 0;
 	last = !memcmp(p->text, "HTTP/1.0", 8) ||
-	       page_says(p->text, "\r\nConnection: close\r\n");
-	if (!last && !page_says(p->text, "\r\nContent-Length: 1024\r\n"))
+	       strcasestr(p->text, "\r\nConnection: close\r\n");
+	if (!last && !strcasestr(p->text, "\r\nContent-Length: 1024\r\n"))
 		return PAGE_WRONG;
 	return last ? PAGE_LAST : PAGE_STAYS;
 }
