@@ -6,6 +6,9 @@
 
 #include <string.h>
 
+/* Bytes from which on the opening of a window is no small one. */
+#define WINDOW_PART 1024
+
 /* Frames that bring us nothing: settings, pings, small windows, ... */
 static const struct h2_rate calm = { .burst = 2000, .per_second = 200 };
 
@@ -132,6 +135,10 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame,
 	if (frame->hd.type == NGHTTP2_PING &&
 	    frame->hd.flags & NGHTTP2_FLAG_ACK)
 		h2_notice_over(h);
+	/* Some tell of each part of a frame that was read, for both windows. */
+	if (frame->hd.type == NGHTTP2_WINDOW_UPDATE &&
+	    frame->window_update.window_size_increment >= WINDOW_PART)
+		h2_guard_give(&h->guard, &calm, 1);
 	if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
 		return 0;
 	s = stream_of(session, frame->hd.stream_id);

@@ -255,6 +255,27 @@ def test_windows_come_back_where_buffers_are_short(t):
     d.assert_polled()
 
 
+@valgrind
+def test_who_opens_windows_in_parts_is_no_flood(t):
+    """As Go does: a reader of 4 KiB at a time says so each time, twice."""
+    d, c = begin(t)
+    size = 16 << 20
+    o = Origin(t, lambda s: s.sendall(bytes(size)))
+    h = spoken(t, d, c)
+    stream = h.connect(text(o))
+    same(h.status(stream), 200)
+    got = 0
+    while got < size:
+        f = h.until(DATA, RST_STREAM, GOAWAY)
+        assert f and f.kind == DATA, (f, got)
+        got += len(f.payload)
+        parts = [min(4096, len(f.payload) - at)
+                 for at in range(0, len(f.payload), 4096)]
+        h.socket.sendall(b''.join(
+            frame(WINDOW_UPDATE, 0, of, struct.pack('>I', part))
+            for part in parts for of in (0, stream)))
+
+
 # --- Floods -------------------------------------------------------------------
 
 def many(kind, flags, payload, count=8000):
