@@ -82,7 +82,7 @@ START_TEST(users_are_a_matter_of_clients)
 {
 	const char *const ids[] = { "alice", NULL };
 
-	ck_assert_int_eq(try_spec((struct rule_spec){ .auth = 16 }, true),
+	ck_assert_int_eq(try_spec((struct rule_spec){ .auth = 32 }, true),
 			 -EINVAL);
 	ck_assert_int_eq(try_spec((struct rule_spec){ .auth = 1 }, false),
 			 -EINVAL);

@@ -313,7 +313,8 @@ bool walk_may_allow(const struct walk *w, const struct rule_query *q,
 {
 	const uint32_t all = COMMAND_BIT(COMMAND_CONNECT) |
 			     COMMAND_BIT(COMMAND_BIND) |
-			     COMMAND_BIT(COMMAND_UDP);
+			     COMMAND_BIT(COMMAND_UDP) |
+			     COMMAND_BIT(COMMAND_REQUEST);
 
 	for (size_t i = 0; i < w->request_count; i++) {
 		const struct rule_spec *spec = &w->requests[i];
