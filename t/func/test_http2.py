@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 
 from lib import client, conf
 from lib.case import each, eventually, patient, same, timeout, tool
@@ -50,6 +51,16 @@ def drop(s):
     client.reset(s)
 
 
+def stays(s):
+    """Answers, and does not end when the client does: it has to be cut."""
+    s.sendall(read_exact(s, 1))
+    while s.recv(100):
+        pass
+    while True:
+        s.sendall(b'.')  # until that fails
+        time.sleep(0.01)
+
+
 def test_many_tunnels_over_one_connection(t):
     c = Certificate(t)
     d = Daemon(t, served(c))
@@ -90,9 +101,10 @@ def test_a_tunnel_that_is_not_read_stops_no_other(t):
 def test_resets_pass(t):
     c = Certificate(t)
     d = Daemon(t, served(c))
-    o, resets = Origin(t, echo), Origin(t, drop)
+    o, resets, stay = Origin(t, echo), Origin(t, drop), Origin(t, stays)
     same(node(t, d, c, {'job': 'reset', 'target': text(resets)},
-              {'job': 'cancel', 'target': text(o)},
+              # Node ends its side, too, before it resets.
+              {'job': 'cancel', 'target': text(stay)},
               {'job': 'echo', 'count': 1, 'bytes': 10, 'target': text(o)}),
          [10, 8, 1])
     d.wait_access(outcome='target-reset', protocol='http2')
