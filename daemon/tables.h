@@ -7,6 +7,7 @@
 
 #include "core/tcpserver.h"
 #include "daemon/proxy/limits_table.h"
+#include "daemon/proxy/proxy_counts.h"
 #include "daemon/proxy/sessions.h"
 #include "daemon/segment.h"
 
@@ -21,7 +22,7 @@ struct table_about {
 };
 
 /* "workers": struct tcp_worker_counts, one a worker (core/tcpserver.h). */
-/* "proxy": struct proxy_counts, one a worker (daemon/proxy/session.h). */
+/* "proxy": struct proxy_counts, one a worker (daemon/proxy/proxy_counts.h). */
 /* "sessions": struct session, slots (daemon/proxy/session.h). */
 
 /* "limits": struct limits_about, one; "limit-counts", "limit-labels",

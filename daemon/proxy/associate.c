@@ -9,6 +9,7 @@
  * wait for those who flood.
  */
 #include "daemon/proxy/associate_internal.h"
+#include "daemon/proxy/associate_name.h"
 #include "daemon/proxy/associate_pace.h"
 #include "daemon/proxy/rule_times.h"
 #include "daemon/proxy/rules_parent.h"

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "daemon/proxy/associate_options.h"
 #include "daemon/proxy/proxy.h"
 
 struct associations;

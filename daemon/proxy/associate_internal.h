@@ -89,15 +89,3 @@ bool association_has_room(const struct association *a, uint16_t rule);
 /* Datagrams go there: the record tells the first such target. */
 void association_note_target(struct association *a, const struct tcp_addr *to,
 			     struct span host, uint16_t rule);
-
-/* --- Names, associate_name.c -------------------------------------------- */
-
-/*
- * Finds the address of a name.  -EAGAIN: a copy of the payload waits for it;
- * any other error: the datagram is to be dropped.
- */
-int association_find(struct association *a, const struct target *t,
-		     struct span payload, struct tcp_addr *ret) MUST_CHECK;
-
-/* Drops what waits for names. */
-void association_forget_names(struct association *a);

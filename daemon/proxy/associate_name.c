@@ -5,9 +5,10 @@
  * A task may outlive its association, since it unwinds itself when it is
  * cancelled: `a` is NULL then, and nothing waits any more.
  */
-#include "daemon/proxy/associate_internal.h"
+#include "daemon/proxy/associate_name.h"
 
 #include "core/task.h"
+#include "daemon/proxy/associate_internal.h"
 
 #include <ctype.h>
 #include <stdlib.h>

@@ -4,6 +4,7 @@
  * that one went.
  */
 #include "daemon/proxy/associate_internal.h"
+#include "daemon/proxy/associate_name.h"
 #include "daemon/proxy/associate_pace.h"
 #include "daemon/proxy/request_count.h"
 #include "daemon/proxy/rules_parent.h"

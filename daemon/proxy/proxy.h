@@ -7,12 +7,14 @@
 
 #include "core/resolver.h"
 #include "core/tcpserver.h"
+#include "daemon/proxy/associate_options.h"
 #include "daemon/proxy/auth.h"
 #include "daemon/proxy/bandwidth.h"
 #include "daemon/proxy/http_options.h"
 #include "daemon/proxy/limits.h"
 #include "daemon/proxy/outbound.h"
 #include "daemon/proxy/policy.h"
+#include "daemon/proxy/proxy_counts.h"
 #include "daemon/proxy/session.h"
 #include "daemon/proxy/upstream.h"
 
@@ -25,24 +27,6 @@ struct proxy_timeouts {
 	int64_t idle_ms, half_closed_ms, session_ms; /* 0: no bound */
 	int64_t bind_ms;                             /* for a BIND's client */
 	int64_t udp_idle_ms; /* of an association; 0: no bound */
-};
-
-/* Whose datagrams an association takes, RFC 1928 §7. */
-enum associate_source {
-	ASSOCIATE_STRICT,  /* the client's, from the first port that it used */
-	ASSOCIATE_ADDRESS, /* the client's, from whichever port it used last */
-	ASSOCIATE_ANY,     /* of whoever is admitted and came last */
-};
-
-/* UDP ASSOCIATE; bounds are those of one worker. */
-struct associate_options {
-	enum associate_source source;
-	bool any_reply;    /* also from whom nothing was sent to, if allowed */
-	size_t max;        /* associations; 0: UDP is not served */
-	size_t per_client; /* of one client; 0: no bound */
-	uint8_t client_prefix4, client_prefix6; /* bits: who is one client */
-	size_t bytes;  /* all memory that they hold, socket buffers too */
-	size_t buffer; /* SO_RCVBUF, SO_SNDBUF of each socket; 0: default */
 };
 
 struct proxy_options {

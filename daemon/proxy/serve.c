@@ -228,6 +228,9 @@ static enum outcome serve_request(struct request *rq)
 	if (o == OUTCOME_NONE)
 		o = carry_out(rq);
 	if (o != OUTCOME_NONE) {
+		/* The client may have another request, or linger. */
+		if (rq->server)
+			tcp_conn_close(TAKE_PTR(rq->server));
 		refuse(rq, o);
 		return o;
 	}

@@ -78,6 +78,20 @@ def test_a_bad_response_is_502(t, what):
     d.wait_access(outcome='bad-response')
 
 
+def test_a_request_follows_one_that_failed_at_its_target(t):
+    """Also where it is there already, so that the connection does not rest."""
+    d = Daemon(t)
+    bad = Web(t, lambda m: b'SSH-2.0-OpenSSH\r\n\r\n')
+    gone = Web(t, lambda m: None)
+    o = Web(t)
+    with Client(d) as c:
+        c.send(ask(bad) + ask(gone) + ask(o))
+        same([c.response().status for _ in range(3)], [502, 502, 200])
+        same(c.get(o).status, 200)
+    d.wait_access(1, outcome='bad-response')
+    d.wait_access(2, outcome='closed')
+
+
 def test_a_target_that_leaves_is_502(t):
     d = Daemon(t)
     o = Web(t, lambda m: None)
