@@ -12,10 +12,6 @@
 
 #include <string.h>
 
-/* A client that is told of a failure may still be sending its request. */
-#define LINGER_MS    10000
-#define LINGER_BYTES (64u << 20)
-
 /* --- The head ----------------------------------------------------------- */
 
 static enum outcome parse_head(struct request *rq, struct http_head *h)
@@ -140,12 +136,16 @@ static void refuse(struct request *rq, enum outcome why)
 	if (!e.status)
 		return;
 	len = http_error_format(reply, sizeof(reply), &e);
+	/* It has had its time: a trickle shall not get much more. */
+	if (why == OUTCOME_HANDSHAKE) {
+		request_last_words(rq, reply, len);
+		return;
+	}
 	if (tcp_conn_write_all(rq->client, reply, len,
-			       tcp_deadline(LINGER_MS)) < 0)
+			       tcp_deadline(HTTP_LINGER_MS)) < 0)
 		return;
 	if (!e.keep) {
-		tcp_conn_linger(rq->client, LINGER_BYTES,
-				tcp_deadline(LINGER_MS));
+		http_linger(rq);
 		return;
 	}
 	request_consume(rq, rq->whole);

@@ -12,11 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* After a response that came before the end of its request the client may still
- * be sending: what it sends is thrown away for so long, RFC 9112 §9.6. */
-#define LINGER_MS    10000
-#define LINGER_BYTES (64u << 20)
-
 /* Exchanges that are kept although nobody has use for them. */
 #define SPARE_MAX 64
 
@@ -163,6 +158,12 @@ static void leave_server(struct http_exchange *x)
 	tcp_conn_close(TAKE_PTR(rq->server));
 }
 
+void http_linger(struct request *rq)
+{
+	tcp_conn_linger(rq->client, HTTP_LINGER_BYTES,
+			tcp_deadline(HTTP_LINGER_MS));
+}
+
 static void leave_client(struct http_exchange *x)
 {
 	struct request *rq = x->rq;
@@ -175,8 +176,7 @@ static void leave_client(struct http_exchange *x)
 	/* A reset for unread bytes would eat the response. */
 	if (rq->input.len || conn_can_read(rq->client) ||
 	    !http_pump_over(&x->up))
-		tcp_conn_linger(rq->client, LINGER_BYTES,
-				tcp_deadline(LINGER_MS));
+		http_linger(rq);
 }
 
 /* --- The request -------------------------------------------------------- */

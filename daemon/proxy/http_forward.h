@@ -23,6 +23,15 @@ int request_get_exchange(struct request *rq) MUST_CHECK;
 void request_put_exchange(struct request *rq);
 
 /*
+ * A client that was answered before the end of its request may still be sending
+ * it: what it sends is thrown away for so long, RFC 9112 §9.6.
+ */
+#define HTTP_LINGER_MS    10000
+#define HTTP_LINGER_BYTES (64u << 20)
+
+void http_linger(struct request *rq);
+
+/*
  * For request_connect(): takes an idle connection to an address, chosen by the
  * rules, for a request that may have one.  rq->server and rq->bound, or false.
  */

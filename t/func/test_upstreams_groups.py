@@ -283,4 +283,5 @@ def test_a_reload_takes_other_parents(t):
 def test_an_unknown_group_is_an_error(t):
     d = Daemon(t, conf.merge({'rules': [allow(upstream='rome')]}),
                wait=False)
+    d.wait_exit(1)
     d.wait_log('rome')
