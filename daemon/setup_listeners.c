@@ -123,10 +123,13 @@ void setup_free_listeners(struct setup *s)
 	free(TAKE_PTR(s->listeners));
 }
 
-/* A client of these waits for the target's first word, or sends a header. */
+/*
+ * A client of these waits for the target's first word, unless all of them send
+ * a header.
+ */
 static bool says_something_first(const struct conf_listener *l)
 {
-	return l->proxy_protocol.count ||
+	return (l->proxy_protocol.count && l->proxy_protocol_only) ||
 	       !(l->protocols & (CONF_FORWARD | CONF_TRANSPARENT));
 }
 

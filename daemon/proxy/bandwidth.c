@@ -281,3 +281,10 @@ void bandwidth_give(struct bandwidth *b, int direction, uint32_t bytes)
 	for (unsigned i = 0; i < b->count && bytes; i++)
 		bucket_give(&b->rate[i]->way[direction], bytes);
 }
+
+void bandwidth_owe(struct bandwidth *b, int direction, uint32_t bytes,
+		   int64_t now_ms)
+{
+	for (unsigned i = 0; i < b->count; i++)
+		(void)bucket_take(&b->rate[i]->way[direction], bytes, now_ms);
+}

@@ -51,3 +51,7 @@ struct tcp_relay_pacer *bandwidth_pacer(struct bandwidth *b);
 uint32_t bandwidth_take(struct bandwidth *b, int direction, int64_t now_ms,
 			int64_t *ret_ms);
 void bandwidth_give(struct bandwidth *b, int direction, uint32_t bytes);
+
+/* So many more have passed than it was granted: those who follow wait. */
+void bandwidth_owe(struct bandwidth *b, int direction, uint32_t bytes,
+		   int64_t now_ms);

@@ -186,11 +186,25 @@ static void note_progress(struct http_exchange *x, uint64_t up, uint64_t down)
 		tell(x);
 }
 
+/* What came with the head is content, too: many small ones are a large one. */
+static enum outcome await_turn(struct http_exchange *x)
+{
+	enum outcome o = OUTCOME_NONE;
+
+	if (!x->request.chunked && !x->request.length)
+		return o;
+	while (o == OUTCOME_NONE && !http_pump_may_read(&x->up))
+		o = wait_for_both(x);
+	return o;
+}
+
 static enum outcome run(struct http_exchange *x)
 {
-	enum outcome o = after_up(x, exchange_send_request(x));
+	enum outcome o = await_turn(x);
 	uint64_t woke_up = 0, woke_down = 0;
 
+	if (o == OUTCOME_NONE)
+		o = after_up(x, exchange_send_request(x));
 	while (o == OUTCOME_NONE) {
 		uint64_t up = x->up.flow.bytes, down = x->down.flow.bytes;
 		enum pump_step first = step_up(x), second;

@@ -97,6 +97,18 @@ enum pump_step exchange_send_request(struct http_exchange *x)
 	return http_pump_write(&x->up, rq->server, scratch, len + content);
 }
 
+/*
+ * Tells whether another request, of whichever client, may go to the server by
+ * this connection.  401 leaves nobody logged in, and the next step to come.
+ */
+static bool server_persists(const struct http_exchange *x)
+{
+	return x->keeps_server && !x->down.surplus &&
+	       (!x->request.logs_in || x->response.status == 401) &&
+	       http_head_persists(&x->response) &&
+	       x->down.body.framing != HTTP_FRAMING_CLOSE;
+}
+
 /* Tells whether the client may ask again once it has this response. */
 static bool client_persists(const struct http_exchange *x)
 {
@@ -200,9 +212,7 @@ static enum pump_step pass_final(struct http_exchange *x, uint8_t *at,
 	if (n < 0)
 		return PUMP_MALFORMED;
 	x->down.surplus = (size_t)n < behind;
-	x->server_persists = x->keeps_server && !x->down.surplus &&
-			     http_head_persists(&x->response) &&
-			     x->down.body.framing != HTTP_FRAMING_CLOSE;
+	x->server_persists = server_persists(x);
 	http_pump_choose(&x->down);
 	x->head_done = x->rq->granted = true;
 	return pass_head(x, at, content, &how);

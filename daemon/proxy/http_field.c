@@ -26,6 +26,7 @@ static const struct known known[LENGTH_MAX + 1][3] = {
 	[12] = { { "max-forwards", HTTP_FIELD_MAX_FORWARDS },
 		 /* RFC 9209: meant for the client. */
 		 { "proxy-status", HTTP_FIELD_OTHER } },
+	[13] = { { "authorization", HTTP_FIELD_AUTHORIZATION } },
 	[14] = { { "content-length", HTTP_FIELD_CONTENT_LENGTH } },
 	[15] = { { "x-forwarded-for", HTTP_FIELD_X_FORWARDED_FOR } },
 	[16] = { { "proxy-connection", HTTP_FIELD_PROXY_CONNECTION } },

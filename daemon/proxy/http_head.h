@@ -39,6 +39,7 @@ struct http_head {
 	bool keep_alive;      /* Connection: keep-alive */
 	bool upgrade;         /* an Upgrade field, and Connection names it */
 	bool continues;       /* request: Expect: 100-continue */
+	bool logs_in;         /* request: Authorization of the connection */
 	bool chunked;         /* Transfer-Encoding: chunked */
 	bool has_length;      /* Content-Length: */
 	uint16_t status;      /* response: 100..999 */

@@ -117,6 +117,19 @@ static int note_forwards(struct http_head *h, struct span value)
 	return 0;
 }
 
+/*
+ * By these schemes who sends one request has sent all that follow on that
+ * connection (RFC 4559 §6), whoever they come from.
+ */
+static bool is_of_connection(struct span value)
+{
+	size_t len = http_run_end(value, 0, HTTP_BYTE_TOKEN);
+	struct span scheme = { value.at, len };
+
+	return http_name_is(scheme, "ntlm") ||
+	       http_name_is(scheme, "negotiate");
+}
+
 /* What stands in requests alone; a response may hold it without a meaning. */
 static int note_request(struct http_head *h, enum http_field_id id,
 			struct span value)
@@ -130,6 +143,9 @@ static int note_request(struct http_head *h, enum http_field_id id,
 		/* RFC 9110 §10.1.1: of HTTP/1.0 it is ignored. */
 		if (h->minor > 0 && http_name_is(value, "100-continue"))
 			h->continues = true;
+		return 0;
+	case HTTP_FIELD_AUTHORIZATION:
+		h->logs_in |= is_of_connection(value);
 		return 0;
 	case HTTP_FIELD_PROXY_AUTHORIZATION:
 		return h->known[id] ? fail(h) : 0;

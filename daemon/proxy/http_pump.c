@@ -25,6 +25,9 @@ void http_pump_done(struct http_pump *p)
 	flow_close(&p->flow);
 	if (p->pace && p->grant > 0)
 		bandwidth_give(p->pace, p->direction, (uint32_t)p->grant);
+	else if (p->pace && p->grant < 0)
+		bandwidth_owe(p->pace, p->direction, (uint32_t)-p->grant,
+			      loop_now(loop_self()));
 	p->grant = 0;
 }
 

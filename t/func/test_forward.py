@@ -137,3 +137,12 @@ def test_one_spliced_tells_another(t):
         s.shutdown(socket.SHUT_WR)
         same(read_exact(s, 8), struct.pack('>Q', 100000))
     inner.wait_access(client=name, up=100000, outcome='closed')
+
+
+def test_who_sends_no_header_may_wait_for_the_first_word(t):
+    o = Origin(t, say(b'220 ready'))
+    d = Daemon(t, {'listeners': [to(
+        o.target, proxy_protocol=['192.0.2.10/32'])],
+        'timeouts': {'handshake': '500ms'}})
+    with dial(d.address) as s:
+        same(s.recv(9), b'220 ready')

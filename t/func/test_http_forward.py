@@ -228,6 +228,21 @@ def test_a_silent_client_is_closed_after_a_while(t):
     same(len(d.access()), 1)
 
 
+@each('NTLM TlRM', 'negotiate TlRM')
+def test_a_login_of_a_connection_is_not_for_the_next_client(t, login):
+    """NTLM: 401 once more, and then all that follows is this user's."""
+    d = Daemon(t, {'workers': 1})
+    o = Web(t, lambda m: reply(status='401 Unauthorized' if m.path == '/401'
+                               else '200 OK'))
+    with Client(d) as c, Client(d) as other:
+        same(c.get(o, '/401', fields=[f'Authorization: {login}']).status, 401)
+        same(c.get(o, fields=[f'Authorization: {login}']).status, 200)
+        same(o.accepted, 1)
+        same(other.get(o).status, 200)
+        same(c.get(o, fields=['Authorization: Basic eDp5']).status, 200)
+    same(o.accepted, 2)
+
+
 def test_one_request_a_connection(t):
     d = Daemon(t, {'http': {'keep_alive': '0', 'pool': 0}})
     o = Web(t)

@@ -348,6 +348,16 @@ def test_bandwidth_holds_for_bodies(t):
     assert time.monotonic() - began > 0.8, 'faster than its rate'
 
 
+def test_bandwidth_holds_for_many_small_uploads(t):
+    d = Daemon(t, {'rules': [conf.allow(bandwidth='400000')]})
+    o = Web(t)
+    began = time.monotonic()
+    with Client(d) as c:
+        for _ in range(100):
+            same(c.get(o, method='POST', body=bytes(6000)).status, 200)
+    assert time.monotonic() - began > 0.8, 'faster than its rate'
+
+
 def test_who_is_gone_is_ended(t):
     d = guarded(t)
     o = Listener(t)
