@@ -208,6 +208,8 @@ int conf_url_parse(struct conf_url *ret, struct conf_url_room *room,
 	if (!colon)
 		return conf_refuse(why, "this is no URL; " FORM);
 	s = find_scheme(text, (size_t)(colon - text));
+	if (!s && strcspn(text, ":@") < (size_t)(colon - text))
+		return conf_refuse(why, "this is no URL; " FORM);
 	if (!s)
 		return conf_refuse(why, "'%.*s' is no parent's scheme; " FORM,
 				   (int)min_size((size_t)(colon - text), 20),

@@ -171,6 +171,8 @@ START_TEST(what_is_no_url_is_refused)
 {
 	url_refused("", "this is no URL");
 	url_refused("192.0.2.1:1080", "this is no URL");
+	url_refused("me:secret://a", "this is no URL");
+	url_refused("me@a://b", "this is no URL");
 	url_refused("me:secret@192.0.2.1:1080", "this is no URL");
 	url_refused("socks5:/me:secret@a", "this is no URL");
 	url_refused("socks6://me:secret@a", "'socks6' is no parent's scheme");
