@@ -47,7 +47,8 @@ static void note(struct upstream_check *c, const struct upstream_way *w,
 	if (o == OUTCOME_NONE)
 		for (unsigned i = c->first; i <= c->last; i++)
 			upstream_is_well(c->group, i);
-	else if (w->blame != BLAME_NOBODY)
+	/* It was given time enough, and a target that is there. */
+	else if (w->blame != BLAME_NOBODY || o == OUTCOME_CONNECT_TIMEOUT)
 		upstream_failed(c->group, health, w, o);
 }
 

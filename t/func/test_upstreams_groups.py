@@ -172,6 +172,15 @@ def test_a_check_may_ask_for_a_target(t):
     d.wait_log('upstream paris: parent 1, .* has failed: refused')
 
 
+def test_a_check_does_not_wait_for_ever(t):
+    """A parent by HTTP that hangs says nothing, whatever it is asked for."""
+    o = Origin(t, lambda s: s.recv(1000) and s.recv(1000))
+    d = by(t, f'http://127.0.0.1:{o.port}', {
+        'timeouts': {'upstream': '200ms'}}, check='100ms',
+        check_target='192.0.2.1:80')
+    d.wait_log('upstream paris: parent 1, .* has failed: connect-timeout')
+
+
 def test_checks_end_with_the_daemon(t):
     """One that waits for an answer does not hold it up."""
     o = Origin(t, lambda s: s.recv(100) and s.recv(100))
