@@ -475,7 +475,7 @@ static enum outcome find_parent(struct request *rq, const struct rule_query *q)
 	tcp_conn_watch_reset(rq->client, false);
 	if (o == OUTCOME_NONE || only || o == OUTCOME_SHUTDOWN)
 		return o;
-	rq->upstream = 0;
+	upstream_forget(rq);
 	rq->error = 0;
 	return OUTCOME_NONE;
 }

@@ -488,13 +488,18 @@ static enum outcome go(struct request *rq, struct candidates *c, bool partial)
 		return dial(rq, c, partial);
 	keep_one_way(rq, c);
 	group = upstream_of(rq, c->rule[0]);
-	if (!group)
+	if (!group) {
+		/* The try before may have gone another way. */
+		if (rq->upstream)
+			upstream_forget(rq);
 		return dial(rq, c, partial);
+	}
 	rq->rule = c->rule[0];
 	o = upstream_connect(rq, group, c->addr, c->count);
 	if (o != OUTCOME_NONE)
 		return o;
-	rq->rule = rule_of(c, &rq->session->target);
+	if (rq->session->target.family != AF_UNSPEC)
+		rq->rule = rule_of(c, &rq->session->target);
 	return request_count_rule(rq, rq->rule);
 }
 

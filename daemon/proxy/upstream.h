@@ -41,6 +41,10 @@ enum outcome upstream_connect(struct request *rq, uint16_t group,
  */
 enum outcome upstream_associate(struct request *rq, uint16_t group);
 
+/* It goes straight now, whatever was tried before: no parent's login with it.
+ */
+void upstream_forget(struct request *rq);
+
 /*
  * rq->server is connected to a parent that forwards requests: they go there in
  * absolute-form with request_parent_login() among the fields.  A connection to

@@ -106,8 +106,9 @@ static void note_server(struct journey *j)
 	struct session *s = rq->session;
 
 	session_begin(s);
-	if (j->way.target.addr)
-		s->target = *j->way.target.addr;
+	/* What a parent makes of a name nobody here knows. */
+	s->target = j->way.target.addr ? *j->way.target.addr
+				       : (struct tcp_addr){ .port = rq->port };
 	s->bound = rq->bound;
 	session_end(s);
 	hold(rq, j->group);
@@ -172,13 +173,18 @@ static void set_times(struct journey *j)
 	w->connect_until = min_i64(w->try_until, now + wait);
 }
 
-/* By name, or by one address after the other as long as that may help. */
+/*
+ * By name, or by one address after the other as long as that may help.  Where
+ * all resolve, addresses are here only because a rule decided by them: another
+ * one might be found there.
+ */
 static enum outcome try_targets(struct journey *j)
 {
 	struct upstream_way *w = &j->way;
 	const struct upstream_group *g = j->group->g;
 	bool by_name = j->count == 0 ||
-		       (g->parents[w->last].remote && j->rq->host[0]);
+		       (!g->remote && g->parents[w->last].remote &&
+			j->rq->host[0]);
 	unsigned count = by_name ? 1
 				 : (unsigned)min_size(j->count, ADDRESSES_MAX);
 	enum outcome o = OUTCOME_NONE;
@@ -266,6 +272,19 @@ static enum outcome try_chain(struct journey *j)
 	return o;
 }
 
+/* To which address the client came, as a PROXY header says it. */
+static void note_inbound(struct journey *j)
+{
+	struct request *rq = j->rq;
+
+	j->inbound = rq->reached;
+	if (j->inbound.family == AF_UNSPEC &&
+	    tcp_conn_local(rq->client, &j->inbound) < 0)
+		return;
+	addr_unmap(&j->inbound);
+	j->way.inbound = &j->inbound;
+}
+
 enum outcome upstream_connect(struct request *rq, uint16_t number,
 			      const struct tcp_addr *to, unsigned count)
 {
@@ -295,9 +314,8 @@ enum outcome upstream_connect(struct request *rq, uint16_t number,
 		.until = tcp_deadline(o->timeouts.connect_ms +
 				      o->timeouts.upstream_ms),
 	};
-	if (j.group->g->send_proxy &&
-	    tcp_conn_local(rq->client, &j.inbound) == 0)
-		j.way.inbound = &j.inbound;
+	if (j.group->g->send_proxy)
+		note_inbound(&j);
 	begin(&j, number);
 	outcome = j.group->g->chain ? try_chain(&j) : try_all(&j);
 	if (outcome == OUTCOME_NONE)
@@ -305,6 +323,18 @@ enum outcome upstream_connect(struct request *rq, uint16_t number,
 	rq->error = j.error;
 	note_hop(rq, j.hop);
 	return j.why;
+}
+
+void upstream_forget(struct request *rq)
+{
+	struct session *s = rq->session;
+
+	rq->upstream = rq->hop = 0;
+	rq->parent_forwards = false;
+	upstream_leave(rq->here->proxy->upstreams, s);
+	session_begin(s);
+	s->upstream = s->hop = 0;
+	session_end(s);
 }
 
 enum outcome upstream_associate(struct request *rq, uint16_t group)

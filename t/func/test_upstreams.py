@@ -149,6 +149,20 @@ def test_rules_by_address_decide_before_a_parent_that_is_given_addresses(t):
     same(refused(d, ('target.example', o.port)), 2)
 
 
+def test_what_is_allowed_by_its_address_goes_there(t):
+    """Its name may be another one's where the parent asks for it."""
+    parent, o = Daemon(t, {'names': {'hosts': t.file(
+        'far', '127.0.0.3 target.example\n')}}), Origin(t, echo)
+    d = Daemon(t, {
+        'upstreams': [{'name': 'paris', 'resolve': 'remote',
+                       'url': f'socks5://127.0.0.1:{parent.address[1]}'}],
+        'rules': [allow(to='127.0.0.1', upstream='paris')],
+        'names': {'hosts': t.file('hosts', HOSTS)}})
+    reach(d, ('target.example', o.port))
+    same(parent.wait_access(outcome='closed')['target'],
+         f'127.0.0.1:{o.port}')
+
+
 def test_rules_say_what_leaves_by_whom(t):
     one, two, o = Microsocks(t), Microsocks(t), Origin(t, echo)
     d = Daemon(t, {

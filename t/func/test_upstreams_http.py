@@ -5,6 +5,7 @@ import threading
 from lib import client, conf
 from lib.case import each, eventually, same
 from lib.daemon import Daemon
+from lib.dns import DnsServer, a
 from lib.origin import Origin, echo, unused_port
 from lib.parents import Danted, Microsocks, Squid, Tinyproxy
 from lib.tls import Certificate
@@ -220,3 +221,56 @@ def test_a_parent_may_be_told_who_comes(t, version):
         with Client(d) as c:
             same(c.get(web).status, 200)
     eventually(lambda: web.accepted == 2)
+
+
+# --- Where a request goes straight after all ---------------------------------
+
+def test_a_parents_login_stays_with_the_parent(t):
+    """A request that is tried once more may find another way to be its own."""
+    names = DnsServer(t, {('moves.example', 'A'): a('127.0.0.2', ttl=0)})
+
+    def answer(m):
+        if m.path.endswith('/first'):
+            return reply(b'by the parent')
+        names.records['moves.example', 'A'] = a('127.0.0.1', ttl=0)
+        return None  # its connection was used before: this is tried again
+    parent, o = Web(t, answer), Web(t)
+    d = Daemon(t, {
+        **BRIEF, 'workers': 1, 'names': {'servers': [names.address]},
+        'upstreams': [{'name': 'paris',
+                       'url': f'http://me:secret@127.0.0.1:{parent.port}'}],
+        'rules': [conf.allow(to='127.0.0.2', upstream='paris'),
+                  conf.allow()]})
+    with Client(d) as c:
+        same(c.get(o, '/first', host='moves.example').body, b'by the parent')
+        same(c.get(o, '/second', host='moves.example').status, 200)
+    (m,) = o.requests
+    same((m.path, m.get('proxy-authorization')), ('/second', None))
+    lines = d.wait_access(2, outcome='closed')
+    assert 'upstream' not in lines, lines
+
+
+def test_a_tunnel_by_name_is_not_for_an_address(t):
+    """What a parent finds behind a name need not be what is found here."""
+    far = Daemon(t, {**FAR, 'names': {'hosts': t.file(
+        'far', '127.0.0.3 target.example\n')}})
+    port = unused_port()
+    there = Web(t, lambda m: reply(b'there'), host='127.0.0.3', port=port)
+    here = Web(t, lambda m: reply(b'here'), port=port)
+    dead = f'socks5://127.0.0.1:{unused_port()}'
+    d = by(t, [f'socks5h://127.0.0.1:{far.address[1]}', dead], {'workers': 1})
+    with Client(d) as c:
+        same(c.get(there, host='target.example').body, b'there')
+        same(c.get(here).body, b'here')
+
+
+def test_a_parent_is_told_what_a_header_said(t):
+    parent, seen = Origin(t, lambda s: seen.append(s.recv(100))), []
+    d = by(t, f'http://127.0.0.1:{parent.port}', {'listeners': [conf.listener(
+        proxy_protocol=['127.0.0.1'], proxy_protocol_only=True)]},
+        send_proxy='v1')
+    said = b'PROXY TCP4 192.0.2.7 192.0.2.8 5000 1080\r\n'
+    with client.dial(d.address) as s:
+        s.sendall(said + b'CONNECT 192.0.2.1:80 HTTP/1.1\r\nHost: x\r\n\r\n')
+        s.recv(1)
+    assert seen[0].startswith(said), seen

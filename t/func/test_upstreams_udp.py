@@ -149,7 +149,10 @@ def test_a_dead_parent_refuses_what_only_it_could_do(t):
         'upstreams': [{'name': 'paris', 'url': dead}],
         'rules': [allow(to='127.0.0.1', ports=str(o.target[1])),
                   allow(upstream='paris')]})
-    assert Association(t, d.address).echoes(o.target)
+    straight = Association(t, d.address)
+    assert straight.echoes(o.target)
+    straight.control.close()
+    assert 'upstream' not in d.wait_access(command='udp', outcome='closed')
 
 
 def test_nobody_comes_to_a_bind_by_a_parent(t):
