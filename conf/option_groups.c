@@ -103,8 +103,7 @@ const struct conf_section conf_section_auth = {
 
 #define STRUCT struct conf_http
 static const struct conf_option http_options[] = {
-	{ "via", CONF_TYPE_NAME, AT(via), .def = "auto",
-	  .max = NAME_MAX_BYTES,
+	{ "via", CONF_TYPE_NAME, AT(via), .def = "auto", .max = NAME_MAX_BYTES,
 	  .help = "What this proxy calls itself in Via; \"auto\": a name that "
 		  "no other has; \"\": it sends none" },
 	{ "forwarded", CONF_TYPE_WORD, AT(forwarded), .def = "off",
