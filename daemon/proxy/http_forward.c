@@ -197,6 +197,16 @@ static enum outcome check(const struct http_exchange *x)
 	return OUTCOME_NONE;
 }
 
+/* The rule says whether that is logged. */
+static void note_begin(struct request *rq)
+{
+	session_begin(rq->session);
+	rq->session->rule = rq->rule;
+	session_end(rq->session);
+	if (rq->session->state != SESSION_RELAY)
+		request_began(rq);
+}
+
 /* One try; *again where it is worth another one. */
 static enum outcome try(struct http_exchange *x, bool may_reuse, bool *again)
 {
@@ -214,8 +224,7 @@ static enum outcome try(struct http_exchange *x, bool may_reuse, bool *again)
 		return OUTCOME_NO_RESOURCES;
 	x->absolute = request_via_http_parent(rq);
 	conn_handshake_done(rq->client);
-	if (rq->session->state != SESSION_RELAY)
-		request_began(rq);
+	note_begin(rq);
 	http_exchange_begin(x, pace);
 	o = http_exchange_run(x);
 	if (o == OUTCOME_CLOSED)

@@ -358,6 +358,16 @@ def test_bandwidth_holds_for_many_small_uploads(t):
     assert time.monotonic() - began > 0.8, 'faster than its rate'
 
 
+def test_a_rule_says_whether_the_begin_is_logged(t):
+    d = Daemon(t, {'rules': [conf.allow(log=['connect'])]})
+    o = Web(t)
+    with Client(d) as c:
+        for _ in range(2):
+            same(c.get(o).status, 200)
+    eventually(lambda: d.log().count('event=connect ') == 2)
+    assert 'event=disconnect' not in d.log()
+
+
 def test_who_is_gone_is_ended(t):
     d = guarded(t)
     o = Listener(t)
