@@ -53,8 +53,7 @@ enum http_field_id http_field_id(struct span name);
 
 /*
  * A bit, 1 << id, for each that ends at a proxy (RFC 9110 §7.6.1) or says who
- * may use it.  Transfer-Encoding is not of them: bodies are passed on as they
- * come.
+ * may use it.  Transfer-Encoding does not: bodies are passed on as they come.
  */
 #define HTTP_HOP_FIELDS                                                        \
 	(1u << HTTP_FIELD_CONNECTION | 1u << HTTP_FIELD_PROXY_CONNECTION |     \

@@ -44,8 +44,7 @@ struct http_head {
 	bool has_length;      /* Content-Length: */
 	uint16_t status;      /* response: 100..999 */
 	uint16_t start, at;   /* the token under way, and what is read of it */
-	uint16_t len;         /* of the whole head */
-	uint16_t count;       /* fields */
+	uint16_t len, count;  /* of the whole head; fields */
 	uint64_t length;      /* Content-Length */
 	int64_t forwards;     /* Max-Forwards, or -1 */
 	struct http_run word; /* the method; the reason, may be empty */
