@@ -19,7 +19,7 @@ static const struct reply replies[] = {
 	{ 403, "Forbidden", "", "The proxy does not allow this." },
 	/* RFC 9110 §15.5.6 demands the list. */
 	{ 405, "Method Not Allowed", "Allow: CONNECT\r\n",
-	  "This proxy serves CONNECT only." },
+	  "The proxy does not answer this itself." },
 	{ 407, "Proxy Authentication Required", "",
 	  "The proxy wants a login." },
 	{ 408, "Request Timeout", "", "The request took too long." },
