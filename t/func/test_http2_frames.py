@@ -3,7 +3,7 @@ import base64
 import struct
 
 from lib import client, conf
-from lib.case import each, same, valgrind
+from lib.case import SANITIZED, each, same, valgrind
 from lib.client import dial
 from lib.daemon import Daemon
 from lib.h2 import (CANCEL, CONNECT_ERROR, CONTINUATION, Connection, DATA,
@@ -424,5 +424,6 @@ def test_an_idle_connection_is_small(t):
         opened(protocol)  # what there is once
     plain, http2 = opened('http/1.1'), opened('h2')
     print(f'an idle connection: TLS {plain}, HTTP/2 {http2} bytes')
-    assert http2 - plain < 48 << 10, (plain, http2)
+    if not SANITIZED:  # which keeps what is freed, and more around the rest
+        assert http2 - plain < 48 << 10, (plain, http2)
     echoes(spoken(t, d, c), o)

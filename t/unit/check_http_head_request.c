@@ -219,8 +219,8 @@ START_TEST(bodies_that_could_end_in_two_places_are_refused)
 		"Transfer-Encoding: \"chunked\"\r\n",
 		"Transfer-Encoding: xchunked\r\n",
 		"Transfer-Encoding: chunke\r\n",
-		"Transfer-Encoding: \x0b"
-		"chunked\r\n",
+		("Transfer-Encoding: \x0b"
+		 "chunked\r\n"),
 		"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
 		"Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n",
 		"Transfer-Encoding : chunked\r\n",
