@@ -164,7 +164,7 @@ static void body_input(void)
 	input.len = 4;
 	memcpy(input.at, CHUNKED, 4);
 	begin(HTTP_FRAMING_CHUNKED, 0);
-	say(CHUNKED + 4);
+	say(&CHUNKED[4]);
 	say("GET next");
 	ck_assert_int_eq(run(&input), PUMP_DONE);
 	hear(CHUNKED);
