@@ -249,7 +249,7 @@ int setup_upstreams(struct setup *s)
 	int r = 0;
 
 	s->groups = calloc(c->upstream_count + 1, sizeof(*s->groups));
-	s->upstreams = calloc(c->upstream_count + 1, sizeof(*s->upstreams));
+	s->upstreams = calloc(c->upstream_count + 1, sizeof(void *));
 	if (!s->groups || !s->upstreams)
 		return -ENOMEM;
 	for (size_t i = 0; i < c->upstream_count && r == 0; i++)

@@ -42,6 +42,7 @@ struct tls_contexts {
 
 static void drop(struct tcp_tls *of[SETUP_ALPNS])
 {
+	ASSERT(of);
 	for (size_t i = 0; i < SETUP_ALPNS; i++)
 		tcp_tls_unref(TAKE_PTR(of[i]));
 }

@@ -190,6 +190,7 @@ static void send_now(struct association *a, const struct tcp_addr *to,
 	union dgram_name name;
 	size_t len = 0;
 
+	ASSERT(d);
 	association_claim(a);
 	if (by_parent) {
 		len = socks_udp_format(header, to);

@@ -35,6 +35,7 @@ static struct forward_target *next(struct order *o)
 {
 	size_t count = o->f->count;
 
+	ASSERT(count > 0);
 	while (o->next < 2 * count) {
 		size_t i = (o->first + o->next) % count;
 		bool last_resort = o->next++ >= count;

@@ -167,6 +167,7 @@ static unsigned first_in_turn(struct group_state *s)
 	unsigned turn = atomic_fetch_add_explicit(&s->turn, 1,
 						  memory_order_relaxed);
 
+	ASSERT(s->g->count > 0);
 	for (n = 0; n < s->g->count; n++)
 		well += is_well(&s->parent[n]);
 	if (well == 0)

@@ -233,6 +233,7 @@ static enum outcome try_all(struct journey *j)
 	enum outcome o = OUTCOME_PARENT_FAILED;
 	uint64_t tried = 0;
 
+	ASSERT(count > 0);
 	upstream_order(j->group, tcp_conn_peer(j->rq->client), &j->way.target,
 		       order);
 	for (unsigned i = 0; i < 2 * count; i++) {

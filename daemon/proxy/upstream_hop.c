@@ -243,7 +243,7 @@ static enum outcome ask_socks5(struct dialog *d, const struct parent_target *t)
 	static const struct tcp_addr any = { .family = AF_INET };
 	static const struct parent_target anywhere = { .addr = &any };
 	struct upstream_way *w = d->way;
-	struct parent_reply reply;
+	struct parent_reply reply = { 0 };
 	enum outcome o = agree_on_method(d);
 	int r;
 
@@ -269,7 +269,7 @@ static enum outcome ask_socks4(struct dialog *d, const struct parent_target *t)
 {
 	struct upstream_way *w = d->way;
 	const char *user = d->parent->user ? d->parent->user : "";
-	struct parent_reply reply;
+	struct parent_reply reply = { 0 };
 	size_t len;
 	int r;
 
