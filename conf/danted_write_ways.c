@@ -6,6 +6,7 @@
  * are about.  What no route is for, no rule then allows.
  */
 #include "conf/danted_write_ways.h"
+#include "conf/url.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,43 @@ static bool uses_login(const struct danted_rule *r)
 	return r->methods.count;
 }
 
+/* Of a route that has_url(); "" without memory. */
+static const char *url_of(struct danted_writer *w, const struct danted_rule *r)
+{
+	const struct danted_addr *via = &r->via;
+	char host[TCPSERVER_ADDR_STRLEN];
+	bool brackets = false;
+	struct tcp_addr a;
+	const char *url;
+
+	if (via->kind == DANTED_PREFIX) {
+		(void)danted_addrs_of(w, via, &a);
+		(void)addr_format_ip(&a, host, sizeof(host));
+		brackets = a.family == AF_INET6;
+	}
+	url = conf_arena_format(w->f->arena, "%s://%s%s%s:%u", scheme_of(r),
+				brackets ? "[" : "",
+				via->kind == DANTED_PREFIX ? host : via->text,
+				brackets ? "]" : "",
+				via->port_count ? via->ports[0].lo : 1080);
+	w->no_memory |= !url;
+	return url ? url : "";
+}
+
+/* Refuses a name that no URL can have: danted would ask the resolver. */
+static void check_url(struct danted_writer *w, const struct danted_rule *r)
+{
+	const char *text = url_of(w, r);
+	struct conf_url_room room;
+	char why[CONF_WHY_BYTES];
+	struct conf_url url;
+
+	if (*text && (conf_url_parse(&url, &room, text, why) < 0 || url.user))
+		danted_remark(w->remarks, DANTED_REFUSED, r->line,
+			      "route via %.100s: that is no name of a host",
+			      r->via.text);
+}
+
 /* What rules let pass, a route is for, and its parent would take there. */
 static uint32_t lost_commands(const struct danted_writer *w,
 			      const struct danted_rule *r)
@@ -83,6 +121,7 @@ static void tell_of_parent(struct danted_writer *w, const struct danted_rule *r)
 			      r->via.text);
 		return;
 	}
+	check_url(w, r);
 	if (uses_login(r))
 		danted_remark(w->remarks, DANTED_CHANGED, r->line,
 			      "route via %.100s: danted has name and password "
@@ -154,25 +193,6 @@ void danted_plan_ways(struct danted_writer *w)
 
 /* --- Parents -------------------------------------------------------------- */
 
-static void add_url(struct danted_writer *w, const struct danted_rule *r,
-		    struct conf_texts *ret)
-{
-	const struct danted_addr *via = &r->via;
-	char host[TCPSERVER_ADDR_STRLEN];
-	bool brackets = false;
-	struct tcp_addr a;
-
-	if (via->kind == DANTED_PREFIX) {
-		(void)danted_addrs_of(w, via, &a);
-		(void)addr_format_ip(&a, host, sizeof(host));
-		brackets = a.family == AF_INET6;
-	}
-	danted_add(w, ret, "%s://%s%s%s:%u", scheme_of(r), brackets ? "[" : "",
-		   via->kind == DANTED_PREFIX ? host : via->text,
-		   brackets ? "]" : "",
-		   via->port_count ? via->ports[0].lo : 1080);
-}
-
 void danted_write_upstreams(struct danted_writer *w)
 {
 	w->entries = 0;
@@ -184,7 +204,7 @@ void danted_write_upstreams(struct danted_writer *w)
 			continue;
 		for (const struct danted_rule *r = way->r; r <= way->last; r++)
 			if (r->via.kind != DANTED_DIRECT)
-				add_url(w, r, &urls);
+				danted_add(w, &urls, "%s", url_of(w, r));
 		if (!w->entries)
 			(void)fputs("\nupstreams: (", w->out);
 		danted_open_entry(w, way->r->line, "route");

@@ -60,6 +60,23 @@ START_TEST(parents_become_upstreams)
 }
 END_TEST
 
+START_TEST(a_parent_that_no_url_can_name_is_refused)
+{
+	static const char *const names[] = { "1%0.20.0.9", "a@b.c",
+					     "p.example..com", "a%40b.c" };
+	char text[400];
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		(void)snprintf(text, sizeof(text),
+			       BASE PASS "route { from: 0/0 to: 0/0\n"
+					 "via: %s port = 5\n"
+					 "proxyprotocol: socks_v4\n}",
+			       names[i]);
+		danted_is_refused(text, "that is no name of a host");
+	}
+}
+END_TEST
+
 /* Of one rule, with these routes, what is written of `rules`. */
 static void goes(const char *rule, const char *routes, const char *said,
 		 const char *const *written)
@@ -166,6 +183,7 @@ int main(void)
 
 	tcase_add_test(t, without_parents_only_direct_ways_are_left);
 	tcase_add_test(t, parents_become_upstreams);
+	tcase_add_test(t, a_parent_that_no_url_can_name_is_refused);
 	tcase_add_test(t, a_rule_is_written_for_each_way);
 	tcase_add_test(t, routes_are_for_some_clients_and_ports);
 	tcase_add_test(t, what_has_no_words_does_not_leave_by_another_way);
