@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define READ_BYTES (256u << 10) /* at once: see give_way.h */
 
 int account_file_fault(struct users_fault *fault, unsigned line,
 		       const char *why)
@@ -29,7 +28,7 @@ static int read_text(struct account_file *f, int fd, size_t size)
 	if (!f->text)
 		return -ENOMEM;
 	while (f->len < size) {
-		size_t part = min_size(size - f->len, READ_BYTES);
+		size_t part = min_size(size - f->len, GIVE_WAY_BYTES);
 		ssize_t n = read(fd, f->text + f->len, part);
 
 		if (n < 0 && errno == EINTR)
@@ -72,6 +71,7 @@ size_t account_file_lines(const struct account_file *f)
 	while ((at = memchr(at, '\n', (size_t)(end - at)))) {
 		lines++;
 		at++;
+		give_way(GIVE_WAY_ENTRY);
 	}
 	return lines;
 }

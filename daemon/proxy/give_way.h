@@ -7,10 +7,14 @@
  */
 #pragma once
 
-/* What a step costs, to yield after some 50 to 100 us. */
-#define GIVE_WAY_COMPARED 1u /* two entries, in a sort */
-#define GIVE_WAY_LINE     8u /* of a file */
-#define GIVE_WAY_NOW      4096u
+/* What a step costs, to yield after some 10 to 30 us: a connection is a dozen
+ * steps of three processes, and each may have to wait that long. */
+#define GIVE_WAY_ENTRY 1u /* looked at, or compared in a sort */
+#define GIVE_WAY_LINE  8u /* of a file */
+#define GIVE_WAY_NOW   1024u
+
+/* Bytes of a file that are read at once. */
+#define GIVE_WAY_BYTES (32u << 10)
 
 /* Any thread: counts the cost, and yields when there is enough of it. */
 void give_way(unsigned cost);

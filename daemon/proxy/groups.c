@@ -124,7 +124,7 @@ static int compare(const void *a, const void *b)
 
 static int compare_in_turns(const void *a, const void *b)
 {
-	give_way(GIVE_WAY_COMPARED);
+	give_way(GIVE_WAY_ENTRY);
 	return compare(a, b);
 }
 

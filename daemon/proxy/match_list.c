@@ -3,6 +3,8 @@
  */
 #include "daemon/proxy/match_list_internal.h"
 
+#include "daemon/proxy/give_way.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,13 +67,16 @@ static int list_entries(struct match_list *l)
 	if (!to)
 		return -ENOMEM;
 	l->entry = to;
-	for (size_t i = 0; i < l->prefix_count; i++)
+	for (size_t i = 0; i < l->prefix_count; i++) {
+		give_way(GIVE_WAY_ENTRY);
 		*to++ = (struct rule_match){ .type = RULE_MATCH_PREFIX,
 					     .prefix = l->prefix[i] };
+	}
 	for (uint32_t i = 0; i < l->names.table.count; i++) {
 		struct span name = text_table_text(&l->names.table, i);
 		struct rule_match m = { .name = (const char *)name.at };
 
+		give_way(GIVE_WAY_ENTRY);
 		m.type = RULE_MATCH_NAME;
 		if (name_set_kinds(&l->names, i) & NAME_ITSELF)
 			*to++ = m;

@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define READ_BYTES (256u << 10) /* at once: see give_way.h */
 
 /* Of a line that is wrong so much is shown. */
 #define SHOWN "%.60s"
@@ -43,7 +42,7 @@ static int read_all(int fd, char *text, size_t size, size_t *ret_len)
 	size_t len = 0;
 
 	while (len < size) {
-		size_t part = min_size(size - len, READ_BYTES);
+		size_t part = min_size(size - len, GIVE_WAY_BYTES);
 		ssize_t n = read(fd, text + len, part);
 
 		if (n < 0 && errno == EINTR)

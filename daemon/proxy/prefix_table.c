@@ -40,7 +40,7 @@ static int compare_nodes(const void *a, const void *b)
 
 static int compare_in_turns(const void *a, const void *b)
 {
-	give_way(GIVE_WAY_COMPARED);
+	give_way(GIVE_WAY_ENTRY);
 	return compare_nodes(a, b);
 }
 
@@ -71,6 +71,7 @@ static uint32_t arrange(struct prefix_node *node, uint32_t first,
 	for (uint32_t i = first; i < count; i++) {
 		uint32_t up = kept > first ? kept - 1 : PREFIX_NONE;
 
+		give_way(GIVE_WAY_ENTRY);
 		if (up != PREFIX_NONE &&
 		    compare_nodes(&node[up], &node[i]) == 0)
 			continue;

@@ -5,6 +5,7 @@
  */
 #include "daemon/proxy/rule_index.h"
 
+#include "daemon/proxy/give_way.h"
 #include "daemon/proxy/rules_make.h"
 
 #include <stdlib.h>
@@ -181,6 +182,7 @@ static int make_room(struct rule_notes *n, uint32_t keys)
 	for (uint32_t k = 0; k < keys; k++) {
 		uint32_t count = n->of[k];
 
+		give_way(GIVE_WAY_ENTRY);
 		any |= count > 0;
 		n->of[k] = count == 0   ? NOTE_NONE
 			   : count == 1 ? NOTE_ONE

@@ -4,6 +4,8 @@
  */
 #include "daemon/proxy/rule_keys.h"
 
+#include "daemon/proxy/give_way.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,6 +56,7 @@ static size_t gather(struct prefix *out, const struct rule_match *m,
 	size_t found = 0;
 
 	for (size_t i = 0; i < count; i++) {
+		give_way(GIVE_WAY_ENTRY);
 		if (m[i].type != RULE_MATCH_PREFIX)
 			continue;
 		if (out)
@@ -142,15 +145,18 @@ static void each_text(const struct text_table *t, const char *const *list,
 		      size_t count, enum rule_key_kind kind, rule_keys_fn *fn,
 		      void *ctx)
 {
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		give_way(GIVE_WAY_LINE);
 		fn(ctx, kind,
 		   text_table_find(t, (struct span){ (const uint8_t *)list[i],
 						     strlen(list[i]) }));
+	}
 }
 
 static void each_match(const struct rule_keys *k, const struct rule_match *m,
 		       bool to, rule_keys_fn *fn, void *ctx)
 {
+	give_way(GIVE_WAY_LINE);
 	switch (m->type) {
 	case RULE_MATCH_PREFIX:
 		fn(ctx, to ? KEY_TO : KEY_FROM,

@@ -4,6 +4,8 @@
  */
 #include "daemon/proxy/rules_make.h"
 
+#include "daemon/proxy/give_way.h"
+
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,6 +150,7 @@ static size_t count_ones(const struct rule_match *m, size_t count)
 static void copy_match(struct rule_match *copy, struct pools *to,
 		       const struct rule_match *from)
 {
+	give_way(GIVE_WAY_ENTRY);
 	*copy = *from;
 	if (from->type == RULE_MATCH_LIST)
 		copy->list = match_list_ref(from->list);
@@ -194,10 +197,12 @@ static void copy_numbers(struct pools *to, const struct text_table *t,
 {
 	uint32_t *numbers = to->numbers;
 
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		give_way(GIVE_WAY_LINE);
 		numbers[i] = text_table_find(
 			t, (struct span){ (const uint8_t *)names[i],
 					  strlen(names[i]) });
+	}
 	qsort(numbers, count, sizeof(*numbers), compare_numbers);
 	to->numbers += count;
 }

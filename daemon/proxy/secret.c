@@ -7,8 +7,14 @@
  */
 #include "daemon/proxy/secret.h"
 
+#include "daemon/proxy/give_way.h"
+
 #include <string.h>
 #include <sys/mman.h>
+
+/* Bytes that are cleared at once, and that take as long as an entry. */
+#define PIECE   (32u << 10)
+#define CLEARED 64u
 
 void *secret_new(size_t size)
 {
@@ -25,7 +31,10 @@ void secret_free(void *p, size_t size)
 {
 	if (!p)
 		return;
-	explicit_bzero(p, size);
+	for (size_t i = 0; i < size; i += PIECE) {
+		explicit_bzero((uint8_t *)p + i, min_size(size - i, PIECE));
+		give_way(PIECE / CLEARED);
+	}
 	(void)munmap(p, size);
 }
 

@@ -5,6 +5,8 @@
  */
 #include "daemon/proxy/text_table.h"
 
+#include "daemon/proxy/give_way.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,6 +81,7 @@ static int grow_slots(struct text_table *t)
 	for (size_t i = 0; i < t->slots; i++) {
 		size_t at = t->slot[i].hash & (slots - 1);
 
+		give_way(GIVE_WAY_ENTRY);
 		if (!t->slot[i].number)
 			continue;
 		while (slot[at].number)
@@ -148,6 +151,7 @@ int text_table_add(struct text_table *t, struct span text, uint32_t *ret)
 	uint32_t number = text_table_find(t, text);
 	int r = 0;
 
+	give_way(GIVE_WAY_LINE);
 	if (!text.len)
 		return -EINVAL;
 	if (number == TEXT_NONE) {

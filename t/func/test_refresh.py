@@ -481,15 +481,14 @@ def refreshed_under_load(t, d, churn, path, files):
           quiet['p99_ms'], 'and meanwhile', busy['p99_ms'])
     assert quiet['failed'] + busy['failed'] == 0, (quiet, busy)
     assert max(x['ms'] for x in took) < measured(3000), took
-    times = [x['ms'] for x in took]
-    return quiet['p99_ms'], busy['p99_ms'], min(times), max(times)
+    return quiet['p99_ms'], busy['p99_ms']
 
 
 @alone
 @timeout(120)
 def test_nothing_is_lost_and_nobody_waits(t):
     """A hundred thousand users and entries, read again and again."""
-    count, rounds, each_ = fewer(100000), 3, fewer(8)
+    count, rounds, each_ = fewer(100000), 4, fewer(8)
     path = t.file('users', many_users(count))
     blocked = t.file('list', '\n'.join(many_entries(count)) + '\n')
     files = [[t.file(f'users-{r}-{i}', many_users(count + r * each_ + i + 1))
@@ -504,13 +503,11 @@ def test_nothing_is_lost_and_nobody_waits(t):
     seen = []
     while len(seen) < rounds:
         seen.append(refreshed_under_load(t, d, churn, path, files[len(seen)]))
-        # Of half a millisecond, one wait for an interrupt makes more than two.
-        if seen[-1][1] < measured(2 * seen[-1][0] + 1):
+        # The 99th of 100 is one of five: one wait for an interrupt moves it.
+        if seen[-1][1] < measured(2 * seen[-1][0] + 0.2):
             break
     else:
-        # Beside a compiler some refreshes take thrice as long as others.
-        assert any(rest > 2 or most > 3 * least
-                   for rest, _, least, most in seen), f'p99 {seen} ms'
+        assert False, f'p99 at rest and meanwhile: {seen} ms'
     threading.Event().wait(patient(0.2))
     assert_whole(churn.finish())
     same(d.control.status()['generations'], 1)

@@ -19,9 +19,9 @@ int sched_yield(void)
 START_TEST(it_yields_when_enough_was_done)
 {
 	for (unsigned i = 1; i < GIVE_WAY_NOW; i++)
-		give_way(GIVE_WAY_COMPARED);
+		give_way(GIVE_WAY_ENTRY);
 	ck_assert_uint_eq(yields, 0);
-	give_way(GIVE_WAY_COMPARED);
+	give_way(GIVE_WAY_ENTRY);
 	ck_assert_uint_eq(yields, 1);
 	give_way(GIVE_WAY_NOW);
 	ck_assert_uint_eq(yields, 2);
