@@ -70,7 +70,8 @@ static void check_clients_of(struct sense *k, size_t listener)
 			     "everyone who can reach listener '%s' may use it: "
 			     "an open proxy; name your networks in 'from'",
 			     l->name);
-		break;
+		if (!e->when.count)
+			break;
 	}
 	if (!allowed)
 		WARN(k, l->where,
@@ -152,7 +153,8 @@ static bool client_covers(const struct conf_client *a,
 			  const struct conf_client *b)
 {
 	return conf_matches_cover(&a->from, &b->from, false) &&
-	       conf_listeners_cover(&a->listener, &b->listener);
+	       conf_listeners_cover(&a->listener, &b->listener) &&
+	       conf_windows_cover(&a->when, &b->when);
 }
 
 static void check_client_order(struct sense *k)
@@ -195,6 +197,7 @@ static bool rule_covers(const struct conf_rule *a, const struct conf_rule *b)
 	       conf_matches_cover(&a->to, &b->to, true) &&
 	       conf_ports_cover(&a->ports, &b->ports) &&
 	       conf_listeners_cover(&a->listener, &b->listener) &&
+	       conf_windows_cover(&a->when, &b->when) &&
 	       (a->commands & b->commands) == b->commands &&
 	       (a->protocols & b->protocols) == b->protocols &&
 	       people_cover(a, b);

@@ -139,6 +139,24 @@ bool conf_listeners_cover(const struct conf_listener_set *outer,
 	return inner->count > 0;
 }
 
+static bool window_covered(const struct conf_windows *outer,
+			   const struct conf_window *inner)
+{
+	for (size_t i = 0; i < outer->count; i++)
+		if (conf_window_equal(&outer->at[i], inner))
+			return true;
+	return false;
+}
+
+bool conf_windows_cover(const struct conf_windows *outer,
+			const struct conf_windows *inner)
+{
+	for (size_t i = 0; outer->count && i < inner->count; i++)
+		if (!window_covered(outer, &inner->at[i]))
+			return false;
+	return !outer->count || inner->count;
+}
+
 bool conf_texts_hold(const struct conf_texts *list, const char *text)
 {
 	for (size_t i = 0; i < list->count; i++)

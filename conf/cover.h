@@ -26,6 +26,10 @@ bool conf_texts_hold(const struct conf_texts *list, const char *text);
 bool conf_texts_cover(const struct conf_texts *outer,
 		      const struct conf_texts *inner);
 
+/* Tells whether one holds whenever the other does. */
+bool conf_windows_cover(const struct conf_windows *outer,
+			const struct conf_windows *inner);
+
 /* Tells whether a rule or client entry is about a listener, by index. */
 bool conf_listeners_hold(const struct conf_listener_set *set, size_t listener);
 

@@ -66,6 +66,8 @@ static size_t value_count(const struct conf_option *o, const void *field)
 		return ((const struct conf_texts *)field)->count;
 	case CONF_TYPE_TARGETS:
 		return ((const struct conf_targets *)field)->count;
+	case CONF_TYPE_WINDOWS:
+		return ((const struct conf_windows *)field)->count;
 	case CONF_TYPE_URLS:
 		return ((const struct conf_urls *)field)->count;
 	default:
@@ -83,6 +85,7 @@ static void element_text(const struct conf *c, const struct conf_option *o,
 	const struct conf_ports *ports = field;
 	const struct conf_targets *targets = field;
 	const struct conf_texts *texts = field;
+	const struct conf_windows *windows = field;
 	const struct conf_urls *urls = field;
 
 	switch (o->type) {
@@ -124,6 +127,9 @@ static void element_text(const struct conf *c, const struct conf_option *o,
 		break;
 	case CONF_TYPE_TARGETS:
 		conf_target_format(&targets->at[i], out, TEXT_BYTES);
+		break;
+	case CONF_TYPE_WINDOWS:
+		conf_window_format(&windows->at[i], out, TEXT_BYTES);
 		break;
 	case CONF_TYPE_URLS:
 		conf_url_format(&urls->at[i], out, TEXT_BYTES);

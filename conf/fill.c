@@ -311,6 +311,8 @@ static void fill_field(struct fill_job *j)
 		return fill_texts(j);
 	case CONF_TYPE_TARGETS:
 		return fill_targets(j);
+	case CONF_TYPE_WINDOWS:
+		return fill_windows(j);
 	case CONF_TYPE_URLS:
 		return fill_urls(j);
 	}

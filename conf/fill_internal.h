@@ -31,4 +31,5 @@ void fill_listeners(struct fill_job *j);
 void fill_entry(struct fill_job *j);
 void fill_targets(struct fill_job *j);
 void fill_urls(struct fill_job *j);
+void fill_windows(struct fill_job *j);
 void fill_texts(struct fill_job *j);

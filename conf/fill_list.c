@@ -167,6 +167,23 @@ void fill_ports(struct fill_job *j)
 	}
 }
 
+void fill_windows(struct fill_job *j)
+{
+	struct conf_windows *list = j->field;
+	char why[CONF_WHY_BYTES];
+
+	list->at = fill_array(j, sizeof(*list->at));
+	list->count = 0;
+	for (size_t i = 0; list->at && i < j->count; i++) {
+		if (conf_window_parse(&list->at[list->count], j->values[i].text,
+				      why) < 0)
+			COMPLAIN(j, j->values[i].line, "'%s': %s", j->o->key,
+				 why);
+		else
+			list->count++;
+	}
+}
+
 static const char *read_userid(struct fill_job *j, const struct conf_value *v)
 {
 	size_t len = strlen(v->text);

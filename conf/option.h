@@ -35,6 +35,7 @@ enum conf_type {
 	CONF_TYPE_DOMAINS,   /* struct conf_texts; or "." alone */
 	CONF_TYPE_PATHS,     /* the same: absolute, "" too */
 	CONF_TYPE_TARGETS,   /* struct conf_targets */
+	CONF_TYPE_WINDOWS,   /* struct conf_windows */
 	CONF_TYPE_URLS,      /* struct conf_urls; credentials are hidden */
 };
 

@@ -34,8 +34,12 @@ static const char *const resolves[] = { "local", "remote", NULL };
 #define UPSTREAMS_MAX    1024
 #define CERTIFICATES_MAX 256
 #define PARENTS_MAX      64
+#define WINDOWS_MAX      64
 
 #define SESSIONS_HELP "Sessions at once; 0: any number"
+#define WHEN_HELP                                                              \
+	"Times of the week, local, as in \"mon-fri 08:00-18:00\", one or a "   \
+	"list; [ ]: always"
 #define LOG_HELP                                                               \
 	"Events of its sessions that are logged, one or a list; [ ]: none"
 #define HEADER_HELP "Tell them the client's address in a PROXY header"
@@ -210,6 +214,8 @@ static const struct conf_option client_options[] = {
 	{ "listener", CONF_TYPE_LISTENERS, AT(listener), .def = "", .min = 0,
 	  .max = ELEMENTS_MAX,
 	  .help = "Listeners by name, one or a list; [ ]: all" },
+	{ "when", CONF_TYPE_WINDOWS, AT(when), .def = "", .max = WINDOWS_MAX,
+	  .help = WHEN_HELP },
 	{ "log", CONF_TYPE_WORDS, AT(log), .def = "disconnect error",
 	  .words = events, .or_none = true, .help = LOG_HELP },
 	{ "sessions", CONF_TYPE_INT, AT(sessions), .def = "0",
@@ -324,6 +330,8 @@ static const struct conf_option rule_options[] = {
 	{ "groups", CONF_TYPE_USERIDS, AT(groups), .def = "",
 	  .max = ELEMENTS_MAX,
 	  .help = "Or as a member of one of these, one or a list" },
+	{ "when", CONF_TYPE_WINDOWS, AT(when), .def = "", .max = WINDOWS_MAX,
+	  .help = WHEN_HELP },
 	{ "log", CONF_TYPE_WORDS, AT(log), .def = "disconnect error",
 	  .words = events, .or_none = true, .help = LOG_HELP },
 	{ "sessions", CONF_TYPE_INT, AT(sessions), .def = "0",

@@ -6,6 +6,7 @@
 
 #include "conf/match.h"
 #include "conf/quantity.h"
+#include "conf/window.h"
 #include "conf/words.h"
 
 struct conf_client {
@@ -16,6 +17,7 @@ struct conf_client {
 	struct conf_ranking auth; /* CONF_AUTH_NONE, ...; at least one */
 	struct conf_texts userid; /* of SOCKS4; empty: any */
 	struct conf_listener_set listener;
+	struct conf_windows when;
 	uint32_t log;                           /* CONF_EVENT_CONNECT, ... */
 	uint32_t sessions, sessions_per_client; /* at once; 0: no bound */
 	struct conf_rate rate, rate_per_client; /* of new sessions */
@@ -33,7 +35,8 @@ struct conf_rule {
 	uint32_t protocols; /* CONF_SOCKS5, ... */
 	uint16_t upstream;  /* an entry's number from 1; 0: direct */
 	struct conf_texts users, groups; /* both empty: anybody */
-	uint32_t log;                    /* CONF_EVENT_CONNECT, ... */
+	struct conf_windows when;
+	uint32_t log; /* CONF_EVENT_CONNECT, ... */
 	/* At once; 0: no bound. */
 	uint32_t sessions, sessions_per_client, sessions_per_user;
 	struct conf_rate rate, rate_per_client; /* of new sessions */

@@ -5,6 +5,7 @@
 
 #include "daemon/proxy/target.h"
 #include "daemon/proxy/users.h"
+#include "daemon/proxy/week.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -167,6 +168,37 @@ static int parse_protocol(struct explain_query *q,
 	return 0;
 }
 
+/* A day that there is not, as February 30, becomes another one. */
+static bool is_date(struct tm *tm)
+{
+	struct tm same = *tm;
+
+	return timegm(&same) != -1 && same.tm_mday == tm->tm_mday &&
+	       same.tm_mon == tm->tm_mon;
+}
+
+static int parse_at(struct explain_query *q, const char *at, char *why)
+{
+	static const char *const forms[] = { "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M",
+					     "%a %H:%M" };
+
+	for (size_t i = 0; at && i < ARRAY_SIZE(forms); i++) {
+		struct tm tm = { .tm_mday = 1 };
+		const char *end = strptime(at, forms[i], &tm);
+
+		if (!end || *end || !is_date(&tm))
+			continue;
+		q->query.week_minute = week_minute(&tm);
+		q->at = at;
+		return 0;
+	}
+	return at ? wrong(why,
+			  "'%.100s' is no time; write it as in "
+			  "\"2026-11-23 14:00\" or \"mon 14:00\"",
+			  at)
+		  : 0;
+}
+
 int explain_parse(struct explain_query *ret, const struct explain_words *w,
 		  const struct conf *c, char *why)
 {
@@ -183,6 +215,8 @@ int explain_parse(struct explain_query *ret, const struct explain_words *w,
 		r = parse_address(&q, w->address, why);
 	if (r == 0)
 		r = parse_listener(&q, w->listener, c, why);
+	if (r == 0)
+		r = parse_at(&q, w->at, why);
 	if (r < 0)
 		return r;
 	if (w->user)
@@ -210,6 +244,8 @@ static void put_question(const struct explain_query *q, FILE *out)
 	if (q->query.user.len)
 		(void)fprintf(out, " as '%.*s'", (int)q->query.user.len,
 			      (const char *)q->query.user.at);
+	if (q->at)
+		(void)fprintf(out, " at %s", q->at);
 	(void)fputc('\n', out);
 }
 
@@ -291,11 +327,11 @@ static int explain_client(const struct policy *p, struct rule_query *q,
 			  FILE *out)
 {
 	const struct rules *rules = policy_rules(p);
-	struct verdict v = rules_client(rules, &q->client, q->listener);
+	struct verdict v = rules_client_query(rules, q);
 	int r;
 
 	(void)fputs("clients:\n", out);
-	r = rules_explain_client(rules, &q->client, q->listener, out);
+	r = rules_explain_client(rules, q, out);
 	if (r < 0 || !v.allow)
 		return r;
 	put_methods(rules, v.rule, out);

@@ -18,12 +18,14 @@ struct explain_words {
 	const char *command;  /* "connect" */
 	const char *listener; /* the first that speaks the protocol */
 	const char *protocol; /* "socks5" */
+	const char *at;       /* "2026-11-23 14:00", "mon 14:00"; now */
 };
 
 struct explain_query {
 	struct rule_query query;
 	const char *listener;     /* its name */
 	const char *to, *address; /* as written; address: or NULL */
+	const char *at;           /* likewise */
 };
 
 enum explain_verdict {

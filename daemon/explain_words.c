@@ -17,6 +17,7 @@ static const struct {
 	{ "command", offsetof(struct explain_words, command) },
 	{ "listener", offsetof(struct explain_words, listener) },
 	{ "protocol", offsetof(struct explain_words, protocol) },
+	{ "at", offsetof(struct explain_words, at) },
 };
 
 static const char **field(struct explain_words *w, size_t i)
@@ -110,9 +111,8 @@ static int take_pair(struct explain_words *w, char *word, char *why)
 		*field(w, i) = equals + 1;
 		return 0;
 	}
-	return wrong(
-		why,
-		"explain knows user, address, command, listener and protocol");
+	return wrong(why, "explain knows user, address, command, listener, "
+			  "protocol and at");
 }
 
 int explain_read(struct explain_words *ret, char *line, char *why)

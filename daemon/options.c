@@ -29,8 +29,10 @@ static const char help[] =
 	"--protocol\n"
 	"                       if it is not a CONNECT of SOCKS5 to the "
 	"first\n"
-	"                       listener, and --address for where a name "
-	"leads\n"
+	"                       listener, --address for where a name leads, "
+	"and\n"
+	"                       --at for another time than now (\"mon "
+	"14:00\")\n"
 	"      --import-danted FILE\n"
 	"                       print the configuration that a danted.conf "
 	"becomes,\n"
@@ -59,6 +61,7 @@ enum {
 	OPT_DUMP,
 	OPT_EXPLAIN,
 	OPT_ADDRESS,
+	OPT_AT,
 	OPT_IMPORT,
 	OPT_COMMAND,
 	OPT_LISTENER,
@@ -74,6 +77,7 @@ static const struct option longs[] = {
 	{ "dump", no_argument, NULL, OPT_DUMP },
 	{ "explain", no_argument, NULL, OPT_EXPLAIN },
 	{ "address", required_argument, NULL, OPT_ADDRESS },
+	{ "at", required_argument, NULL, OPT_AT },
 	{ "command", required_argument, NULL, OPT_COMMAND },
 	{ "listener", required_argument, NULL, OPT_LISTENER },
 	{ "protocol", required_argument, NULL, OPT_PROTOCOL },
@@ -110,6 +114,9 @@ static int take(struct options *o, int option)
 	case OPT_ADDRESS:
 		o->explain.address = optarg;
 		return 0;
+	case OPT_AT:
+		o->explain.at = optarg;
+		return 0;
 	case OPT_COMMAND:
 		o->explain.command = optarg;
 		return 0;
@@ -143,10 +150,11 @@ static int take_question(struct options *o, char **words, int count)
 	struct explain_words *w = &o->explain;
 
 	if (o->verb != VERB_EXPLAIN) {
-		if (!w->address && !w->command && !w->listener && !w->protocol)
+		if (!w->address && !w->command && !w->listener &&
+		    !w->protocol && !w->at)
 			return 0;
-		(void)fputs("spliced: --address, --command, --listener and "
-			    "--protocol belong to --explain\n",
+		(void)fputs("spliced: --address, --at, --command, --listener "
+			    "and --protocol belong to --explain\n",
 			    stderr);
 		return -EINVAL;
 	}

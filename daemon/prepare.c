@@ -8,6 +8,7 @@
 #include "daemon/log.h"
 #include "daemon/privileges.h"
 #include "daemon/sandbox.h"
+#include "daemon/zone.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -77,7 +78,7 @@ int prepare_log_file(const struct conf *c, const char *user)
 	const struct passwd *pw = user ? getpwnam(user) : NULL;
 	CLEANUP(close_fd) int fd = -1;
 
-	/* While /etc may be read: danted's stamps are in local time. */
+	/* While /etc may be read: danted's stamps are in local time, too. */
 	tzset();
 	if (!path || !pw)
 		return 0;
@@ -198,7 +199,7 @@ static void set_bind_ports(struct sandbox *s, const struct conf *c)
 static const char **read_later(const struct conf *c,
 			       const struct data_files *data, size_t *ret_count)
 {
-	const char **list = calloc(data->count + 2, sizeof(*list));
+	const char **list = calloc(data->count + 4, sizeof(*list));
 	size_t count = 0;
 
 	if (!list)
@@ -206,6 +207,10 @@ static const char **read_later(const struct conf *c,
 	list[count++] = c->names.resolv_conf;
 	if (*c->names.hosts)
 		list[count++] = c->names.hosts;
+	if (zone_matters(c)) {
+		list[count++] = ZONE_FILE;
+		list[count++] = ZONE_FOLDER;
+	}
 	for (size_t i = 0; i < data->count; i++)
 		list[count++] = data->path[i];
 	*ret_count = count;

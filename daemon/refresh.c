@@ -13,6 +13,7 @@
 #include "daemon/log.h"
 #include "daemon/proxy/users.h"
 #include "daemon/tls_contexts.h"
+#include "daemon/zone.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -43,6 +44,7 @@ struct asked {
 struct refresh {
 	struct setup *setup;
 	struct data_files files;
+	bool looks;       /* there is something to look at now and then */
 	pthread_t thread; /* if it is running: there is something for it */
 	bool running;
 	pthread_mutex_t lock;
@@ -168,6 +170,7 @@ static void look(struct refresh *r)
 	const char *changed = data_files_look(&r->files);
 	char who[256];
 
+	zone_follow();
 	r->look_ms = clock_deadline(changed ? SETTLE_MS : LOOK_MS);
 	if (changed)
 		r->touched = changed;
@@ -270,7 +273,7 @@ static int64_t next_wake(const struct refresh *r)
 {
 	if (r->retired_count)
 		return min_i64(clock_deadline(RETIRE_MS), r->look_ms);
-	return r->files.count ? r->look_ms : INT64_MAX;
+	return r->looks ? r->look_ms : INT64_MAX;
 }
 
 static void *run(void *arg)
@@ -356,7 +359,8 @@ int refresh_new(struct refresh **ret, struct setup *s, struct data_files *files)
 	r->files = *files;
 	(void)pthread_mutex_init(&r->lock, NULL);
 	clock_cond_init(&r->changed);
-	if (r->files.count)
+	r->looks = r->files.count || zone_matters(s->conf);
+	if (r->looks)
 		bad = start(r);
 	if (bad < 0) {
 		(void)pthread_cond_destroy(&r->changed);

@@ -4,6 +4,7 @@
 #include "daemon/load_data.h"
 #include "daemon/log.h"
 #include "daemon/proxy/guess.h"
+#include "daemon/proxy/week.h"
 #include "daemon/setup_internal.h"
 
 #include <net/if.h>
@@ -15,6 +16,8 @@ struct spec_parts {
 	struct rule_match *from, *to;
 	struct port_range *ports;
 	uint16_t *listeners;
+	struct rule_window *when;
+	size_t when_count;
 };
 
 static void parts_free(struct spec_parts *p)
@@ -23,6 +26,7 @@ static void parts_free(struct spec_parts *p)
 	free(p->to);
 	free(p->ports);
 	free(p->listeners);
+	free(p->when);
 }
 
 static struct rule_match *copy_matches(const struct conf_matches *m,
@@ -78,6 +82,40 @@ static struct port_range *copy_ports(const struct conf_ports *ports)
 		list[i] = (struct port_range){ .first = ports->at[i].lo,
 					       .last = ports->at[i].hi };
 	return list;
+}
+
+static void add_window(struct spec_parts *p, unsigned first, unsigned last)
+{
+	p->when[p->when_count++] = (struct rule_window){ (uint16_t)first,
+							 (uint16_t)last };
+}
+
+/* One that goes over midnight may go over the end of the week, too. */
+static void add_windows(struct spec_parts *p, const struct conf_window *w)
+{
+	unsigned len = w->from < w->to ? w->to - w->from
+				       : w->to + DAY_MINUTES - w->from;
+
+	for (unsigned day = 0; day < CONF_DAYS; day++) {
+		unsigned first = 1 + day * DAY_MINUTES + w->from;
+		unsigned last = first + len - 1;
+
+		if (!(w->days & 1u << day))
+			continue;
+		add_window(p, first, (unsigned)min_size(last, WEEK_MINUTES));
+		if (last > WEEK_MINUTES)
+			add_window(p, 1, last - WEEK_MINUTES);
+	}
+}
+
+static bool copy_windows(struct spec_parts *p, const struct conf_windows *from)
+{
+	if (!from->count)
+		return true;
+	p->when = calloc(from->count, (CONF_DAYS + 1) * sizeof(*p->when));
+	for (size_t i = 0; p->when && i < from->count; i++)
+		add_windows(p, &from->at[i]);
+	return p->when;
 }
 
 /* By the numbers of their words. */
@@ -142,7 +180,7 @@ static int client_spec(struct rule_spec *ret, struct spec_parts *p,
 {
 	p->from = copy_matches(&c->from, d, CONF_FILE_PREFIXES);
 	p->listeners = copy_listeners(&c->listener);
-	if (!p->from || !p->listeners)
+	if (!p->from || !p->listeners || !copy_windows(p, &c->when))
 		return -ENOMEM;
 	*ret = (struct rule_spec){ .name = c->name,
 				   .allow = c->action == CONF_ALLOW,
@@ -150,6 +188,8 @@ static int client_spec(struct rule_spec *ret, struct spec_parts *p,
 				   .from_count = c->from.count,
 				   .listeners = p->listeners,
 				   .listener_count = c->listener.count,
+				   .when = p->when,
+				   .when_count = p->when_count,
 				   .userids = c->userid.at,
 				   .userid_count = c->userid.count,
 				   .auth = setup_methods(c->auth.set),
@@ -166,7 +206,8 @@ static int request_spec(struct rule_spec *ret, struct spec_parts *p,
 	p->to = copy_matches(&c->to, d, CONF_FILE_TARGETS);
 	p->ports = copy_ports(&c->ports);
 	p->listeners = copy_listeners(&c->listener);
-	if (!p->from || !p->to || !p->ports || !p->listeners)
+	if (!p->from || !p->to || !p->ports || !p->listeners ||
+	    !copy_windows(p, &c->when))
 		return -ENOMEM;
 	*ret = (struct rule_spec){ .name = c->name,
 				   .allow = c->action == CONF_ALLOW,
@@ -178,6 +219,8 @@ static int request_spec(struct rule_spec *ret, struct spec_parts *p,
 				   .port_count = c->ports.count,
 				   .listeners = p->listeners,
 				   .listener_count = c->listener.count,
+				   .when = p->when,
+				   .when_count = p->when_count,
 				   .commands = command_bits(c->commands),
 				   .protocols = rule_protocols(c->protocols),
 				   .users = c->users.at,

@@ -42,6 +42,8 @@ static const char usage[] =
 	"  -w, --wait           with reload: until the new generation accepts\n"
 	"      --enforce        with refresh, see there\n"
 	"      --address ADDR   with explain: where the name in TO leads\n"
+	"      --at TIME        with explain: another time than now, "
+	"\"mon 14:00\"\n"
 	"      --command WORD   with explain: connect (the default), bind or "
 	"udp\n"
 	"      --listener NAME  with explain: where the client comes in\n"
@@ -67,6 +69,7 @@ enum {
 	OPT_VERSION = 256,
 	OPT_ENFORCE,
 	OPT_ADDRESS,
+	OPT_AT,
 	OPT_COMMAND,
 	OPT_LISTENER,
 	OPT_PROTOCOL,
@@ -80,6 +83,7 @@ static const struct option longs[] = {
 	{ "wait", no_argument, NULL, 'w' },
 	{ "enforce", no_argument, NULL, OPT_ENFORCE },
 	{ "address", required_argument, NULL, OPT_ADDRESS },
+	{ "at", required_argument, NULL, OPT_AT },
 	{ "command", required_argument, NULL, OPT_COMMAND },
 	{ "listener", required_argument, NULL, OPT_LISTENER },
 	{ "protocol", required_argument, NULL, OPT_PROTOCOL },
@@ -174,9 +178,10 @@ static int check_options(const struct args *a)
 	else if (a->enforce && a->verb != CTL_REFRESH)
 		only = "only refresh knows --enforce";
 	else if (a->verb != CTL_EXPLAIN &&
-		 (w->address || w->command || w->listener || w->protocol))
-		only = "only explain knows --address, --command, --listener "
-		       "and --protocol";
+		 (w->address || w->command || w->listener || w->protocol ||
+		  w->at))
+		only = "only explain knows --address, --at, --command, "
+		       "--listener and --protocol";
 	else if (a->verb != CTL_PASSWD && (a->passwd.file || a->passwd.remove))
 		only = "only passwd knows --file and --remove";
 	if (!only)
@@ -224,6 +229,9 @@ static int take_option(struct args *a, int option)
 		return 0;
 	case OPT_ADDRESS:
 		a->explain.address = optarg;
+		return 0;
+	case OPT_AT:
+		a->explain.at = optarg;
 		return 0;
 	case OPT_COMMAND:
 		a->explain.command = optarg;

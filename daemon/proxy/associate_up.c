@@ -108,7 +108,9 @@ static bool is_allowed(struct association *a, const struct tcp_addr *to)
 		/* Not noted: there may be room for it next time. */
 		if (known && !association_has_room(a, rule))
 			return false;
-		contacts_note(&a->contacts, to, known);
+		/* What is denied now may be allowed later. */
+		if (known || !rules_have_times(policy_rules(a->here->policy)))
+			contacts_note(&a->contacts, to, known);
 		a->way.parent = known && association_by_parent(a, rule);
 		if (known)
 			association_note_target(a, to, a->query.host, rule);

@@ -30,6 +30,11 @@ struct port_range {
 	uint16_t first, last; /* both belong to it */
 };
 
+/* Minutes of the week (week.h); both belong to it. */
+struct rule_window {
+	uint16_t first, last;
+};
+
 #define COMMAND_BIT(c) (1u << (c))
 
 /* How a client says who it is. */
@@ -70,4 +75,6 @@ struct rule_spec {
 	uint32_t auth;      /* AUTH_BIT()s, 0: AUTH_NONE; a client rule's */
 	uint8_t order[AUTH_METHODS]; /* these, what is preferred first */
 	uint8_t order_count;         /* 0: as numbered */
+	const struct rule_window *when;
+	size_t when_count;
 };

@@ -145,21 +145,22 @@ uint16_t rules_next_for_command(const struct rules *rules,
 	return 0;
 }
 
-static bool is_met(const struct rule *rule, const struct sight *s)
+static bool is_met(const struct rule *rule, const struct rules *rules,
+		   const struct sight *s)
 {
 	/* Whoever's protocol is not known may speak another one. */
 	if (!rule->allow && rule->protocols && s->q->protocol == PROTOCOL_NONE)
 		return false;
 	return rule_has_protocol(rule, s->q->protocol) &&
 	       rule_has_listener(rule, s->q->listener) &&
+	       rule_has_time(rule, rules, s) &&
 	       rule_has_from(rule, &s->q->client, &s->client_key);
 }
 
 static bool says_of_somebody(const struct rule *rule, const struct rules *rules,
 			     const struct sight *s)
 {
-	(void)rules;
-	return (rule->allow || rule_ends_all(rule)) && is_met(rule, s);
+	return (rule->allow || rule_ends_all(rule)) && is_met(rule, rules, s);
 }
 
 static bool says_of_nobody(const struct rule *rule, const struct rules *rules,
@@ -197,23 +198,35 @@ const char *rules_request_name(const struct rules *rules, uint16_t rule)
 static bool takes_client(const struct rule *rule, const struct rules *rules,
 			 const struct sight *s)
 {
-	(void)rules;
 	return rule_has_listener(rule, s->q->listener) &&
+	       rule_has_time(rule, rules, s) &&
 	       rule_has_from(rule, &s->q->client, &s->client_key);
 }
 
 struct verdict rules_client(const struct rules *rules,
 			    const struct tcp_addr *client, uint16_t listener)
 {
-	const struct rule_query q = { .client = *client, .listener = listener };
+	return rules_client_query(rules,
+				  &(struct rule_query){ .client = *client,
+							.listener = listener });
+}
+
+struct verdict rules_client_query(const struct rules *rules,
+				  const struct rule_query *q)
+{
 	const struct rule_list *list = &rules->clients;
 	struct sight s;
 
-	if (client->family == AF_UNSPEC)
+	if (q->client.family == AF_UNSPEC)
 		return default_deny;
-	rules_look(&s, rules, &q, false);
+	rules_look(&s, rules, q, false);
 	return decide(list, rule_index_find(&rules->of_client, rules, list, &s,
 					    takes_client));
+}
+
+bool rules_have_times(const struct rules *rules)
+{
+	return rules->when != NULL;
 }
 
 /* NULL: none did. */

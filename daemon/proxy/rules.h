@@ -33,6 +33,7 @@ struct rule_query {
 	enum session_command command;
 	uint16_t port;
 	uint16_t listener;
+	uint16_t week_minute; /* of week.h; 0: now */
 };
 
 /*
@@ -79,6 +80,9 @@ struct verdict rules_command(const struct rules *rules,
 bool rules_may_allow(const struct rules *rules, const struct rule_query *q,
 		     bool login);
 
+/* Tells whether what they say depends on the time. */
+bool rules_have_times(const struct rules *rules);
+
 /* What the rule of a verdict is called; "" where it has no name or is 0. */
 const char *rules_request_name(const struct rules *rules, uint16_t rule);
 
@@ -91,7 +95,6 @@ const char *rules_request_name(const struct rules *rules, uint16_t rule);
 int rules_explain(const struct rules *rules, const struct rule_query *q,
 		  FILE *out) MUST_CHECK;
 
-/* The same of client rules. */
-int rules_explain_client(const struct rules *rules,
-			 const struct tcp_addr *client, uint16_t listener,
+/* The same of client rules: for client, listener and time. */
+int rules_explain_client(const struct rules *rules, const struct rule_query *q,
 			 FILE *out) MUST_CHECK;

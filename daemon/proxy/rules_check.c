@@ -3,6 +3,7 @@
  */
 #include "daemon/proxy/rules_make.h"
 #include "daemon/proxy/target.h"
+#include "daemon/proxy/week.h"
 
 #include <string.h>
 
@@ -94,6 +95,11 @@ static bool spec_is_valid(const struct rule_spec *spec, bool client)
 		return false;
 	for (size_t i = 0; i < spec->to_count; i++)
 		if (!match_is_valid(&spec->to[i]))
+			return false;
+	for (size_t i = 0; i < spec->when_count; i++)
+		if (!spec->when[i].first ||
+		    spec->when[i].first > spec->when[i].last ||
+		    spec->when[i].last > WEEK_MINUTES)
 			return false;
 	for (size_t i = 0; i < spec->port_count; i++)
 		if (spec->ports[i].first > spec->ports[i].last)

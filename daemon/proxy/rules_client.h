@@ -7,6 +7,7 @@
 #include "daemon/proxy/rule_spec.h"
 
 struct rules;
+struct rule_query;
 
 struct verdict {
 	bool allow;
@@ -16,6 +17,10 @@ struct verdict {
 /* May this address talk to this listener at all? */
 struct verdict rules_client(const struct rules *rules,
 			    const struct tcp_addr *client, uint16_t listener);
+
+/* The same for the client, listener and time of a query. */
+struct verdict rules_client_query(const struct rules *rules,
+				  const struct rule_query *q);
 
 /* AUTH_BIT()s that the client rule of a verdict takes; never 0. */
 uint32_t rules_client_auth(const struct rules *rules, uint16_t rule);

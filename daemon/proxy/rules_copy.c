@@ -235,6 +235,7 @@ static int copy_rule(struct rule *rule, struct pools *to,
 		.named = spec->user_count + spec->group_count > 0,
 		.anybody = rule_spec_names_anybody(spec),
 		.nobody = rule_spec_names_nobody(spec),
+		.timed = spec->when_count > 0,
 		.allow = spec->allow,
 	};
 	r = copy_matches(to, spec->from, spec->from_count, &rule->from,
@@ -273,6 +274,35 @@ static void copy_client_part(struct client_part *c, struct pools *to,
 			c->order[c->order_count++] = (enum auth_method)m;
 }
 
+/* Into one block of its own: most have none. */
+static int copy_times(struct rules *rules, const struct rule_spec *clients,
+		      const struct rule_spec *requests)
+{
+	size_t first = rules->clients.count;
+	size_t count = first + rules->requests.count, windows = 0;
+	struct rule_window *to;
+
+	for (size_t i = 0; i < count; i++)
+		windows += i < first ? clients[i].when_count
+				     : requests[i - first].when_count;
+	if (!windows)
+		return 0;
+	rules->when = calloc(1, count * sizeof(*rules->when) +
+					windows * sizeof(*to));
+	if (!rules->when)
+		return -ENOMEM;
+	to = (struct rule_window *)(rules->when + count);
+	for (size_t i = 0; i < count; i++) {
+		const struct rule_spec *spec = i < first ? &clients[i]
+							 : &requests[i - first];
+
+		rules->when[i] = (struct rule_when){ to, spec->when_count };
+		for (size_t k = 0; k < spec->when_count; k++)
+			*to++ = spec->when[k];
+	}
+	return 0;
+}
+
 int rules_copy(struct rules *rules, const struct rule_spec *clients,
 	       const struct rule_spec *requests)
 {
@@ -290,5 +320,5 @@ int rules_copy(struct rules *rules, const struct rule_spec *clients,
 	}
 	for (size_t i = 0; r == 0 && i < rules->requests.count; i++)
 		r = copy_rule(&rules->requests.at[i], &to, &requests[i], rules);
-	return r;
+	return r == 0 ? copy_times(rules, clients, requests) : r;
 }

@@ -25,6 +25,8 @@ static const char *why_not(const struct rule *rule, const struct rules *rules,
 		return "from";
 	if (!rule_has_user(rule, rules, s->user))
 		return q->user.len ? "user" : "login";
+	if (!rule_has_time(rule, rules, s))
+		return "when";
 	if (rule_has_port(rule, q->port) == NO)
 		return "port";
 	if (rule_has_to(rule, s) != NO)
@@ -94,22 +96,24 @@ int rules_explain(const struct rules *rules, const struct rule_query *q,
 	return finish(out, allow ? "allow" : "deny", list, i);
 }
 
-int rules_explain_client(const struct rules *rules,
-			 const struct tcp_addr *client, uint16_t listener,
+int rules_explain_client(const struct rules *rules, const struct rule_query *q,
 			 FILE *out)
 {
 	const struct rule_list *list = &rules->clients;
-	struct prefix_key key = prefix_key(client);
+	struct sight s;
 	size_t i;
 
+	rules_look(&s, rules, q, false);
 	for (i = 0; i < list->count; i++) {
 		const struct rule *rule = &list->at[i];
 		const char *why = NULL;
 
-		if (!rule_has_listener(rule, listener))
+		if (!rule_has_listener(rule, q->listener))
 			why = "listener";
-		else if (!rule_has_from(rule, client, &key))
+		else if (!rule_has_from(rule, &q->client, &s.client_key))
 			why = "from";
+		else if (!rule_has_time(rule, rules, &s))
+			why = "when";
 		say_rule(out, i + 1, rule, why ? why : "matches");
 		if (!why)
 			break;

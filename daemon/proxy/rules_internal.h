@@ -22,6 +22,7 @@ struct rule {
 	bool named : 1;   /* only users who are, by themselves or by a group */
 	bool anybody : 1; /* "*" is among them: whoever has logged in */
 	bool nobody : 1;  /* "-" is: whoever has not */
+	bool timed : 1;   /* holds at times only, see rules.when */
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct rule) == 64, "a rule has a line of its own");
@@ -33,6 +34,12 @@ struct client_part {
 	enum auth_method order[AUTH_METHODS];
 	unsigned order_count;
 	uint32_t auth;
+};
+
+/* When a rule holds. */
+struct rule_when {
+	const struct rule_window *at;
+	size_t count;
 };
 
 struct rule_list {
@@ -58,6 +65,8 @@ struct rule_index {
 struct rules {
 	struct rule_list clients, requests;
 	struct client_part *client; /* by number - 1 */
+	/* By place, clients before requests; NULL: all hold always. */
+	struct rule_when *when;
 	struct rule_users users;
 	struct rule_keys keys;
 	struct rule_index of_client;

@@ -10,6 +10,7 @@
 #include "daemon/proxy/rules_match.h"
 
 #include "daemon/proxy/guess.h"
+#include "daemon/proxy/week.h"
 
 #include <string.h>
 
@@ -24,6 +25,9 @@ void rules_look(struct sight *ret, const struct rules *rules,
 				: TEXT_NONE;
 	if (q->user.len && ret->user == TEXT_NONE)
 		ret->user = USER_UNNAMED;
+	ret->week_minute = !rules->when     ? 0
+			   : q->week_minute ? q->week_minute
+					    : week_minute_now();
 	folded_name_set(&ret->host, q->host);
 	folded_name_set(&ret->full, q->full);
 	if (!ret->known)
@@ -194,6 +198,22 @@ bool rule_has_from(const struct rule *rule, const struct tcp_addr *client,
 	return rule->from_count == 0;
 }
 
+bool rule_has_time(const struct rule *rule, const struct rules *rules,
+		   const struct sight *s)
+{
+	const struct rule_when *w;
+
+	if (!rule->timed)
+		return true;
+	/* One list stands behind the other. */
+	w = &rules->when[rule - rules->clients.at];
+	for (size_t i = 0; i < w->count; i++)
+		if (s->week_minute >= w->at[i].first &&
+		    s->week_minute <= w->at[i].last)
+			return true;
+	return false;
+}
+
 bool rule_has_listener(const struct rule *rule, uint16_t listener)
 {
 	for (size_t i = 0; i < rule->listener_count; i++)
@@ -271,6 +291,7 @@ bool rule_has_client(const struct rule *rule, const struct rules *rules,
 	       rule_has_protocol(rule, q->protocol) &&
 	       rule_has_listener(rule, q->listener) &&
 	       rule_has_user(rule, rules, s->user) &&
+	       rule_has_time(rule, rules, s) &&
 	       rule_has_from(rule, &q->client, &s->client_key);
 }
 

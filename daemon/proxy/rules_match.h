@@ -23,7 +23,8 @@ struct sight {
 	struct tcp_addr
 		inner; /* the IPv4 address that it embeds, or the same */
 	struct prefix_key client_key, own_key, inner_key;
-	uint32_t user; /* its number; nobody: TEXT_NONE */
+	uint32_t user;        /* its number; nobody: TEXT_NONE */
+	uint16_t week_minute; /* where a rule holds at times only */
 	struct folded_name host, full;
 };
 
@@ -33,6 +34,9 @@ void rules_look(struct sight *ret, const struct rules *rules,
 
 bool rule_has_from(const struct rule *rule, const struct tcp_addr *client,
 		   const struct prefix_key *key);
+/* Tells whether it holds now. */
+bool rule_has_time(const struct rule *rule, const struct rules *rules,
+		   const struct sight *s);
 bool rule_has_listener(const struct rule *rule, uint16_t listener);
 bool rule_has_user(const struct rule *rule, const struct rules *rules,
 		   uint32_t user);

@@ -18,7 +18,7 @@ static void leave_idle(bool *leave, const struct rule_list *list)
 	for (size_t i = 0; i < list->count; i++) {
 		const struct rule *rule = &list->at[i];
 		bool bare = !rule->from_count && !rule->listener_count &&
-			    !rule->protocols;
+			    !rule->protocols && !rule->timed;
 
 		leave[i] = ended || (!rule->allow && !rule_ends_all(rule)) ||
 			   (bare && rule->named && !rule->nobody && named);
@@ -120,6 +120,7 @@ void rules_free(struct rules *rules)
 	rule_index_done(&rules->of_anybody);
 	rule_keys_done(&rules->keys);
 	rule_users_done(&rules->users);
+	free(rules->when);
 	free(rules->block);
 	free(rules);
 }

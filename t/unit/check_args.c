@@ -88,13 +88,14 @@ START_TEST(a_question_has_two_or_three_words)
 	ck_assert_ptr_null(a.explain.user);
 	ck_assert_int_eq(PARSE("explain", "::1", "a:1", "bob", "--address",
 			       "::2", "--command=udp", "--listener=lan",
-			       "--protocol=socks5"),
+			       "--protocol=socks5", "--at=mon 14:00"),
 			 0);
 	ck_assert_str_eq(a.explain.user, "bob");
 	ck_assert_str_eq(a.explain.address, "::2");
 	ck_assert_str_eq(a.explain.command, "udp");
 	ck_assert_str_eq(a.explain.listener, "lan");
 	ck_assert_str_eq(a.explain.protocol, "socks5");
+	ck_assert_str_eq(a.explain.at, "mon 14:00");
 }
 END_TEST
 

@@ -28,13 +28,15 @@ START_TEST(what_is_written_is_read)
 		.command = "udp",
 		.listener = "lan 2",
 		.protocol = "http",
+		.at = "mon 14:00",
 	};
 	char text[512];
 
 	ck_assert(explain_format(&all, text, sizeof(text)));
 	ck_assert_str_eq(text, "10.0.0.1 [2001:db8::1]:80 address=192.0.2.1 "
 			       "user=b%25b%20%C3%BC%01= command=udp "
-			       "listener=lan%202 protocol=http");
+			       "listener=lan%202 protocol=http "
+			       "at=mon%2014:00");
 	ck_assert_int_eq(read_line(text), 0);
 	ck_assert_str_eq(w.from, all.from);
 	ck_assert_str_eq(w.to, all.to);
@@ -43,6 +45,7 @@ START_TEST(what_is_written_is_read)
 	ck_assert_str_eq(w.command, all.command);
 	ck_assert_str_eq(w.listener, all.listener);
 	ck_assert_str_eq(w.protocol, all.protocol);
+	ck_assert_str_eq(w.at, all.at);
 }
 END_TEST
 

@@ -156,15 +156,16 @@ END_TEST
 
 START_TEST(client_rules_have_their_reasons)
 {
-	struct tcp_addr a = brief_address("10.1.1.1");
+	struct rule_query q = { .client = brief_address("10.1.1.1"),
+				.listener = 1 };
 	char *text = NULL;
 	size_t size = 0;
 	FILE *f = open_memstream(&text, &size);
 
 	ck_assert_ptr_nonnull(f);
-	ck_assert_int_eq(rules_explain_client(rules, &a, 1, f), 0);
-	a = brief_address("11.1.1.1");
-	ck_assert_int_eq(rules_explain_client(rules, &a, 1, f), 0);
+	ck_assert_int_eq(rules_explain_client(rules, &q, f), 0);
+	q.client = brief_address("11.1.1.1");
+	ck_assert_int_eq(rules_explain_client(rules, &q, f), 0);
 	ck_assert_int_eq(fclose(f), 0);
 	ck_assert_str_eq(text, "1 deny wan: listener\n"
 			       "2 allow: matches\n"
@@ -176,16 +177,60 @@ START_TEST(client_rules_have_their_reasons)
 }
 END_TEST
 
+START_TEST(a_rule_out_of_its_time_has_that_for_a_reason)
+{
+	static const struct rule_window early = { 1, 60 };
+	const struct rule_spec list[] = {
+		{ .name = "early", .when = &early, .when_count = 1 },
+		{ .allow = true },
+	};
+	struct rules *was = rules;
+	struct rule_query q = query("", "192.0.2.1");
+
+	ck_assert_int_eq(rules_new(&rules, list, 1, list, 2, NULL), 0);
+	ck_assert(rules_have_times(rules));
+	q.week_minute = 60;
+	expect(&q, "1 deny early: matches\n"
+		   "deny: rule 1 early\n");
+	q.week_minute = 61;
+	expect(&q, "1 deny early: when\n"
+		   "2 allow: matches\n"
+		   "allow: rule 2\n");
+	ck_assert(!rules_client_query(rules, &q).rule);
+	rules_free(rules);
+	rules = was;
+	ck_assert(!rules_have_times(rules));
+}
+END_TEST
+
+START_TEST(times_that_make_no_sense_are_refused)
+{
+	static const struct rule_window bad[] = { { 0, 1 },
+						  { 2, 1 },
+						  { 1, 10081 } };
+	struct rules *r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		const struct rule_spec spec = { .when = &bad[i],
+						.when_count = 1 };
+
+		ck_assert_int_eq(rules_new(&r, NULL, 0, &spec, 1, NULL),
+				 -EINVAL);
+	}
+}
+END_TEST
+
 START_TEST(a_stream_that_fails_is_told)
 {
 	struct rule_query q = query("", "192.0.2.1");
-	struct tcp_addr a = brief_address("10.1.1.1");
+	struct rule_query c = { .client = brief_address("10.1.1.1"),
+				.listener = 1 };
 	FILE *f = fopen("/dev/full", "we");
 
 	ck_assert_ptr_nonnull(f);
 	setbuf(f, NULL);
 	ck_assert_int_eq(rules_explain(rules, &q, f), -EIO);
-	ck_assert_int_eq(rules_explain_client(rules, &a, 1, f), -EIO);
+	ck_assert_int_eq(rules_explain_client(rules, &c, f), -EIO);
 	(void)fclose(f);
 }
 END_TEST
@@ -201,6 +246,8 @@ int main(void)
 	tcase_add_test(t,
 		       what_cannot_change_the_verdict_does_not_leave_it_open);
 	tcase_add_test(t, client_rules_have_their_reasons);
+	tcase_add_test(t, a_rule_out_of_its_time_has_that_for_a_reason);
+	tcase_add_test(t, times_that_make_no_sense_are_refused);
 	tcase_add_test(t, a_stream_that_fails_is_told);
 	suite_add_tcase(s, t);
 	return run_suite(s);

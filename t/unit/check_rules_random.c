@@ -86,6 +86,7 @@ struct parts {
 	struct port_range ports[3];
 	uint16_t listeners[2];
 	const char *users[PEOPLE_MAX], *groups[PEOPLE_MAX];
+	struct rule_window when[2];
 };
 
 static struct parts parts[RULES_MAX];
@@ -159,6 +160,17 @@ struct taste {
 	unsigned from, to, ports, users, odd;
 };
 
+/* A week of ten minutes, in which something is always near. */
+static void draw_times(struct rule_spec *s, struct parts *p)
+{
+	s->when = p->when;
+	s->when_count = draw_count(ARRAY_SIZE(p->when), 15);
+	for (size_t k = 0; k < s->when_count; k++) {
+		p->when[k].first = (uint16_t)(1 + random() % 10);
+		p->when[k].last = (uint16_t)(p->when[k].first + random() % 5);
+	}
+}
+
 static void draw_rule(size_t i, const struct taste *t, bool client)
 {
 	struct parts *p = &parts[i];
@@ -170,6 +182,7 @@ static void draw_rule(size_t i, const struct taste *t, bool client)
 							  t->from),
 				 .listeners = p->listeners,
 				 .listener_count = draw_count(2, 15) };
+	draw_times(s, p);
 	for (size_t k = 0; k < s->from_count; k++)
 		p->from[k] = draw_match(false, t->odd);
 	for (size_t k = 0; k < s->listener_count; k++)
@@ -220,6 +233,7 @@ static struct rule_query draw_query(void)
 		.command = (enum session_command)(1 + random() % 3),
 		.port = PICK(ports),
 		.listener = (uint16_t)(1 + random() % 3),
+		.week_minute = (uint16_t)(1 + random() % 14),
 	};
 
 	if (chance(70))
@@ -259,11 +273,9 @@ static void compare_requests(const struct rules *r, const struct walk *w)
 
 static void compare_clients(const struct rules *r, const struct walk *w)
 {
-	struct tcp_addr a = draw_address();
-	uint16_t listener = (uint16_t)(1 + random() % 3);
+	struct rule_query q = draw_query();
 
-	same(rules_client(r, &a, listener), walk_client(w, &a, listener),
-	     "client");
+	same(rules_client_query(r, &q), walk_client(w, &q), "client");
 }
 
 static struct groups *load_groups(void)

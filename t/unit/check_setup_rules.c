@@ -62,6 +62,38 @@ START_TEST(rules_are_about_their_commands)
 }
 END_TEST
 
+static bool holds(const struct rules *rules, unsigned day, unsigned hour)
+{
+	struct rule_query q = { .client = address("127.0.0.1"),
+				.target = address("192.0.2.1"),
+				.command = COMMAND_CONNECT,
+				.port = 80,
+				.listener = 1 };
+
+	q.week_minute = (uint16_t)(1 + (day * 24 + hour) * 60);
+	return rules_request(rules, &q).allow;
+}
+
+START_TEST(times_go_over_midnight_and_over_the_week)
+{
+	struct rules *rules;
+
+	c = conf_text_load(CONF_TEXT_LISTENERS CONF_TEXT_CLIENTS
+			   "rules: ( { action = \"allow\"; when = [ "
+			   "\"wed,sun 22:00-06:00\", \"tue\" ]; } );");
+	ck_assert_int_eq(setup_rules(&rules, c, NULL), 0);
+	ck_assert(holds(rules, 0, 0) && holds(rules, 0, 5));
+	ck_assert(!holds(rules, 0, 6) && !holds(rules, 0, 23));
+	ck_assert(holds(rules, 1, 0) && holds(rules, 1, 23));
+	ck_assert(!holds(rules, 2, 0) && !holds(rules, 2, 21));
+	ck_assert(holds(rules, 2, 22) && holds(rules, 3, 5));
+	ck_assert(!holds(rules, 3, 6) && !holds(rules, 6, 21));
+	ck_assert(holds(rules, 6, 22) && holds(rules, 6, 23));
+	rules_free(rules);
+	conf_free(c);
+}
+END_TEST
+
 static bool may_be(const struct rules *rules, const char *userid)
 {
 	struct span id = { (const uint8_t *)userid, strlen(userid) };
@@ -298,6 +330,7 @@ int main(void)
 	TCase *t = tcase_create("all");
 
 	tcase_add_test(t, rules_are_about_their_commands);
+	tcase_add_test(t, times_go_over_midnight_and_over_the_week);
 	tcase_add_test(t, clients_have_their_logins_and_user_ids);
 	tcase_add_test(t, clients_have_their_methods_in_order);
 	tcase_add_test(t, rules_are_about_protocols_and_users);

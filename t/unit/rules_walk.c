@@ -197,6 +197,15 @@ static bool is_by(const struct walk *w, const struct rule_spec *spec,
 	return false;
 }
 
+static bool is_time(const struct rule_spec *spec, const struct rule_query *q)
+{
+	for (size_t i = 0; i < spec->when_count; i++)
+		if (q->week_minute >= spec->when[i].first &&
+		    q->week_minute <= spec->when[i].last)
+			return true;
+	return spec->when_count == 0;
+}
+
 static bool is_in(uint32_t set, unsigned bit)
 {
 	return set == 0 || set >> bit & 1;
@@ -218,7 +227,7 @@ static bool is_asked_by(const struct walk *w, const struct rule_spec *spec,
 			const struct rule_query *q)
 {
 	return is_in(spec->commands, q->command) &&
-	       is_in(spec->protocols, q->protocol) &&
+	       is_in(spec->protocols, q->protocol) && is_time(spec, q) &&
 	       is_at(spec, q->listener) && is_by(w, spec, q->user) &&
 	       is_from(w, spec, &q->client);
 }
@@ -238,12 +247,12 @@ static enum answer match(const struct rule_spec *spec, const struct view *v)
 
 /* --- Lists -------------------------------------------------------------- */
 
-struct verdict walk_client(const struct walk *w, const struct tcp_addr *client,
-			   uint16_t listener)
+struct verdict walk_client(const struct walk *w, const struct rule_query *q)
 {
 	for (size_t i = 0; i < w->client_count; i++)
-		if (is_at(&w->clients[i], listener) &&
-		    is_from(w, &w->clients[i], client))
+		if (is_at(&w->clients[i], q->listener) &&
+		    is_time(&w->clients[i], q) &&
+		    is_from(w, &w->clients[i], &q->client))
 			return (struct verdict){ w->clients[i].allow,
 						 (uint16_t)(i + 1) };
 	return (struct verdict){ 0 };
@@ -320,7 +329,7 @@ bool walk_may_allow(const struct walk *w, const struct rule_query *q,
 		const struct rule_spec *spec = &w->requests[i];
 		bool named = spec->user_count + spec->group_count > 0;
 
-		if (!is_in(spec->protocols, q->protocol) ||
+		if (!is_in(spec->protocols, q->protocol) || !is_time(spec, q) ||
 		    !is_at(spec, q->listener) || !is_from(w, spec, &q->client))
 			continue;
 		if (spec->allow && (login || !named || names_nobody(spec)))

@@ -21,8 +21,7 @@ struct walk {
 	bool (*is_member)(const char *group, struct span user);
 };
 
-struct verdict walk_client(const struct walk *w, const struct tcp_addr *client,
-			   uint16_t listener);
+struct verdict walk_client(const struct walk *w, const struct rule_query *q);
 struct verdict walk_request(const struct walk *w, const struct rule_query *q);
 struct verdict walk_before_dns(const struct walk *w,
 			       const struct rule_query *q);
