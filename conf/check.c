@@ -2,6 +2,7 @@
  * Checks across options: names that must differ, addresses that collide,
  * passwords that nobody could verify.
  */
+#include "conf/admin.h"
 #include "conf/check_internal.h"
 
 #include <stdlib.h>
@@ -77,11 +78,38 @@ static void check_endpoint(struct check *k, size_t l, size_t i)
 	}
 }
 
+/* Of the listener for metrics; port 0 collides with nothing. */
+static void check_admin_endpoint(struct check *k, const struct conf_listener *a,
+				 const struct conf_endpoint *x)
+{
+	char text[128];
+
+	for (size_t l = 0; l < k->c->listener_count; l++) {
+		const struct conf_listener *b = &k->c->listeners[l];
+
+		for (size_t i = 0; i < b->address.count; i++)
+			if (endpoints_collide(a, x, b, &b->address.at[i]))
+				COMPLAIN(k, b->where,
+					 "listener '%s' collides on %s with "
+					 "'http' of 'admin'",
+					 b->name,
+					 conf_endpoint_format(x, true, text,
+							      sizeof(text)));
+	}
+	if (x->socket && !strcmp(x->socket, k->c->admin.socket))
+		COMPLAIN(k, a->where,
+			 "admin: 'socket' and 'http' have the same path");
+}
+
 static void check_addresses(struct check *k)
 {
+	const struct conf_listener admin = conf_admin_listener(k->c);
+
 	for (size_t l = 0; l < k->c->listener_count; l++)
 		for (size_t i = 0; i < k->c->listeners[l].address.count; i++)
 			check_endpoint(k, l, i);
+	for (size_t i = 0; i < admin.address.count; i++)
+		check_admin_endpoint(k, &admin, &admin.address.at[i]);
 }
 
 /* The name of an entry, for finding two of a kind by sorting. */
@@ -193,6 +221,7 @@ int conf_check(const struct conf *c, struct conf_errors *errors)
 	check_logins(&k);
 	conf_check_listeners(&k);
 	conf_check_upstreams(&k);
+	conf_check_admin(&k);
 	check_names_group(&k);
 	return k.result;
 }

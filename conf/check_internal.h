@@ -26,6 +26,9 @@ void conf_check_listeners(struct check *k);
 /* Parents that could never be asked for what they are for. */
 void conf_check_upstreams(struct check *k);
 
+/* Who could reach the metrics. */
+void conf_check_admin(struct check *k);
+
 struct sense {
 	const struct conf *c;
 	struct conf_errors *errors;
@@ -45,6 +48,9 @@ void conf_sense_listeners(struct sense *k);
 
 /* The same of parents, and rules that these make toothless. */
 void conf_sense_upstreams(struct sense *k);
+
+/* Options of the metrics that do nothing, or too much. */
+void conf_sense_admin(struct sense *k);
 
 /* Tells whether one of these listeners looks at clients' certificates. */
 bool conf_verifies_clients(const struct conf *c,

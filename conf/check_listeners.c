@@ -210,6 +210,8 @@ static void warn_of_unused(struct sense *k, size_t tls)
 	for (size_t i = 0; i < c->listener_count; i++)
 		if (c->listeners[i].tls == tls + 1)
 			return;
+	if (c->admin.tls == tls + 1)
+		return;
 	WARN(k, c->tls[tls].where,
 	     "tls '%s' is of no use: no entry of 'listeners' names it",
 	     c->tls[tls].name);

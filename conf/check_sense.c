@@ -317,6 +317,7 @@ void conf_check_sense(const struct conf *c, struct conf_errors *errors)
 	check_rule_order(&k);
 	conf_sense_listeners(&k);
 	conf_sense_upstreams(&k);
+	conf_sense_admin(&k);
 	conf_check_people(&k);
 	conf_check_bounds(&k);
 	check_outbound(&k);

@@ -66,6 +66,7 @@ static void collect(struct collection *all, const struct conf *c)
 {
 	add(all, CONF_FILE_USERS, c->auth.users_file, NULL);
 	add(all, CONF_FILE_GROUPS, c->auth.groups_file, NULL);
+	add(all, CONF_FILE_ADMINS, c->admin.users, NULL);
 	for (size_t i = 0; i < c->client_count; i++)
 		add_matches(all, CONF_FILE_PREFIXES, &c->clients[i].from,
 			    c->clients[i].where);

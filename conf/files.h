@@ -11,13 +11,14 @@ enum conf_file_kind {
 	CONF_FILE_GROUPS,
 	CONF_FILE_PREFIXES, /* "@file" in a `from` */
 	CONF_FILE_TARGETS,  /* in a `to` */
+	CONF_FILE_ADMINS,   /* users, too: who may look at the metrics */
 };
 
 struct conf_file {
 	enum conf_file_kind kind;
 	const char *path;  /* absolute */
 	const char *where; /* "file:line" of the first entry that names it;
-			    * NULL: the group `auth` does */
+			    * NULL: a group does */
 };
 
 /*

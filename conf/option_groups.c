@@ -359,12 +359,24 @@ static const struct conf_option admin_options[] = {
 	  .max = SOCKET_MAX_BYTES,
 	  .help = "Control socket; \"auto\": /run/spliced/control where that "
 		  "can be made, \"\": none" },
+	{ "http", CONF_TYPE_ADDRESSES, AT(http), .def = "", .max = 16,
+	  .help = "Where metrics and the status page are served: "
+		  "\"IP:PORT\", \"unix:/PATH\" or a list; [ ]: nowhere" },
+	{ "tls", CONF_TYPE_ENTRY, AT(tls), .def = "", .zero = "", .of = "tls",
+	  .help = "Entry of 'tls' that http is served by; \"\": plain" },
+	{ "users", CONF_TYPE_PATH, AT(users), .def = "", .max = PATH_MAX_BYTES,
+	  .help = "File of users who may look at http, as auth.users_file; "
+		  "\"\": whoever reaches it" },
+	{ "user_metrics", CONF_TYPE_INT, AT(user_metrics), .def = "0",
+	  .max = 10000,
+	  .help = "Users with metrics of their own, all others are one; 0: "
+		  "users have none" },
 };
 #undef STRUCT
 
 const struct conf_section conf_section_admin = {
 	GROUP(admin),
-	.help = "For splicedctl(8)",
+	.help = "For splicedctl(8), monitoring and browsers",
 };
 
 #define STRUCT struct conf_debug

@@ -66,7 +66,11 @@ struct conf_names {
 };
 
 struct conf_admin {
-	const char *socket; /* "auto", "" (none) or an absolute path */
+	const char *socket;         /* "auto", "" (none) or an absolute path */
+	struct conf_endpoints http; /* empty: it is off */
+	uint16_t tls;               /* an entry's number from 1; 0: none */
+	const char *users;          /* a path; "": nobody has to log in */
+	uint32_t user_metrics;      /* users with series of their own */
 };
 
 struct conf_debug {

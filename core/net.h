@@ -34,6 +34,7 @@ struct net {
 	unsigned worker;
 	size_t conn_count;
 	struct tcp_worker_counts *counts;
+	struct tcp_worker_usage *usage; /* NULL: it is not noted */
 	/* How threads of pools answer; NULL until a task awaits one. */
 	struct reply_port *port;
 	size_t tls_max, tls_now; /* handshakes at once, 0: no bound; now */

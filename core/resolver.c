@@ -38,7 +38,8 @@ struct resolver {
 	struct dns_channel *retiring[RETIRING_MAX];
 	struct hosts_view hosts;
 	size_t max_pending;
-	const char *conf; /* the file to follow; NULL: none */
+	struct resolver_counts *counts; /* or NULL */
+	const char *conf;               /* the file to follow; NULL: none */
 	struct file_stamp conf_stamp;
 	int64_t conf_checked_at;
 };
@@ -133,6 +134,7 @@ int resolver_new(struct resolver **ret, struct loop *l,
 	if (!r)
 		return -ENOMEM;
 	r->asker.loop = l;
+	r->counts = o->counts;
 	list_init(&r->asker.queries);
 	error = copy_options(r, o);
 	if (error == 0)
@@ -268,6 +270,20 @@ static int from_entry(struct resolver *r, struct name_entry *e, bool rest,
 	return name_entry_answer(e, r->asker.order, ret);
 }
 
+static void note(struct resolver *r, bool hit)
+{
+	struct resolver_counts *n = r->counts;
+	uint64_t *count;
+
+	if (!n)
+		return;
+	count = hit ? &n->hits : &n->misses;
+	__atomic_store_n(count, *count + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&n->entries, name_cache_idle(r->asker.cache),
+			 __ATOMIC_RELAXED);
+	__atomic_store_n(&n->pending, resolver_pending(r), __ATOMIC_RELAXED);
+}
+
 static int ask_dns(struct resolver *r, const char *name, size_t len,
 		   struct name_waiter *w, int64_t deadline)
 {
@@ -277,6 +293,8 @@ static int ask_dns(struct resolver *r, const char *name, size_t len,
 	follow_conf(r);
 	e = name_cache_find(r->asker.cache, name);
 	error = from_entry(r, e, w->whole, w->answer);
+	if (!w->whole)
+		note(r, error != -EAGAIN);
 	if (error != -EAGAIN)
 		return error;
 	error = join_query(r, name, len, e, w);

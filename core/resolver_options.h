@@ -13,6 +13,14 @@ enum resolver_order {
 	RESOLVER_IPV4_ONLY,
 };
 
+/* One thread writes, anybody reads. */
+struct resolver_counts {
+	uint64_t hits, misses; /* names that DNS is asked for, or was */
+	uint64_t entries;      /* known now */
+	uint64_t pending;      /* being asked for now */
+	uint64_t reserved[4];
+} __attribute__((aligned(64)));
+
 struct resolver_options {
 	const struct tcp_addr *servers; /* to ask; port 0: 53 */
 	size_t server_count;            /* 0: those of resolv_conf */
@@ -30,4 +38,5 @@ struct resolver_options {
 	bool no_search;                 /* or none at all */
 	int ndots;                      /* resolv.conf(5); < 0: the file's */
 	enum resolver_order order;
+	struct resolver_counts *counts; /* NULL: nobody wants to know */
 };

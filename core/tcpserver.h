@@ -98,6 +98,14 @@ struct tcp_worker_counts {
 	uint64_t reserved;
 } __attribute__((aligned(64)));
 
+/* What one worker uses, likewise; noted at each tick, but for handshakes. */
+struct tcp_worker_usage {
+	uint64_t tls_handshakes, tls_failures; /* since the start; both sides */
+	uint64_t pipes, buffer_bytes;          /* now */
+	uint64_t lag_ms;                       /* of its last tick */
+	uint64_t reserved[3];
+} __attribute__((aligned(64)));
+
 struct tcp_server_options {
 	unsigned workers;        /* threads; 0: one per CPU */
 	size_t max_connections;  /* accepted at once; 0: no bound */
@@ -107,6 +115,8 @@ struct tcp_server_options {
 	const char *thread_name; /* of the workers, or NULL */
 	/* One a worker, zeroed, outlives the server; NULL: its own memory. */
 	struct tcp_worker_counts *counts;
+	/* The same; NULL: nobody wants to know. */
+	struct tcp_worker_usage *usage;
 	/* Each loop notes its time in counts->tick_ms at least this often,
 	 * however little there is to do; 0: never. */
 	int64_t tick_ms;

@@ -149,6 +149,10 @@ int tcp_conn_start_tls(struct tcp_conn *c, struct tcp_tls *t, const char *name,
 	if (r == 0)
 		r = shake_hands(c, deadline);
 	n->tls_now--;
+	if (n->usage)
+		count_add(r == 0 ? &n->usage->tls_handshakes
+				 : &n->usage->tls_failures,
+			  1);
 	if (r == 0)
 		established(c);
 	else if (c->tls && !c->tls->failed)

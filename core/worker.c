@@ -65,11 +65,29 @@ static void room(struct net *n)
 		acceptor_resume(list_entry(at, struct acceptor, link));
 }
 
+/* By how much the tick came too late tells how long events have to wait. */
+static void note_usage(struct worker *w, int64_t now)
+{
+	struct tcp_worker_usage *u = w->net.usage;
+	int64_t late = w->ticked_ms
+			       ? now - w->ticked_ms - w->server->options.tick_ms
+			       : 0;
+
+	w->ticked_ms = now;
+	__atomic_store_n(&u->lag_ms, (uint64_t)max_i64(late, 0),
+			 __ATOMIC_RELAXED);
+	__atomic_store_n(&u->pipes, w->net.pipes.count, __ATOMIC_RELAXED);
+	__atomic_store_n(&u->buffer_bytes, w->net.buffers.used,
+			 __ATOMIC_RELAXED);
+}
+
 static int tick_again(struct worker *w)
 {
 	int64_t now = loop_now(w->loop);
 
 	__atomic_store_n(&w->counts->tick_ms, now, __ATOMIC_RELAXED);
+	if (w->net.usage)
+		note_usage(w, now);
 	return timer_set(w->loop, &w->tick, now + w->server->options.tick_ms);
 }
 
@@ -127,6 +145,7 @@ static int make_net(struct worker *w)
 	if (r < 0)
 		return r;
 	w->net.room = room;
+	w->net.usage = o->usage ? &o->usage[w->number] : NULL;
 	w->net.tls_max = share(w, o->max_tls_handshakes);
 	return 0;
 }

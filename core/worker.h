@@ -17,6 +17,7 @@ struct worker {
 	struct net net;
 	struct list acceptors;
 	struct timer tick; /* with the server's tick_ms: that the loop turns */
+	int64_t ticked_ms; /* when it last did; 0: never */
 	struct tcp_worker_counts *counts;
 };
 

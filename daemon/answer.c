@@ -181,6 +181,66 @@ static json_t *json_generation(const struct view_generation *g, int64_t now_us)
 		json_text(about.version), "config", json_text(about.config));
 }
 
+/* Takes both, NULL too. */
+static json_t *append(json_t *array, json_t *element)
+{
+	if (array && json_array_append_new(array, element) < 0) {
+		json_decref(array);
+		return NULL;
+	}
+	if (!array)
+		json_decref(element);
+	return array;
+}
+
+static json_t *json_past(const struct view *v)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < v->past_count; i++) {
+		const struct view_past_reload *r = &v->past[i];
+
+		all = append(all,
+			     json_pack("{s:f, s:b, s:I, s:I, s:o}", "at",
+				       (double)r->at_us / 1e6, "ok", r->ok,
+				       "ms", (json_int_t)r->ms, "generation",
+				       (json_int_t)r->generation, "error",
+				       json_text(r->error)));
+	}
+	return all;
+}
+
+char *answer_overview(const struct view *v, int64_t now_us)
+{
+	struct table_totals t = v->carried;
+	json_t *generations = json_array(), *j;
+	char *text;
+
+	for (size_t i = 0; i < v->generation_count; i++) {
+		const struct view_generation *g = &v->generations[i];
+
+		if (g->segment)
+			table_totals_add(&t, g->segment, true);
+		generations = append(generations, json_generation(g, now_us));
+	}
+	j = json_pack("{s:s, s:s, s:I, s:f, s:I, s:I, s:o, s:o, s:o, s:o, s:o, "
+		      "s:I, s:I, s:I}",
+		      "state", v->state, "version", PACKAGE_VERSION, "pid",
+		      (json_int_t)getpid(), "started",
+		      (double)v->started_us / 1e6, "uptime_s",
+		      age_s(v->started_us, now_us), "generation",
+		      (json_int_t)v->serving, "addresses",
+		      json_words(v->addresses ? v->addresses : ""),
+		      "connections", json_connections(&t), "totals",
+		      json_totals(&t), "generations", generations, "reloads",
+		      json_past(v), "reloads_ok", (json_int_t)v->reloads,
+		      "reloads_failed", (json_int_t)v->failed_reloads,
+		      "crashes", (json_int_t)v->crashes);
+	text = j ? json_dumps(j, LINE_FLAGS) : NULL;
+	json_decref(j);
+	return text;
+}
+
 /* Takes the object, NULL too. */
 static int put_line(FILE *out, json_t *object)
 {

@@ -22,6 +22,9 @@ char *answer_version(void);
 char *answer_status(const struct view *v, int64_t now_us);
 char *answer_generations(const struct view *v, int64_t now_us);
 
+/* Both in one object without a line feed, and the last reloads. */
+char *answer_overview(const struct view *v, int64_t now_us);
+
 /*
  * The numbers of the generations whose segments go with it, in their order;
  * `left_out` more have none or do not fit.

@@ -55,10 +55,13 @@ static void add_tls(struct data_files *d, const struct conf_tls *t)
 	add(d, t->client_crl);
 }
 
-/* At most so many: users, groups, what lists there are, and certificates. */
+/*
+ * At most so many: users of both kinds, groups, what lists there are, and
+ * certificates.
+ */
 static size_t most_files(const struct conf *c)
 {
-	size_t most = 2;
+	size_t most = 3;
 
 	for (size_t i = 0; i < c->client_count; i++)
 		most += count_lists(&c->clients[i].from);
@@ -102,6 +105,7 @@ int data_files_init(struct data_files *d, const struct conf *c)
 	if (r < 0)
 		return r;
 	add(d, c->auth.users_file);
+	add(d, c->admin.users);
 	add(d, c->auth.groups_file);
 	for (size_t i = 0; i < c->client_count; i++)
 		add_lists(d, &c->clients[i].from);

@@ -119,15 +119,15 @@ static int give_sockets(struct generation *g, const char *name, const int *fds,
 	return r < 0 ? r : await(g, &g->acked);
 }
 
-static int give_opened(struct generation *g)
+static int give_opened(struct generation *g, struct listening *l)
 {
 	const char *name;
 	const int *fds;
 	size_t count;
 	int r = 0;
 
-	while (r == 0 && (count = listening_untold(
-				  &g->listening, HANDOFF_FDS_MAX, &name, &fds)))
+	while (r == 0 && l &&
+	       (count = listening_untold(l, HANDOFF_FDS_MAX, &name, &fds)))
 		r = give_sockets(g, name, fds, count);
 	return r;
 }
@@ -179,7 +179,11 @@ static int open_sockets(struct generation *g)
 	int r = listening_open(&g->listening, &g->setup, &g->passed);
 
 	if (r == 0)
-		r = give_opened(g);
+		r = admin_open(g->admin, &g->passed);
+	if (r == 0)
+		r = give_opened(g, &g->listening);
+	if (r == 0)
+		r = give_opened(g, admin_listening(g->admin));
 	if (r == 0)
 		r = open_control(g);
 	if (r < 0)
@@ -208,6 +212,8 @@ static int make(struct generation *g)
 	if (r == 0)
 		r = siblings_join(&g->siblings, proxy_limits(g->setup.proxy));
 	if (r == 0)
+		r = admin_new(&g->admin, &g->setup, g->control, &g->listening);
+	if (r == 0)
 		r = told(report_segment(
 			g->control, segment_fd(g->setup.published.segment)));
 	return r;
@@ -223,7 +229,7 @@ static int start_threads(struct generation *g)
 	if (r < 0)
 		log_line(LOG_LEVEL_ERROR, "cannot start the workers: %s",
 			 strerror(-r));
-	return r;
+	return r < 0 ? r : admin_prepare(g->admin);
 }
 
 /* All that may fail and that nobody outside notices. */
@@ -267,7 +273,7 @@ static int accept_clients(struct generation *g)
 		return r;
 	}
 	g->serving = true;
-	return 0;
+	return admin_start(g->admin);
 }
 
 static void tell_ready(const struct generation *g, const char *addresses)
@@ -318,6 +324,7 @@ static void generation_free(struct generation *g)
 {
 	refresh_free(TAKE_PTR(g->refresh));
 	data_files_done(&g->files);
+	admin_free(TAKE_PTR(g->admin));
 	if (g->setup.server) /* prepared, but never told to go */
 		(void)tcp_server_shutdown(g->setup.server, 0);
 	log_stop();

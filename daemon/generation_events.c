@@ -178,6 +178,13 @@ static void obey(struct generation *g)
 	case HANDOFF_KEYS_BEFORE:
 		take_keys(g);
 		break;
+	case HANDOFF_SEEN:
+		/* Another one serves, by its own configuration. */
+		if (g->order == ORDER_DRAIN && m->number &&
+		    m->number != g->number)
+			admin_stop(g->admin);
+		admin_seen(g->admin, &g->received);
+		break;
 	case HANDOFF_SEGMENT:
 	case HANDOFF_SOCKETS:
 	case HANDOFF_UNCLAIMED:
@@ -186,6 +193,7 @@ static void obey(struct generation *g)
 	case HANDOFF_ACCEPTING:
 	case HANDOFF_STOPPED:
 	case HANDOFF_KEYS:
+	case HANDOFF_LOOK:
 		break; /* ours; or one of a later version, not known here */
 	}
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "conf/conf.h"
+#include "daemon/admin.h"
 #include "daemon/adopt.h"
 #include "daemon/generation.h"
 #include "daemon/handoff.h"
@@ -32,6 +33,7 @@ struct generation {
 	struct siblings siblings;
 	struct setup setup;
 	struct listening listening;
+	struct admin *admin;     /* NULL: there is no such listener */
 	struct data_files files; /* until `refresh` has them */
 	struct refresh *refresh; /* while it serves */
 	char asked[64];          /* a refresh, before; see ask() */

@@ -254,6 +254,7 @@ static void end(struct generation *g)
 	if (!g->number)
 		(void)notify_stopping("waiting for sessions to end");
 	follow(g, &e);
+	admin_draining(g->admin);
 	if (e.order != ORDER_HALT)
 		stop_accepting(g);
 	wait_for_sessions(g, &e);

@@ -17,6 +17,7 @@ enum handoff_type {
 	HANDOFF_ACCEPTING,   /* text: its addresses */
 	HANDOFF_STOPPED,     /* it has stopped accepting, queues are empty */
 	HANDOFF_KEYS,        /* text: bytes, secret, for whoever comes next */
+	HANDOFF_LOOK,        /* it wants to know what HANDOFF_SEEN says */
 
 	/* From the master. */
 	HANDOFF_ACK = 64, /* of HANDOFF_SOCKETS */
@@ -31,6 +32,8 @@ enum handoff_type {
 	HANDOFF_ASK,      /* text: a line of the control socket; fd: of its
 			   * client, who gets the answer, or none */
 	HANDOFF_KEYS_BEFORE, /* text: what HANDOFF_KEYS brought last */
+	HANDOFF_SEEN, /* text: the status, as JSON; number: who serves; fds:
+		       * segments, that of the dead first */
 };
 
 /*

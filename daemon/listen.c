@@ -167,10 +167,10 @@ static int note_endpoint(struct listening *l,
 
 static void note_all(struct listening *l, struct round *round)
 {
-	const struct conf *c = l->setup->conf;
+	const struct listen_service *s = &l->service;
 
-	for (size_t i = 0; i < c->listener_count; i++) {
-		const struct conf_listener *listener = &c->listeners[i];
+	for (size_t i = 0; i < s->count; i++) {
+		const struct conf_listener *listener = &s->listeners[i];
 
 		for (size_t k = 0; k < listener->address.count; k++) {
 			const struct conf_endpoint *e = &listener->address
@@ -260,9 +260,9 @@ static int open_entry(struct listening *l, struct listen_entry *e,
 		      const struct adopt *passed)
 {
 	struct setup *s = l->setup;
-	size_t number = (size_t)(e->listener - s->conf->listeners);
-	struct tcp_listen_options o = setup_listen_options(s->conf,
-							   e->listener);
+	const struct listen_service *by = &l->service;
+	void *ctx = by->ctx(s, (size_t)(e->listener - by->listeners));
+	struct tcp_listen_options o = by->options(s->conf, e->listener);
 	struct adopt_want want = want_of(e);
 	const char *other = NULL;
 	int r = 0;
@@ -283,12 +283,11 @@ static int open_entry(struct listening *l, struct listen_entry *e,
 	o.adopted_count = e->adopted_count;
 	o.tls = tls_contexts_get(s->tls, e->listener);
 	if (e->endpoint->socket)
-		r = tcp_server_listen_unix(s->server, e->endpoint->socket, &o,
-					   proxy_serve, &s->listeners[number],
-					   &e->opened);
+		r = tcp_server_listen_unix(by->server, e->endpoint->socket, &o,
+					   by->handler, ctx, &e->opened);
 	else
-		r = tcp_server_listen(s->server, &e->addr, &o, proxy_serve,
-				      &s->listeners[number], &e->opened);
+		r = tcp_server_listen(by->server, &e->addr, &o, by->handler,
+				      ctx, &e->opened);
 	e->adopted_count = 0; /* the server took them */
 	free(TAKE_PTR(e->adopted));
 	tcp_tls_unref(o.tls);
@@ -332,11 +331,32 @@ static int open_all(struct listening *l, struct adopt *passed, bool loud)
 	return r < 0 ? r : round.first;
 }
 
+static void *proxy_ctx(struct setup *s, size_t listener)
+{
+	return &s->listeners[listener];
+}
+
 int listening_open(struct listening *l, struct setup *s, struct adopt *passed)
+{
+	const struct listen_service proxy = {
+		.listeners = s->conf->listeners,
+		.count = s->conf->listener_count,
+		.server = s->server,
+		.handler = proxy_serve,
+		.ctx = proxy_ctx,
+		.options = setup_listen_options,
+	};
+
+	return listening_open_for(l, s, &proxy, passed);
+}
+
+int listening_open_for(struct listening *l, struct setup *s,
+		       const struct listen_service *service,
+		       struct adopt *passed)
 {
 	int r;
 
-	*l = (struct listening){ .setup = s };
+	*l = (struct listening){ .setup = s, .service = *service };
 	r = open_all(l, passed, true);
 	if (r == 0 && l->count == 0) {
 		log_line(LOG_LEVEL_ERROR, "no address to listen on is there");

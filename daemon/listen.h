@@ -20,8 +20,20 @@ struct listen_entry {
 	size_t told; /* so many of its sockets the master knows */
 };
 
+/* Whose addresses these are, and who serves them. */
+struct listen_service {
+	const struct conf_listener *listeners;
+	size_t count;
+	struct tcp_server *server;
+	tcp_handler *handler;
+	void *(*ctx)(struct setup *s, size_t listener);
+	struct tcp_listen_options (*options)(const struct conf *c,
+					     const struct conf_listener *l);
+};
+
 struct listening {
 	struct setup *setup;
+	struct listen_service service;
 	struct listen_entry *entries;
 	size_t count, cap, missing;
 };
@@ -33,6 +45,11 @@ struct listening {
  */
 int listening_open(struct listening *l, struct setup *s, struct adopt *passed)
 	MUST_CHECK;
+
+/* The same for others than the listeners of the proxy. */
+int listening_open_for(struct listening *l, struct setup *s,
+		       const struct listen_service *service,
+		       struct adopt *passed) MUST_CHECK;
 
 /*
  * To be called right before the server begins to accept: it would take sockets

@@ -51,10 +51,11 @@ static void refuse(struct loading *l, const struct conf_file *f, int r,
 		l->result = r;
 }
 
-static void load_users(struct loading *l, const struct conf_file *f)
+static void load_users(struct loading *l, const struct conf_file *f,
+		       struct users **ret)
 {
 	struct users_fault fault = { 0 };
-	int r = users_load(&l->data->users, f->path, &fault);
+	int r = users_load(ret, f->path, &fault);
 
 	if (r < 0)
 		refuse(l, f, r, fault.line, fault.why);
@@ -93,7 +94,10 @@ static void load_file(struct loading *l, size_t i)
 
 	switch (f->kind) {
 	case CONF_FILE_USERS:
-		load_users(l, f);
+		load_users(l, f, &l->data->users);
+		break;
+	case CONF_FILE_ADMINS:
+		load_users(l, f, &l->data->admins);
 		break;
 	case CONF_FILE_GROUPS:
 		load_groups(l, f);
@@ -241,6 +245,7 @@ const struct match_list *load_data_list(const struct load_data *d,
 void load_data_done(struct load_data *d)
 {
 	users_free(d->users);
+	users_free(d->admins);
 	groups_free(d->groups);
 	for (size_t i = 0; d->lists && i < d->file_count; i++)
 		match_list_free(d->lists[i]);

@@ -13,6 +13,7 @@ struct match_list;
 /* Starts as {}, ends with load_data_done(). */
 struct load_data {
 	struct users *users;   /* NULL: there is no file of them */
+	struct users *admins;  /* likewise, those of `admin` */
 	struct groups *groups; /* likewise */
 	struct conf_file *files;
 	size_t file_count;

@@ -244,6 +244,7 @@ static void unmake(struct master *m)
 		member_free(list_first(&m->members, struct member, link));
 	control_free(m->control);
 	held_done(&m->held);
+	segment_free(m->look.buried);
 	close_fd(&m->signals.fd);
 	loop_free(m->loop);
 	free(m->last_error);

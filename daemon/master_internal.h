@@ -7,6 +7,7 @@
 #include "daemon/held.h"
 #include "daemon/master.h"
 #include "daemon/master_keys.h"
+#include "daemon/master_look.h"
 #include "daemon/member.h"
 
 #include <limits.h>
@@ -31,7 +32,7 @@ struct master {
 	bool reload_again;            /* asked for meanwhile */
 	bool reloading_told; /* to the service manager, which waits now */
 	int64_t reload_began_ms;
-	uint64_t reloads, failed_reloads;
+	uint64_t reloads, failed_reloads, crashes;
 	struct view_reload last;
 	char *last_error;
 
@@ -40,13 +41,12 @@ struct master {
 
 	bool served; /* a generation has accepted, once */
 	bool stopping, halting, drained;
-	uint64_t crashes;
 	int64_t back_off_ms, crashed_ms;
-	struct timer retry; /* after a crash */
-	struct timer tick;  /* watchdogs and the status line */
+	struct timer retry, tick; /* after a crash; regularly */
 	int64_t watchdog_fed_ms, extended_ms;
 	char status[512];            /* as last told */
 	struct table_totals carried; /* of generations that are gone */
+	struct master_look look;
 	struct view_generation *shown;
 	struct handoff_received received; /* too large for a stack */
 	struct master_keys keys; /* of the one that serves, or served last */

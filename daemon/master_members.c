@@ -188,6 +188,9 @@ static void take_message(struct member *g, struct handoff_received *r)
 	case HANDOFF_KEYS:
 		master_take_keys(g, &r->msg);
 		break;
+	case HANDOFF_LOOK:
+		master_show(g);
+		break;
 	default: /* of a newer version */
 		break;
 	}
@@ -342,8 +345,10 @@ static void bury(struct master *m, struct member *g, int status)
 	bool was_serving = g == m->serving;
 	bool was_candidate = g == m->candidate;
 
-	if (g->segment)
+	if (g->segment) {
 		table_totals_add(&m->carried, g->segment, false);
+		master_bury_counts(m, g->segment);
+	}
 	tell_gone(m, g->number);
 	/* Out of the list now: the next one must not inherit of it. */
 	list_remove(&g->link);

@@ -134,6 +134,7 @@ static void settle(struct master *m, bool ok, const char *why)
 		m->reloads++;
 	else
 		m->failed_reloads++;
+	master_note_reload(m);
 	control_reloaded(m->control, m->reload, &m->last);
 	m->reload = 0;
 }

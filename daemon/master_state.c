@@ -90,6 +90,7 @@ static int write_state(const struct master *m)
 	write_counts(m, f);
 	write_sockets(m, f);
 	write_members(m, f);
+	master_look_write(m, f);
 	/* The memfd is nobody else's, and closed when it has been read. */
 	master_keys_write(&m->keys, f);
 	if (fclose(f) != 0) {
@@ -191,6 +192,9 @@ static void read_line(struct master *m, const char *line)
 		ok = read_master(m, line);
 	else if (strncmp(line, "carried ", 8) == 0)
 		ok = read_carried(m, line);
+	else if (strncmp(line, "reload ", 7) == 0 ||
+		 strncmp(line, "buried ", 7) == 0)
+		ok = master_look_read(m, line);
 	else if (strncmp(line, "keys ", 5) == 0)
 		master_keys_read(&m->keys, line + 5);
 	/* Other lines are of a version that knows more. */
@@ -203,6 +207,7 @@ static void read_line(struct master *m, const char *line)
 
 static void close_over_exec(struct master *m)
 {
+	master_look_over_exec(m, false);
 	for (size_t i = 0; i < m->held.count; i++)
 		(void)fcntl(m->held.at[i].fd, F_SETFD, FD_CLOEXEC);
 	for (struct list *at = m->members.next; at != &m->members;
@@ -245,6 +250,7 @@ int master_restore(struct master *m, int fd)
 static void keep_open(const struct master *m, int state)
 {
 	(void)fcntl(state, F_SETFD, 0);
+	master_look_over_exec(m, true);
 	for (size_t i = 0; i < m->held.count; i++)
 		(void)fcntl(m->held.at[i].fd, F_SETFD, 0);
 	for (const struct list *at = m->members.next; at != &m->members;

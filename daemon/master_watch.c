@@ -229,6 +229,8 @@ void master_view(void *ctx, struct view *ret)
 		.crashes = m->crashes,
 		.reloaded = m->reloads + m->failed_reloads > 0,
 		.last = m->last,
+		.past = m->look.past,
+		.past_count = m->look.past_count,
 		.carried = m->carried,
 		.generation_count = show_members(m),
 	};

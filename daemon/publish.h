@@ -7,6 +7,14 @@
 #include "conf/conf.h"
 #include "daemon/tables.h"
 
+struct metrics_tables {
+	struct proxy_tables proxy;
+	struct parent_counts *parents;
+	struct tcp_worker_usage *usage;
+	struct resolver_counts *names;
+	struct table_process *process;
+};
+
 struct published {
 	struct segment *segment;
 	/* Tables in it, for those who count. */
@@ -14,6 +22,7 @@ struct published {
 	struct proxy_counts *proxy;
 	struct session *sessions;
 	struct limits_table limits;
+	struct metrics_tables metrics; /* all NULL: nobody wants to know */
 };
 
 /*

@@ -46,6 +46,7 @@ static const int plain[] = {
 	SCMP_SYS(write),
 	SCMP_SYS(readv),
 	SCMP_SYS(writev),
+	SCMP_SYS(pread64),
 	SCMP_SYS(recvfrom),
 	SCMP_SYS(sendto),
 	SCMP_SYS(recvmsg),
@@ -79,6 +80,7 @@ static const int plain[] = {
 	SCMP_SYS(restart_syscall),
 	/* Looking at files that are open or may be opened. */
 	SCMP_SYS(fstat),
+	SCMP_SYS(fstatfs),
 	SCMP_SYS(newfstatat),
 	SCMP_SYS(statx),
 	SCMP_SYS(getdents64),

@@ -115,16 +115,19 @@ static int make_proxy(struct setup *s)
 		.udp = setup_udp(s),
 		.upstreams = { .groups = s->groups,
 			       .count = s->conf->upstream_count,
-			       .told = setup_upstream_told },
+			       .told = setup_upstream_told,
+			       .counts = s->published.metrics.parents },
 		.http = setup_http(s),
 		.relay = relay_mode(s->conf),
 		.slots = s->published.sessions,
 		.limits_memory = s->published.limits,
 		.counts = s->published.proxy,
+		.tables = s->published.metrics.proxy,
 		.generation = s->generation,
 	};
 	int r = setup_names(s, &p.names);
 
+	p.names.counts = s->published.metrics.names;
 	if (r == 0)
 		r = setup_outbound(s, &p.outbound);
 	if (r == 0)
@@ -139,6 +142,7 @@ static int make_proxy(struct setup *s)
 
 /* How often workers show that they turn: four times in a watchdog's time. */
 #define TICKS_PER_WATCHDOG 4
+#define METRICS_TICK_MS    1000
 
 /* The server knows its workers before the proxy can exist. */
 static int start_worker(void *ctx, unsigned worker)
@@ -149,6 +153,16 @@ static int start_worker(void *ctx, unsigned worker)
 static void stop_worker(void *ctx, unsigned worker)
 {
 	proxy_worker_stop(((struct setup *)ctx)->proxy, worker);
+}
+
+/* And once a second where somebody wants to know what workers do. */
+static int64_t tick_ms(const struct conf *c)
+{
+	int64_t ms = c->timeouts.watchdog_ms / TICKS_PER_WATCHDOG;
+
+	if (!c->admin.http.count)
+		return ms;
+	return ms ? min_i64(ms, METRICS_TICK_MS) : METRICS_TICK_MS;
 }
 
 static int make_server(struct setup *s)
@@ -163,7 +177,8 @@ static int make_server(struct setup *s)
 		.pipes = c->limits.pipes,
 		.thread_name = "worker",
 		.counts = s->published.workers,
-		.tick_ms = c->timeouts.watchdog_ms / TICKS_PER_WATCHDOG,
+		.usage = s->published.metrics.usage,
+		.tick_ms = tick_ms(c),
 		.worker_start = start_worker,
 		.worker_stop = stop_worker,
 		.ctx = s,

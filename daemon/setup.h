@@ -9,6 +9,7 @@
 #include "daemon/proxy/proxy_listener.h"
 #include "daemon/publish.h"
 
+struct admin;
 struct tls_contexts;
 
 struct setup {
@@ -35,6 +36,7 @@ struct setup {
 	const char **names; /* what access.names points at; likewise: */
 	struct tcp_addr (*addresses)[2];
 	struct access_log access;
+	struct admin *admin; /* whoever shows it over HTTP, or NULL */
 	size_t max_connections;
 	size_t max_associations; /* UDP; 0: it is not served */
 };

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "core/resolver_options.h"
 #include "core/tcpserver.h"
 #include "daemon/proxy/limits_table.h"
 #include "daemon/proxy/proxy_counts.h"
@@ -27,6 +28,20 @@ struct table_about {
 
 /* "limits": struct limits_about, one; "limit-counts", "limit-labels",
  * "limit-rates": the other tables of daemon/proxy/limits_table.h. */
+
+/*
+ * Where there is a listener for metrics: "by-listener", struct
+ * listener_counts, for each worker one for each listener; "by-parent", struct
+ * parent_counts, all parents; "by-user", struct user_counts, places; "usage",
+ * struct tcp_worker_usage, and "names", struct resolver_counts, one a worker;
+ * "process", one:
+ */
+struct table_process {
+	uint64_t logins_done, logins_refused;   /* jobs of the pool */
+	uint64_t logins_waiting, login_threads; /* now */
+	uint64_t log_dropped;
+	uint64_t reserved[11];
+};
 
 /* "listeners", "clients", "rules": what the numbers - 1 in a session mean. */
 struct table_name {

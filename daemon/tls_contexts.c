@@ -103,6 +103,8 @@ static int make_all(struct tls_contexts *t, const struct conf *c, char *why,
 		if (l->tls)
 			t->entries[l->tls - 1].wanted[setup_alpn(l)] = true;
 	}
+	if (c->admin.tls)
+		t->entries[c->admin.tls - 1].wanted[SETUP_ALPN_NONE] = true;
 	for (size_t i = 0; r == 0 && i < t->count; i++)
 		r = make_entry(&t->entries[i], why, size);
 	return r;
@@ -113,7 +115,7 @@ static bool has_tls(const struct conf *c)
 	for (size_t i = 0; i < c->listener_count; i++)
 		if (c->listeners[i].tls)
 			return true;
-	return false;
+	return c->admin.tls != 0;
 }
 
 int tls_contexts_new(struct tls_contexts **ret, const struct conf *c, char *why,

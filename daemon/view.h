@@ -20,6 +20,16 @@ struct view_reload {
 	const char *error;   /* lines; "" when ok */
 };
 
+#define VIEW_PAST_RELOADS 20
+
+struct view_past_reload {
+	int64_t at_us; /* CLOCK_REALTIME, of its end */
+	bool ok;
+	uint32_t generation;
+	int64_t ms;
+	char error[256]; /* lines, maybe cut; "" when ok */
+};
+
 struct view {
 	const char *state; /* "starting" "serving" "stopping" "down" */
 	uint32_t serving;  /* number of that generation, 0: none */
@@ -28,6 +38,8 @@ struct view {
 	uint64_t reloads, failed_reloads, crashes;
 	bool reloaded; /* `last` says something */
 	struct view_reload last;
+	const struct view_past_reload *past; /* the oldest first */
+	size_t past_count;
 	struct table_totals carried; /* of generations that are gone */
 	const struct view_generation *generations; /* oldest first */
 	size_t generation_count;

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "conf/match.h"
-#include "daemon/ctl/row.h"
+#include "daemon/row.h"
 
 #include <stdio.h>
 

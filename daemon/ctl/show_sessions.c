@@ -6,7 +6,7 @@
 
 #include "daemon/ctl/columns.h"
 #include "daemon/ctl/human.h"
-#include "daemon/ctl/row.h"
+#include "daemon/row.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -10,6 +10,7 @@
 #include "daemon/proxy/proxy_internal.h"
 #include "daemon/proxy/request_count.h"
 #include "daemon/proxy/rules_parent.h"
+#include "daemon/proxy/tally.h"
 
 #include <sys/random.h>
 
@@ -304,6 +305,7 @@ static enum outcome listen_for_peer(struct bind *b)
 	rq->error = open_somewhere(b, &at);
 	if (rq->error < 0)
 		return outcome_from_errno(rq->error);
+	tally_state(rq, SESSION_CONNECT);
 	session_begin(s);
 	s->state = SESSION_CONNECT;
 	s->bound = b->passive.addr;

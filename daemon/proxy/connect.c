@@ -7,6 +7,7 @@
 #include "daemon/proxy/request_count.h"
 #include "daemon/proxy/rule_times.h"
 #include "daemon/proxy/rules_parent.h"
+#include "daemon/proxy/tally.h"
 #include "daemon/proxy/upstream.h"
 
 #include <string.h>
@@ -19,6 +20,7 @@
 
 void request_set_state(struct request *rq, enum session_state state)
 {
+	tally_state(rq, state);
 	session_begin(rq->session);
 	rq->session->state = (uint8_t)state;
 	session_end(rq->session);
@@ -446,6 +448,7 @@ static enum outcome dial(struct request *rq, struct candidates *c, bool partial)
 	if (rq->may_reuse && reuse(rq, c))
 		return request_count_rule(rq, rq->rule);
 	rq->rule = c->rule[0];
+	tally_state(rq, SESSION_CONNECT);
 	session_begin(s);
 	s->state = SESSION_CONNECT;
 	s->target = c->addr[0];

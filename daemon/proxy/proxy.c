@@ -119,13 +119,16 @@ int proxy_worker_start(void *ctx, unsigned worker)
 {
 	struct proxy *p = ctx;
 	struct proxy_worker *w = &p->worker[worker];
+	struct resolver_options names = p->options.names;
 	int r;
 
 	w->proxy = p;
 	w->loop = loop_self();
 	list_init(&w->requests);
 	w->policy = policy_ref(p->options.policy);
-	r = resolver_new(&w->resolver, loop_self(), &p->options.names);
+	if (names.counts)
+		names.counts += worker;
+	r = resolver_new(&w->resolver, loop_self(), &names);
 	if (r == 0)
 		r = local_addrs_new(&w->local, loop_self());
 	if (r == 0)

@@ -35,6 +35,7 @@ struct proxy_options {
 	struct session *slots; /* sessions_slots(), zeroed; NULL: its own */
 	struct limits_table limits_memory; /* likewise; count 0: its own */
 	struct proxy_counts *counts; /* one a worker, zeroed; NULL: its own */
+	struct proxy_tables tables;  /* zeroed, or all NULL */
 	uint32_t generation; /* that these numbers of rules, ... belong to */
 	const struct policy *policy; /* the first; each worker takes its own */
 	struct rule_actions client_actions, actions;

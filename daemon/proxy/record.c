@@ -7,6 +7,7 @@
 #include "daemon/proxy/admit.h"
 #include "daemon/proxy/proxy_internal.h"
 #include "daemon/proxy/request_login.h"
+#include "daemon/proxy/tally.h"
 #include "daemon/proxy/upstream.h"
 
 #include <time.h>
@@ -96,6 +97,9 @@ static void tell_end(struct proxy *p, struct session *s, enum outcome o,
 	s->ended_ms = tcp_deadline(0);
 	session_end(s);
 	count_session(&p->counts[s->worker], s);
+	tally_end(&p->options.tables, s, began);
+	if (began)
+		upstream_count(p->upstreams, s);
 	if (p->options.ended)
 		p->options.ended(p->options.ctx, s,
 				 sessions_host_tail(p->sessions, s), began);

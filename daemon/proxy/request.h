@@ -34,6 +34,7 @@ struct request {
 	const struct proxy_protocol *protocol;
 	struct session *session;
 	int64_t deadline;           /* of the handshake */
+	int64_t state_ms;           /* when its state began; see tally.h */
 	int64_t idle_ms;            /* how long it may wait for another */
 	struct tcp_addr target;     /* AF_UNSPEC: `host` is to be resolved */
 	struct outbound_choice out; /* how to get there; request_choose_out() */

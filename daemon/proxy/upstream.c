@@ -3,6 +3,7 @@
  * All workers of a generation share that; atomics suffice, since each number
  * stands for itself.
  */
+#include "daemon/proxy/tally.h"
 #include "daemon/proxy/upstream_way.h"
 
 #include "core/siphash.h"
@@ -240,6 +241,24 @@ bool upstream_seems_well(const struct group_state *s, unsigned parent)
 	return is_well(&s->parent[parent]);
 }
 
+/* Where it is counted, or NULL. */
+static struct parent_counts *counts_of(const struct group_state *s,
+				       unsigned parent)
+{
+	const struct upstreams *u = container_of(s->o, struct upstreams, o);
+
+	return u->o.counts ? &u->o.counts[&s->parent[parent] - u->parents]
+			   : NULL;
+}
+
+static void note_health(const struct group_state *s, unsigned parent, bool well)
+{
+	struct parent_counts *n = counts_of(s, parent);
+
+	if (n)
+		tally_health(n, well);
+}
+
 static void tell(const struct group_state *s, const struct upstream_news *n)
 {
 	if (s->o->told)
@@ -258,6 +277,8 @@ void upstream_failed(struct group_state *s, enum parent_health health,
 					    .error = w->error,
 					    .said = w->said };
 
+	if (counts_of(s, w->hop))
+		tally_failure(counts_of(s, w->hop));
 	if (health == PARENT_TRIED) {
 		unsigned before = atomic_fetch_add(&p->failures, 1);
 
@@ -268,6 +289,7 @@ void upstream_failed(struct group_state *s, enum parent_health health,
 					    now + backoff_ms(s, 1)))
 		return;
 	atomic_store(&p->failures, 1);
+	note_health(s, w->hop, false);
 	tell(s, &news);
 }
 
@@ -282,11 +304,26 @@ void upstream_is_well(struct group_state *s, unsigned parent)
 	if (is_well(p))
 		return;
 	atomic_store(&p->failures, 0);
-	if (atomic_exchange(&p->until_ms, 0) != 0)
-		tell(s, &news);
+	if (atomic_exchange(&p->until_ms, 0) == 0)
+		return;
+	note_health(s, parent, true);
+	tell(s, &news);
 }
 
 /* --- Counts -------------------------------------------------------------- */
+
+void upstream_count(struct upstreams *u, const struct session *s)
+{
+	const struct group_state *g = upstream_group(u, s->upstream);
+	unsigned hop = session_hop(s);
+	struct parent_counts *n;
+
+	if (!g || hop == 0 || hop > g->g->count)
+		return;
+	n = counts_of(g, hop - 1);
+	if (n)
+		tally_parent(n, s);
+}
 
 void upstream_leave(struct upstreams *u, struct session *s)
 {

@@ -65,6 +65,9 @@ bool upstream_leads_to(const struct request *rq, struct tcp_addr *ret);
 /* The parent that took it did not do what it was to do. */
 void upstream_let_down(const struct request *rq, enum outcome why);
 
+/* Counts a session that has ended, and had got what it asked for. */
+void upstream_count(struct upstreams *u, const struct session *s);
+
 /* The session is over: gives back what it counts at its parent. */
 void upstream_leave(struct upstreams *u, struct session *s);
 

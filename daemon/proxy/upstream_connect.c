@@ -5,6 +5,7 @@
  */
 #include "daemon/proxy/http_forward.h"
 #include "daemon/proxy/rule_times.h"
+#include "daemon/proxy/tally.h"
 #include "daemon/proxy/upstream_way.h"
 
 #include <string.h>
@@ -56,6 +57,7 @@ static void begin(struct journey *j, uint16_t number)
 	rq->upstream = number;
 	rq->hop = 0;
 	upstream_leave(rq->here->proxy->upstreams, s);
+	tally_state(rq, SESSION_CONNECT);
 	session_begin(s);
 	s->state = SESSION_CONNECT;
 	s->upstream = number;

@@ -64,6 +64,8 @@ struct upstream_news {
 	const char *said; /* what TLS says of it, or "" */
 };
 
+struct parent_counts;
+
 /* By number - 1. */
 struct upstream_options {
 	const struct upstream_group *groups;
@@ -71,4 +73,7 @@ struct upstream_options {
 	/* Called on any worker's thread; may be NULL. */
 	void (*told)(void *ctx, const struct upstream_news *n);
 	void *ctx;
+	/* Of all parents, group by group, zeroed but for who they are; NULL:
+	 * nobody wants to know. */
+	struct parent_counts *counts;
 };

@@ -1,7 +1,7 @@
 /*
  * Sessions out of a segment, as they are shown.
  */
-#include "daemon/ctl/row.h"
+#include "daemon/row.h"
 #include "t/unit/session_table.h"
 #include "t/unit/suite.h"
 

@@ -3,7 +3,7 @@
  * what it likes, so every number is held against its bound and every byte that
  * is shown is escaped.
  */
-#include "daemon/ctl/row.h"
+#include "daemon/row.h"
 
 #include "daemon/log_escape.h"
 

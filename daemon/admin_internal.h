@@ -1,0 +1,68 @@
+/*
+ * Inside the admin listener.
+ *
+ *   admin.c        its life: server, sockets, thread
+ *   admin_look.c   what the master says of all generations
+ *   admin_http.c   requests and responses
+ *   admin_login.c  who may look
+ *   admin_pages.c  which path is what; all that is JSON or a word
+ *   metrics_text.c metrics as Prometheus reads them
+ */
+#pragma once
+
+#include "core/list.h"
+#include "core/loop.h"
+#include "daemon/admin.h"
+
+#include <jansson.h>
+
+struct admin_login;
+
+/* What was to be seen at one moment; counted, for the admin's thread only. */
+struct admin_view {
+	unsigned references;
+	json_t *status; /* answer_overview() */
+	struct segment *segments[HANDOFF_FDS_MAX];
+	size_t count;
+};
+
+struct admin {
+	struct setup *setup;
+	struct conf_listener listener;
+	struct listening listening;
+	const struct listening *proxy; /* where clients are served */
+	struct tcp_server *server;
+	struct loop *loop;         /* of its thread */
+	int control;               /* our own; -1: without a master */
+	struct list waiting;       /* who wait for the next view */
+	struct admin_login *login; /* NULL: everybody may look */
+	bool draining, running;
+	int64_t started_us; /* CLOCK_REALTIME */
+};
+
+/* --- admin_look.c ------------------------------------------------------- */
+
+/*
+ * Suspends until there is one that is newer than the call before; to be given
+ * back.  NULL: the master does not answer in time, or there is no memory.
+ */
+struct admin_view *admin_look(struct admin *a, int64_t deadline);
+void admin_view_put(struct admin_view *v); /* NULL is harmless */
+
+/* --- admin_login.c ------------------------------------------------------ */
+
+/* -errno after a line in the log. */
+int admin_login_new(struct admin_login **ret, const struct conf *c) MUST_CHECK;
+void admin_login_free(struct admin_login *l);
+
+/*
+ * Verifies the value of Authorization, of which nothing is left; at == NULL:
+ * there is none.  True: he may look.
+ */
+bool admin_log_in(struct admin_login *l, struct tcp_conn *c, struct span value,
+		  int64_t deadline);
+
+/* --- admin_http.c ------------------------------------------------------- */
+
+/* The handler of its connections; ctx: the admin. */
+void admin_serve(struct tcp_conn *c, void *ctx);
