@@ -433,11 +433,20 @@ static ssize_t tls_write(struct tcp_conn *c, const void *from, size_t len)
 	return call.result;
 }
 
+/*
+ * The FIN goes right behind close_notify, as a plain connection has it: who
+ * waits for the end of TCP is not kept until that of the tunnel.  A peer that
+ * has said its last as well gets it by the close that follows.
+ */
 static void call_shut(void *arg)
 {
 	struct call *call = arg;
+	struct tcp_conn *c = call->conn;
 
-	call->result = shut(call->conn);
+	call->result = shut(c);
+	if (call->result == 0 &&
+	    !(SSL_get_shutdown(c->tls->ssl) & SSL_RECEIVED_SHUTDOWN))
+		(void)shutdown(c->watch.fd, SHUT_WR);
 }
 
 static int tls_shut(struct tcp_conn *c)

@@ -9,6 +9,7 @@ from lib.client import (HttpReply, dial, echoes, http_ask, http_request,
 from lib.daemon import Daemon
 from lib.dns import SILENT, DnsServer
 from lib.origin import Listener, Origin, Silent, echo, unused_port
+from lib.tls import Certificate, Memory
 
 
 @valgrind
@@ -309,3 +310,31 @@ def test_a_request_names_no_secret_in_the_log(t):
         assert echoes(s, b'payload-of-the-test')
     d.wait_access(outcome='closed')
     assert 'c2Vj' not in d.log() and 'payload' not in d.log()
+
+
+@each('1.2', '1.3')
+def test_the_end_of_a_target_is_that_of_tls_and_of_tcp(t, version):
+    """As over a plain connection: the client may go on, or wait for the end."""
+    certificate = Certificate(t)
+    d = Daemon(t, {'tls': [{'name': 'edge', 'certificate': certificate.path,
+                            'key': certificate.key}],
+                   'listeners': [conf.listener(tls='edge')]})
+    o = Listener(t)
+    with Memory(d.address, version) as c:
+        c.handshake()
+        c.send(http_request('%s:%d' % o.target))
+        assert c.recv(100).startswith(b'HTTP/1.1 200')
+        with o.accept() as far:
+            far.sendall(b'bye')
+            far.shutdown(socket.SHUT_WR)
+            same(c.recv(3), b'bye')
+            same(c.recv(1), b'')  # close_notify
+            while c.more():       # FIN, though nothing was said here
+                pass
+            if version == '1.3':
+                c.send(b'still here')
+                same(read_exact(far, 10), b'still here')
+            c.say_end()
+            c.socket.shutdown(socket.SHUT_WR)
+            same(far.recv(1), b'')
+    d.wait_access(outcome='closed')
