@@ -284,6 +284,14 @@ void watch_forget(struct loop *l, struct watch *w)
 			l->batch[i].data.ptr = NULL;
 }
 
+uint32_t watch_due(const struct loop *l, const struct watch *w)
+{
+	for (int i = l->batch_pos; i < l->batch_len; i++)
+		if (l->batch[i].data.ptr == w)
+			return l->batch[i].events;
+	return 0;
+}
+
 void watch_remove(struct loop *l, struct watch *w)
 {
 	(void)epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);

@@ -11,9 +11,8 @@
 
 struct loop;
 
-/* Creates a loop; -errno of epoll_create1(2), eventfd(2), or -ENOMEM. */
+/* Creates one; -errno of epoll_create1(2), eventfd(2), or -ENOMEM. */
 int loop_new(struct loop **ret) MUST_CHECK;
-
 /*
  * Ends this thread's tie to the loop, whose tasks have all ended.  Another
  * thread may then free it, when it can no longer be posting to it.
@@ -63,6 +62,8 @@ int watch_modify(struct loop *l, struct watch *w, uint32_t events) MUST_CHECK;
 void watch_remove(struct loop *l, struct watch *w);
 /* Out of the batch only: a close(2) follows that takes it out of epoll. */
 void watch_forget(struct loop *l, struct watch *w);
+/* The events of it in the batch that it was not told of yet. */
+uint32_t watch_due(const struct loop *l, const struct watch *w);
 
 /*
  * For notify(): this event might have come later.  While thousands of such a
@@ -83,8 +84,7 @@ struct work {
 	struct work **link; /* NULL: not queued */
 };
 
-/* Queues at the end; harmless for one that is queued already. */
-void work_queue(struct loop *l, struct work *w);
+void work_queue(struct loop *l, struct work *w); /* once, at the end */
 void work_cancel(struct loop *l, struct work *w);
 
 /* --- Mailbox ------------------------------------------------------------ */

@@ -14,6 +14,9 @@
 
 #define BUCKETS 64u
 
+/* Servers end what was idle for a while, not what is busy. */
+#define LOOK_AFTER_MS 1000
+
 struct entry {
 	struct list bucket; /* in its bucket, the first one came last */
 	struct list age;    /* in `idle`, or in `spare` */
@@ -120,13 +123,35 @@ static void time_is_up(struct timer *t)
 	look_again(p);
 }
 
+/*
+ * Whether something came that no event has told of yet: a part of what the loop
+ * has at hand, or, for which it takes a system call, in the socket.  What the
+ * server says while the request is on its way nobody can tell from an answer.
+ */
+static bool is_stale(const struct entry *e)
+{
+	struct tcp_conn *c = e->conn;
+	int64_t since = e->until - e->pool->o.idle_ms;
+	uint8_t byte;
+
+	if (watch_due(loop_self(), &c->watch) & CONN_READABLE)
+		return true;
+	return loop_now(loop_self()) - since >= LOOK_AFTER_MS &&
+	       conn_peek_now(c, &byte, 1) != -EAGAIN;
+}
+
 struct tcp_conn *http_pool_take(struct http_pool *p, const struct http_way *way,
 				struct tcp_addr *ret_bound)
 {
 	struct entry *e = NULL;
 
-	if (p && p->count)
+	while (p && p->count) {
 		e = newest(bucket_of(p, &way->to), way);
+		if (!e || !is_stale(e))
+			break;
+		drop(e);
+		e = NULL;
+	}
 	if (!e)
 		return NULL;
 	*ret_bound = e->bound;

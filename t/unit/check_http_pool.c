@@ -165,6 +165,58 @@ START_TEST(one_that_turns_readable_is_closed)
 }
 END_TEST
 
+static int taken;
+
+static void take_now(struct watch *w)
+{
+	w->notify = NULL;
+	taken = take(80);
+}
+
+/* What has come is known before its event is told. */
+static void body_due(void)
+{
+	make_pool(8, 8, 10000);
+	make_conns();
+	put(1, 80);
+	put(2, 80);
+	taken = -2;
+	conn[0]->watch.notify = take_now;
+	ck_assert_int_eq(write(far[0], "x", 1), 1);
+	ck_assert_int_eq(write(far[2], "x", 1), 1);
+	while (taken == -2)
+		nap(1);
+	ck_assert_int_eq(taken, 1);
+	ck_assert_uint_eq(http_pool_count(pool), 0);
+	done();
+}
+
+START_TEST(one_of_which_an_event_is_due_is_not_taken)
+{
+	on_loop(body_due, NULL);
+}
+END_TEST
+
+/* One that was idle for long is looked at, whatever events say. */
+static void body_idle(void)
+{
+	make_pool(8, 8, 10000);
+	make_conns();
+	put(0, 80);
+	put(1, 80);
+	nap(1100);
+	ck_assert_int_eq(write(far[1], "x", 1), 1);
+	ck_assert_int_eq(take(80), 0);
+	ck_assert_uint_eq(http_pool_count(pool), 0);
+	done();
+}
+
+START_TEST(one_that_was_idle_for_long_is_asked)
+{
+	on_loop(body_idle, NULL);
+}
+END_TEST
+
 static void body_unread(void)
 {
 	make_pool(8, 8, 10000);
@@ -240,6 +292,8 @@ int main(void)
 	tcase_add_test(tc, another_way_is_another_connection);
 	tcase_add_test(tc, who_came_first_makes_room);
 	tcase_add_test(tc, one_that_turns_readable_is_closed);
+	tcase_add_test(tc, one_of_which_an_event_is_due_is_not_taken);
+	tcase_add_test(tc, one_that_was_idle_for_long_is_asked);
 	tcase_add_test(tc, what_cannot_be_kept_is_closed);
 	tcase_add_test(tc, nobody_stays_for_ever);
 	tcase_add_test(tc, without_a_pool_all_are_closed);
