@@ -135,3 +135,12 @@ int sock_unsent(int fd)
 		return -errno;
 	return bytes;
 }
+
+int sock_unread(int fd)
+{
+	int bytes = 0;
+
+	if (ioctl(fd, SIOCINQ, &bytes) < 0)
+		return -errno;
+	return bytes;
+}

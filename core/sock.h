@@ -50,3 +50,6 @@ void sock_set_reset(int fd);
 
 /* Bytes that the peer has not acknowledged yet, tcp(7) SIOCOUTQ. */
 int sock_unsent(int fd) MUST_CHECK;
+
+/* Bytes that have come and were not read, SIOCINQ. */
+int sock_unread(int fd) MUST_CHECK;

@@ -18,12 +18,16 @@
 #define RECEIVED_AT (20u << 10)
 
 /* By how much a head may grow. */
-#define HEADROOM HTTP_OUT_TEXT
+#define HEADROOM (HTTP_OUT_TEXT + HTTP_CHUNK_LINE)
+
+/* What a chunk may end with. */
+#define ENDROOM (sizeof(HTTP_CHUNK_END) - 1)
 
 _Static_assert(RECEIVED_AT >= HTTP_HEAD_MAX + 2 * HEADROOM,
 	       "a head that is written does not reach what is received");
 
-#define HELD_BYTES (NET_SCRATCH_BYTES - RECEIVED_AT + HEADROOM)
+/* What is kept grows in such steps, not with each byte of a trickle. */
+#define HELD_STEP 512u
 
 /* RFC 9110 §15.2: any number of them; but there is an end to patience. */
 #define INTERIM_MAX 32
@@ -114,13 +118,12 @@ static bool client_persists(const struct http_exchange *x)
 {
 	return http_head_persists(&x->request) && !net_self()->draining &&
 	       x->rq->here->proxy->options.http.keep_alive_ms > 0 &&
-	       http_pump_over(&x->up) &&
-	       x->down.body.framing != HTTP_FRAMING_CLOSE;
+	       http_pump_over(&x->up);
 }
 
 /*
  * Passes a head of `len` bytes at `at` on, and in the same call content[] that
- * is right behind it.  In front of it there is HEADROOM.
+ * is right behind it.  In front of it there is HEADROOM, behind it ENDROOM.
  */
 static enum pump_step pass_head(struct http_exchange *x, uint8_t *at,
 				size_t content, const struct http_pass *how)
@@ -132,6 +135,12 @@ static enum pump_step pass_head(struct http_exchange *x, uint8_t *at,
 				(struct span){ at, old + content }, how) < 0)
 		return PUMP_MALFORMED;
 	len = gather(&x->out, scratch);
+	if (how->chunked && content) {
+		len += http_pump_chunk_line(&x->down, scratch + len,
+					    (uint32_t)content);
+		memcpy(at + old + content, HTTP_CHUNK_END, ENDROOM);
+		content += ENDROOM;
+	}
 	ASSERT(len <= old + HEADROOM);
 	at = at + old - len;
 	memcpy(at, scratch, len);
@@ -140,17 +149,40 @@ static enum pump_step pass_head(struct http_exchange *x, uint8_t *at,
 
 /* --- The response ------------------------------------------------------- */
 
-/* Keeps what has come until there is more, or room for it. */
+static size_t held_room(size_t len)
+{
+	return (len + HELD_STEP - 1) & ~(size_t)(HELD_STEP - 1);
+}
+
+/*
+ * Keeps what has come, in the scratch area, until there is more, or room for it
+ * at the client.
+ */
 static enum pump_step hold(struct http_exchange *x, const uint8_t *at,
 			   size_t len)
 {
-	if (!x->held)
-		x->held = malloc(HELD_BYTES);
-	if (!x->held)
-		return PUMP_NO_MEMORY;
-	memmove(x->held + HEADROOM, at, len);
+	size_t room = held_room(len);
+
+	if (room != held_room(x->held_len)) {
+		uint8_t *held = realloc(x->held, room);
+
+		if (!held)
+			return PUMP_NO_MEMORY;
+		x->held = held;
+	}
+	memcpy(x->held, at, len);
 	x->held_len = len;
 	return PUMP_AGAIN;
+}
+
+/* Where a response is received, with what was kept of it. */
+static uint8_t *unhold(const struct http_exchange *x)
+{
+	uint8_t *at = net_self()->scratch + RECEIVED_AT;
+
+	if (x->held_len)
+		memcpy(at, x->held, x->held_len);
+	return at;
 }
 
 void exchange_hold_nothing(struct http_exchange *x)
@@ -206,7 +238,10 @@ static enum pump_step pass_final(struct http_exchange *x, uint8_t *at,
 	x->down.decoded = x->request.minor == 0 &&
 			  x->down.body.framing == HTTP_FRAMING_CHUNKED;
 	x->persists = client_persists(x);
+	x->down.encoded = x->persists &&
+			  x->down.body.framing == HTTP_FRAMING_CLOSE;
 	how.close = !x->persists;
+	how.chunked = x->down.encoded;
 	how.unchunked = x->down.decoded;
 	n = http_pump_take(&x->down, at + x->response.len, behind, &content);
 	if (n < 0)
@@ -253,16 +288,13 @@ static enum pump_step look_at(struct http_exchange *x, uint8_t *at, size_t len)
 static enum pump_step receive(struct http_exchange *x)
 {
 	struct tcp_conn *server = x->rq->server;
-	uint8_t *at = net_self()->scratch + RECEIVED_AT;
-	size_t size = NET_SCRATCH_BYTES - RECEIVED_AT;
+	size_t size = NET_SCRATCH_BYTES - ENDROOM - RECEIVED_AT - x->held_len;
+	uint8_t *at;
 	ssize_t n;
 
 	if (!conn_can_read(server) || !http_pump_may_read(&x->down))
 		return PUMP_WAIT;
-	if (x->held) {
-		at = x->held + HEADROOM;
-		size -= x->held_len;
-	}
+	at = unhold(x);
 	if (x->down.pace)
 		size = min_size(size, (size_t)max_i64(x->down.grant, 1));
 	n = conn_read_now(server, at + x->held_len, size);
@@ -283,7 +315,7 @@ enum pump_step exchange_read_response(struct http_exchange *x)
 
 	if (x->held_unread) {
 		x->held_unread = false;
-		step = look_at(x, x->held + HEADROOM, x->held_len);
+		step = look_at(x, unhold(x), x->held_len);
 	} else {
 		step = receive(x);
 	}

@@ -5,6 +5,9 @@
  */
 #include "daemon/proxy/http_pump.h"
 
+#include "core/sock.h"
+
+#include <stdio.h>
 #include <string.h>
 
 /* Less than that is cheaper to copy, or to read on with what is around it. */
@@ -107,16 +110,12 @@ ssize_t http_pump_take(struct http_pump *p, uint8_t *in, size_t len,
 	return n;
 }
 
-enum pump_step http_pump_write(struct http_pump *p, struct tcp_conn *to,
-			       const uint8_t *at, size_t len)
+/* `n` bytes of them were written, or that failed: the rest is kept. */
+static enum pump_step keep_rest(struct http_pump *p, const uint8_t *at,
+				size_t len, ssize_t n)
 {
 	struct flow *f = &p->flow;
-	ssize_t n;
 
-	ASSERT(!flow_stuck(f));
-	n = conn_write_now(to, at, len);
-	if (n == -EAGAIN)
-		n = 0;
 	if (n < 0) {
 		p->error = (int)-n;
 		return PUMP_SINK_FAILED;
@@ -126,6 +125,16 @@ enum pump_step http_pump_write(struct http_pump *p, struct tcp_conn *to,
 		return PUMP_AGAIN;
 	f->buffer = buffer_new(&net_self()->buffers, at + n, len - (size_t)n);
 	return f->buffer ? PUMP_AGAIN : PUMP_NO_MEMORY;
+}
+
+enum pump_step http_pump_write(struct http_pump *p, struct tcp_conn *to,
+			       const uint8_t *at, size_t len)
+{
+	ssize_t n;
+
+	ASSERT(!flow_stuck(&p->flow));
+	n = conn_write_now(to, at, len);
+	return keep_rest(p, at, len, n == -EAGAIN ? 0 : n);
 }
 
 /* --- From a connection -------------------------------------------------- */
@@ -147,6 +156,8 @@ static enum pump_step flow_on(struct http_pump *p, struct tcp_conn *from,
 	step = flow_step(f, from, to, &p->error);
 	http_body_skip(&p->body, before - f->most);
 	http_pump_pay(p, before - f->most);
+	if (p->encoded)
+		p->chunk -= before - f->most;
 	switch (step) {
 	case FLOW_AGAIN:
 		return PUMP_AGAIN;
@@ -154,7 +165,7 @@ static enum pump_step flow_on(struct http_pump *p, struct tcp_conn *from,
 	case FLOW_SPENT:
 		return PUMP_WAIT;
 	case FLOW_AT_END:
-		return p->body.framing == HTTP_FRAMING_CLOSE
+		return p->body.framing == HTTP_FRAMING_CLOSE && !p->encoded
 			       ? PUMP_DONE
 			       : source_ended(p, 0);
 	case FLOW_READ_FAILED:
@@ -260,6 +271,112 @@ static enum pump_step drain_input(struct http_pump *p, struct tcp_conn *to,
 	return step;
 }
 
+/* --- In chunks ---------------------------------------------------------- */
+
+size_t http_pump_chunk_line(const struct http_pump *p, void *out,
+			    uint32_t content)
+{
+	int len = snprintf(out, HTTP_CHUNK_LINE, "%s%x\r\n",
+			   p->owes_end ? HTTP_CHUNK_END : "", content);
+
+	return (size_t)len;
+}
+
+/* PUMP_WAIT: nothing has happened, so that nothing need be kept. */
+static enum pump_step write_line(struct http_pump *p, struct tcp_conn *to,
+				 const uint8_t *at, size_t len)
+{
+	ssize_t n = conn_write_now(to, at, len);
+
+	return n == -EAGAIN ? PUMP_WAIT : keep_rest(p, at, len, n);
+}
+
+static enum pump_step last_chunk(struct http_pump *p, struct tcp_conn *to)
+{
+	static const char last[] = HTTP_CHUNK_END "0\r\n\r\n";
+	size_t skip = p->owes_end ? 0 : sizeof(HTTP_CHUNK_END) - 1;
+	enum pump_step step = write_line(p, to, (const uint8_t *)last + skip,
+					 sizeof(last) - 1 - skip);
+
+	if (step != PUMP_WAIT)
+		http_body_init(&p->body, HTTP_FRAMING_NONE, 0);
+	return step;
+}
+
+/*
+ * What has come makes a chunk that is then moved as bytes of a known length
+ * are.
+ */
+static enum pump_step begin_chunk(struct http_pump *p, struct tcp_conn *to,
+				  uint32_t content)
+{
+	uint8_t line[HTTP_CHUNK_LINE];
+	size_t len = http_pump_chunk_line(p, line, content);
+	enum pump_step step = write_line(p, to, line, len);
+
+	if (step == PUMP_WAIT)
+		return step;
+	p->chunk = content;
+	p->owes_end = true;
+	return step;
+}
+
+/* How much has come that is worth splicing; 0: it is not, or nobody knows. */
+static uint32_t bulk_ahead(const struct http_pump *p,
+			   const struct tcp_conn *from,
+			   const struct tcp_conn *to)
+{
+	int unread;
+
+	if (!p->flow.splicing || !from->splice_in || !to->splice_out ||
+	    from->pending || from->watch.ready & EPOLLPRI)
+		return 0;
+	unread = sock_unread(from->watch.fd);
+	return unread >= (int)FLOW_BULK ? (uint32_t)unread : 0;
+}
+
+/* As one chunk, in one call. */
+static enum pump_step read_and_frame(struct http_pump *p, struct tcp_conn *from,
+				     struct tcp_conn *to)
+{
+	const size_t end = sizeof(HTTP_CHUNK_END) - 1;
+	uint8_t line[HTTP_CHUNK_LINE];
+	uint8_t *at = net_self()->scratch + sizeof(line);
+	bool room = buffers_have(&net_self()->buffers, NET_SCRATCH_BYTES);
+	size_t len, size = most(p, NET_SCRATCH_BYTES - sizeof(line) - end);
+	ssize_t n = room ? conn_read_now(from, at, size)
+			 : conn_peek_now(from, at, size);
+
+	if (n == -EAGAIN)
+		return PUMP_WAIT;
+	if (n == 0)
+		return last_chunk(p, to);
+	if (n < 0)
+		return source_ended(p, n);
+	/* What the receiver does not take has to stay where it is. */
+	if (!room)
+		return begin_chunk(p, to, (uint32_t)n);
+	http_pump_pay(p, (size_t)n);
+	len = http_pump_chunk_line(p, line, (uint32_t)n);
+	memcpy(at + n, HTTP_CHUNK_END, end);
+	memcpy(at - len, line, len);
+	p->owes_end = false;
+	return http_pump_write(p, to, at - len, len + (size_t)n + end);
+}
+
+static enum pump_step encode(struct http_pump *p, struct tcp_conn *from,
+			     struct tcp_conn *to)
+{
+	uint32_t ahead;
+
+	if (p->chunk)
+		return flow_on(p, from, to, p->chunk);
+	ahead = bulk_ahead(p, from, to);
+	return ahead ? begin_chunk(p, to, ahead) : read_and_frame(p, from, to);
+}
+
+/* --- All of it ---------------------------------------------------------- */
+
 enum pump_step http_pump_step(struct http_pump *p, struct tcp_conn *from,
 			      struct tcp_conn *to, struct input *input)
 {
@@ -277,6 +394,8 @@ enum pump_step http_pump_step(struct http_pump *p, struct tcp_conn *from,
 		return PUMP_WAIT;
 	if (!http_pump_may_read(p))
 		return PUMP_WAIT;
+	if (p->encoded)
+		return encode(p, from, to);
 	ahead = http_body_ahead(&p->body);
 	if (ahead &&
 	    (p->body.framing != HTTP_FRAMING_CHUNKED || ahead >= SKIPPED_BYTES))

@@ -31,7 +31,18 @@ struct http_pump {
 	uint8_t direction;      /* 0: from the client */
 	bool decoded;           /* content only, without the chunked coding */
 	bool surplus;           /* the source has sent more than the message */
+	bool encoded;   /* in chunks of ours, though it comes as it is */
+	bool owes_end;  /* of such a chunk: its CRLF */
+	uint32_t chunk; /* what is to come of the one that was begun */
 };
+
+/* Room for http_pump_chunk_line(), and what follows a chunk's content. */
+#define HTTP_CHUNK_LINE sizeof("\r\n12345678\r\n")
+#define HTTP_CHUNK_END  "\r\n"
+
+/* Writes what stands in front of a chunk's content; its length. */
+size_t http_pump_chunk_line(const struct http_pump *p, void *out,
+			    uint32_t content);
 
 /* Begins one; its body is the caller's to set. */
 void http_pump_init(struct http_pump *p, int direction,

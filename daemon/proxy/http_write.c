@@ -336,5 +336,7 @@ int http_write_response(struct http_out *out, const struct http_head *h,
 	if (h->status < 200 || h->status == 204)
 		w.drop |= BIT(TRANSFER_ENCODING) | BIT(CONTENT_LENGTH);
 	write_status(&w);
+	if (how->chunked)
+		add_text(&w, "Transfer-Encoding: chunked\r\n");
 	return write_rest(&w);
 }

@@ -30,6 +30,7 @@ struct http_pass {
 	bool close;           /* Connection: close */
 	bool upgrade;         /* Upgrade goes on, and Connection names it */
 	bool unchunked;       /* response: its body is sent decoded */
+	bool chunked;         /* response: its body is sent in chunks */
 	bool forwarded;       /* Forwarded: for= (RFC 7239) */
 	bool x_forwarded_for; /* X-Forwarded-For */
 	const struct tcp_addr

@@ -4,9 +4,10 @@ import socket
 
 from lib import client
 from lib.case import each, same, timeout, valgrind
+from lib.clients import curl
 from lib.daemon import Daemon
-from lib.origin import Listener
-from lib.web import Client, Stream, Web, ask, chunks, reply
+from lib.origin import Listener, Origin
+from lib.web import Client, Stream, Web, ask, chunks, reply, uri
 
 BIG = client.noise(3 << 20)
 
@@ -256,3 +257,104 @@ def test_nobody_changes_protocols_unasked(t):
                          b'Upgrade: h2c\r\n\r\n')
     with Client(d) as c:
         same(c.get(o).status, 502)
+
+
+# --- Responses that end with their connection ---------------------------------
+
+def until_close(body, version='HTTP/1.0'):
+    def serve(s):
+        Stream(s).request()
+        s.sendall(f'{version} 200 OK\r\nX-A: b\r\n\r\n'.encode() + body)
+    return serve
+
+
+@each(0, 1, 50000, 3 << 20)
+def test_a_response_without_a_length_goes_in_chunks(t, size):
+    d = Daemon(t, {'workers': 1})
+    body = client.noise(size) if size else b''
+    o, web = Origin(t, until_close(body)), Web(t)
+    with Client(d) as c:
+        for _ in range(3):
+            answer = c.get(o)
+            same((answer.get('transfer-encoding'), answer.get('connection'),
+                  answer.version), ('chunked', None, 'HTTP/1.1'))
+            assert answer.body == body
+            same(c.get(web).body, b'fine')
+    d.wait_access(6, outcome='closed')
+
+
+@each('HTTP/1.0', 'close', 'HEAD')
+def test_who_wants_no_more_gets_it_as_it_comes(t, what):
+    d = Daemon(t)
+    o = Origin(t, until_close(b'' if what == 'HEAD' else b'x' * 50000))
+    with Client(d) as c:
+        if what == 'HEAD':
+            same(c.get(o, method='HEAD').get('transfer-encoding'), None)
+            return
+        c.send(ask(o, version='HTTP/1.0') if what == 'HTTP/1.0' else
+               ask(o, fields=['Connection: close']))
+        answer = c.response()
+        same((answer.get('transfer-encoding'), answer.get('connection')),
+             (None, 'close'))
+        same(answer.body, b'x' * 50000)
+
+
+def test_what_comes_piece_by_piece_is_a_chunk_each(t):
+    """At once: events of a server are such responses."""
+    d = Daemon(t)
+    o = Listener(t)
+    with Client(d) as c:
+        c.send(ask(o))
+        with o.accept() as far:
+            Stream(far).request()
+            far.sendall(b'HTTP/1.0 200 OK\r\n\r\none')
+            c.head()
+            same(c.chunk(), b'one')
+            for piece in (b'two', b'three' * 100):
+                far.sendall(piece)
+                same(c.chunk(), piece)
+        same((c.chunk(), c.until(b'\r\n')), (b'', b'\r\n'))
+
+
+def test_one_that_breaks_off_ends_in_a_reset(t):
+    d = Daemon(t)
+    o = Listener(t)
+    with Client(d) as c:
+        c.send(ask(o))
+        with o.accept() as far:
+            Stream(far).request()
+            far.sendall(b'HTTP/1.0 200 OK\r\n\r\none')
+            c.head()
+            same(c.chunk(), b'one')
+            client.reset(far)
+        same(client.read_to_end(c.s)[1], 'reset')
+
+
+def test_curl_keeps_its_connection(t):
+    d = Daemon(t)
+    o = Origin(t, until_close(b'x' * 5000))
+    code, out, err = curl(t, '-o', '/dev/null', '-o', '/dev/null', '-x',
+                          'http://%s:%d' % d.address, '-w',
+                          '%{num_connects} %{size_download}\n', uri(o),
+                          uri(o))
+    same((code, out.split(), err), (0, [b'1', b'5000', b'0', b'5000'], ''))
+
+
+@each('pieces of one byte', 'interim ones too')
+def test_heads_may_come_byte_by_byte(t, kind):
+    d = Daemon(t)
+    o = Listener(t)
+    head = reply(b'fine', fields=['X-Long: ' + 'y' * 1500])
+    if 'interim' in kind:
+        head = b'HTTP/1.1 102 Processing\r\nX: z\r\n\r\n' * 3 + head
+    with Client(d) as c:
+        c.send(ask(o))
+        with o.accept() as far:
+            Stream(far).request()
+            for i in range(len(head)):
+                far.sendall(head[i:i + 1])
+            answer = c.response()
+            while answer.status == 102:
+                same(answer.get('x'), 'z')
+                answer = c.response()
+            same((answer.body, answer.get('x-long')), (b'fine', 'y' * 1500))

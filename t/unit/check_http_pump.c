@@ -216,6 +216,120 @@ START_TEST(ends_are_told_from_each_other)
 }
 END_TEST
 
+static void body_encoded(void)
+{
+	begin(HTTP_FRAMING_CLOSE, 0);
+	pump.encoded = true;
+	ck_assert_int_eq(http_pump_step(&pump, from.here, to.here, NULL),
+			 PUMP_WAIT);
+	say("hello, big wide world");
+	while (http_pump_step(&pump, from.here, to.here, NULL) != PUMP_AGAIN)
+		nap(1);
+	hear("15\r\nhello, big wide world\r\n");
+	say("!");
+	tcp_conn_close(TAKE_PTR(from.there));
+	ck_assert_int_eq(run(NULL), PUMP_DONE);
+	hear("1\r\n!\r\n0\r\n\r\n");
+	ck_assert(http_pump_over(&pump));
+	finish();
+	begin(HTTP_FRAMING_CLOSE, 0);
+	pump.encoded = true;
+	tcp_conn_close(TAKE_PTR(from.there));
+	ck_assert_int_eq(run(NULL), PUMP_DONE);
+	hear("0\r\n\r\n");
+	finish();
+	begin(HTTP_FRAMING_CLOSE, 0);
+	pump.encoded = true;
+	end_reset(&from.there);
+	ck_assert_int_eq(run(NULL), PUMP_SOURCE_FAILED);
+	finish();
+}
+
+START_TEST(what_ends_with_the_connection_may_be_sent_in_chunks)
+{
+	on_loop(body_encoded, NULL);
+}
+END_TEST
+
+/* Takes chunks until nothing has come, and checks what is in them. */
+struct decoder {
+	struct http_body body;
+	size_t content, chunks;
+};
+
+static void decode(struct decoder *d)
+{
+	static uint8_t got[65536];
+	ssize_t n, taken;
+	size_t at = 0;
+
+	n = conn_read_now(to.there, got, sizeof(got));
+	while (n > 0 && at < (size_t)n) {
+		struct span rest = { got + at, (size_t)n - at }, content;
+		uint64_t before = http_body_ahead(&d->body);
+
+		taken = http_body_content(&d->body, rest, &content);
+		ck_assert_int_gt(taken, 0);
+		d->chunks += !before && content.len;
+		for (size_t i = 0; i < content.len; i++)
+			ck_assert_uint_eq(content.at[i],
+					  (d->content + i) * 7 % 251);
+		d->content += content.len;
+		at += (size_t)taken;
+	}
+}
+
+#define BULK (2u << 20)
+
+/* More than the sockets hold, a bulk that is spliced where there are pipes. */
+static void body_encoded_bulk(void)
+{
+	static uint8_t bytes[BULK];
+	struct decoder d = { .content = 0 };
+	enum pump_step step = PUMP_WAIT;
+	size_t sent = 0;
+
+	for (size_t i = 0; i < BULK; i++)
+		bytes[i] = (uint8_t)(i * 7 % 251);
+	http_body_init(&d.body, HTTP_FRAMING_CHUNKED, 0);
+	begin(HTTP_FRAMING_CLOSE, 0);
+	pump.encoded = true;
+	http_pump_choose(&pump);
+	while (step != PUMP_DONE) {
+		ssize_t n = 0;
+
+		if (from.there)
+			n = conn_write_now(from.there, bytes + sent,
+					   BULK - sent);
+		sent += n > 0 ? (size_t)n : 0;
+		if (sent == BULK && from.there)
+			tcp_conn_close(TAKE_PTR(from.there));
+		for (int i = 0; i < 4 && step != PUMP_DONE; i++) {
+			step = http_pump_step(&pump, from.here, to.here, NULL);
+			ck_assert_int_le(step, PUMP_DONE);
+		}
+		nap(0);
+		decode(&d);
+	}
+	while (!http_body_is_whole(&d.body)) {
+		decode(&d);
+		nap(1);
+	}
+	ck_assert_uint_eq(d.content, BULK);
+	ck_assert_uint_lt(d.chunks, BULK / 1000);
+	finish();
+}
+
+START_TEST(a_bulk_goes_in_large_chunks)
+{
+	static const struct net_options none = { .buffer_bytes = 1,
+						 .pipes = 0 };
+
+	on_loop(body_encoded_bulk, NULL);
+	on_loop(body_encoded_bulk, &none);
+}
+END_TEST
+
 /* Many small chunks, more than both sockets hold, to a slow reader. */
 static void pass_much(void)
 {
@@ -292,6 +406,8 @@ int main(void)
 	tcase_add_test(tc, what_is_behind_a_length_is_left_alone);
 	tcase_add_test(tc, what_is_behind_chunks_is_kept);
 	tcase_add_test(tc, ends_are_told_from_each_other);
+	tcase_add_test(tc, what_ends_with_the_connection_may_be_sent_in_chunks);
+	tcase_add_test(tc, a_bulk_goes_in_large_chunks);
 	tcase_add_test(tc, a_slow_reader_gets_all_of_it);
 	tcase_add_test(tc, nothing_need_be_kept);
 	suite_add_tcase(s, tc);
