@@ -207,18 +207,49 @@ static void note_begin(struct request *rq)
 		request_began(rq);
 }
 
+/*
+ * No connection more, and no parent more, is tried for one request: it may be
+ * the target that never answers.
+ */
+#define TRIES_MAX 3
+
+/*
+ * Whether a parent is to blame that has taken the request and says nothing.  A
+ * connection that was used before may have come to its end just then.
+ */
+static bool is_let_down(const struct http_exchange *x, enum outcome o)
+{
+	if (!x->absolute)
+		return false;
+	return o == OUTCOME_PARENT_AUTH || o == OUTCOME_TARGET_TIMEOUT ||
+	       (o == OUTCOME_TARGET_LEFT && !x->answered && !x->rq->reused);
+}
+
+/* RFC 9112 §9.3.1, RFC 9110 §9.2.2. */
+static bool is_worth_another(const struct http_exchange *x, enum outcome o)
+{
+	const struct request *rq = x->rq;
+
+	if (o != OUTCOME_TARGET_LEFT && o != OUTCOME_TARGET_TIMEOUT)
+		return false;
+	if (!http_exchange_may_repeat(x))
+		return false;
+	/* Closed just when the request was on its way. */
+	if (o == OUTCOME_TARGET_LEFT && rq->reused)
+		return true;
+	return is_let_down(x, o) && upstream_has_another(rq);
+}
+
 /* One try; *again where it is worth another one. */
 static enum outcome try(struct http_exchange *x, bool may_reuse, bool *again)
 {
 	struct request *rq = x->rq;
 	struct bandwidth *pace;
-	bool reused;
 	enum outcome o = connect_server(rq, may_reuse);
 
 	*again = false;
 	if (o != OUTCOME_NONE)
 		return o;
-	reused = rq->reused;
 	rq->error = request_bandwidth(rq, &pace);
 	if (rq->error < 0)
 		return OUTCOME_NO_RESOURCES;
@@ -229,11 +260,11 @@ static enum outcome try(struct http_exchange *x, bool may_reuse, bool *again)
 	o = http_exchange_run(x);
 	if (o == OUTCOME_CLOSED)
 		leave_server(x);
-	if (o == OUTCOME_PARENT_AUTH)
+	if (is_let_down(x, o))
 		upstream_let_down(rq, o);
-	/* RFC 9112 §9.3.1: closed just when the request was on its way. */
-	*again = o == OUTCOME_TARGET_LEFT && reused &&
-		 http_exchange_may_repeat(x);
+	else if (x->absolute && x->head_done)
+		upstream_answered(rq);
+	*again = is_worth_another(x, o);
 	if (*again)
 		tcp_conn_close(TAKE_PTR(rq->server));
 	http_exchange_end(x);
@@ -245,13 +276,12 @@ static enum outcome forward(struct http_exchange *x)
 {
 	struct request *rq = x->rq;
 	enum outcome o = check(x);
-	bool again = false;
+	bool again = true;
 
 	if (o != OUTCOME_NONE)
 		return o;
-	o = try(x, true, &again);
-	if (again)
-		o = try(x, false, &again);
+	for (int i = 0; again && i < TRIES_MAX; i++)
+		o = try(x, i == 0, &again);
 	rq->idle_ms = rq->here->proxy->options.http.keep_alive_ms;
 	if (o == OUTCOME_CLOSED) {
 		leave_client(x);

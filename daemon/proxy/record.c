@@ -4,6 +4,7 @@
  */
 #include "daemon/proxy/record.h"
 
+#include "core/conn.h"
 #include "daemon/proxy/admit.h"
 #include "daemon/proxy/proxy_internal.h"
 #include "daemon/proxy/request_login.h"
@@ -170,6 +171,7 @@ static void forget_request(struct request *rq)
 	rq->out = (struct outbound_choice){ 0 };
 	rq->port = rq->rule = rq->upstream = rq->hop = 0;
 	rq->parent_forwards = rq->may_reuse = false;
+	rq->parents_silent = 0;
 	rq->command = COMMAND_NONE;
 	rq->method = (enum auth_method)0;
 	rq->user_len = 0;
@@ -195,6 +197,7 @@ void request_next(struct request *rq, enum outcome o)
 	rq->session = record_open(rq->listener, &was.client, was.client_rule,
 				  tcp_deadline(0));
 	ASSERT(rq->session == s); /* the one that was freed last */
+	rq->client->tag |= TAG_SERVED;
 	session_begin(s);
 	s->protocol = was.protocol;
 	session_end(s);

@@ -50,14 +50,15 @@ struct request {
 	uint8_t user_len;           /* 0: it has not */
 	char user[USER_NAME_BYTES]; /* who it is, once that is known */
 	bool parent_forwards;       /* see request_via_http_parent() */
+	uint8_t parent_health;      /* enum parent_health, as it was chosen */
+	uint64_t parents_silent;    /* that let it down: a bit for each */
 	bool agreed; /* SOCKS5: on a method; a request and replies may follow */
 	bool granted; /* a reply said so */
 	bool again;   /* the client's connection takes another request */
 	bool waiting; /* for the first byte of that one: request_next() */
 	bool resting; /* the connection does so, without this task */
-	/* HTTP: a connection that was used before will do; this is one; the
-	 * method is HEAD. */
-	bool may_reuse, reused, is_head;
+	bool may_reuse, reused; /* HTTP: a connection of before; it is one */
+	bool is_head, is_options, uploads; /* HTTP: method; it has content */
 	uint32_t whole; /* HTTP: bytes of input that are all of the request */
 	struct http_exchange *exchange; /* HTTP: of a forwarded request */
 	int error;                      /* -errno behind the outcome, or 0 */

@@ -304,10 +304,22 @@ void upstream_is_well(struct group_state *s, unsigned parent)
 	if (is_well(p))
 		return;
 	atomic_store(&p->failures, 0);
+	atomic_store(&p->silent, false);
 	if (atomic_exchange(&p->until_ms, 0) == 0)
 		return;
 	note_health(s, parent, true);
 	tell(s, &news);
+}
+
+void upstream_is_silent(struct group_state *s, unsigned parent)
+{
+	atomic_store(&s->parent[parent].silent, true);
+}
+
+bool upstream_owes_answer(const struct group_state *s, unsigned parent)
+{
+	return atomic_load_explicit(&s->parent[parent].silent,
+				    memory_order_relaxed);
 }
 
 /* --- Counts -------------------------------------------------------------- */

@@ -62,8 +62,15 @@ struct span request_parent_login(const struct request *rq);
  */
 bool upstream_leads_to(const struct request *rq, struct tcp_addr *ret);
 
-/* The parent that took it did not do what it was to do. */
-void upstream_let_down(const struct request *rq, enum outcome why);
+/*
+ * The parent that took a forwarded request did not do what it was to do, and is
+ * not asked for it again; or it has answered: only then it is well.
+ */
+void upstream_let_down(struct request *rq, enum outcome why);
+void upstream_answered(const struct request *rq);
+
+/* Whether there is a parent that has not let this request down. */
+bool upstream_has_another(const struct request *rq);
 
 /* Counts a session that has ended, and had got what it asked for. */
 void upstream_count(struct upstreams *u, const struct session *s);

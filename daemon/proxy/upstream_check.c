@@ -44,9 +44,12 @@ static void note(struct upstream_check *c, const struct upstream_way *w,
 					    ? PARENT_WELL
 					    : PARENT_TRIED;
 
-	if (o == OUTCOME_NONE)
+	if (o == OUTCOME_NONE) {
 		for (unsigned i = c->first; i <= c->last; i++)
-			upstream_is_well(c->group, i);
+			if (w->target.port ||
+			    !upstream_owes_answer(c->group, i))
+				upstream_is_well(c->group, i);
+	}
 	/* It was given time enough, and a target that is there. */
 	else if (w->blame != BLAME_NOBODY || o == OUTCOME_CONNECT_TIMEOUT)
 		upstream_failed(c->group, health, w, o);

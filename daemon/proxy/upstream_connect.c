@@ -54,6 +54,8 @@ static void begin(struct journey *j, uint16_t number)
 	struct request *rq = j->rq;
 	struct session *s = rq->session;
 
+	if (rq->upstream != number)
+		rq->parents_silent = 0;
 	rq->upstream = number;
 	rq->hop = 0;
 	upstream_leave(rq->here->proxy->upstreams, s);
@@ -217,8 +219,11 @@ static enum outcome try_parent(struct journey *j, unsigned parent,
 	note_hop(j->rq, parent + 1);
 	o = try_targets(j);
 	j->left--;
+	j->rq->parent_health = (uint8_t)health;
 	if (o != OUTCOME_NONE && j->way.blame == BLAME_PARENT)
 		upstream_failed(j->group, health, &j->way, o);
+	else if (o == OUTCOME_NONE && j->rq->parent_forwards)
+		return o; /* its answer will tell */
 	else if (j->way.blame != BLAME_NOBODY || o == OUTCOME_NONE)
 		upstream_is_well(j->group, parent);
 	return o;
@@ -233,7 +238,7 @@ static enum outcome try_all(struct journey *j)
 	uint8_t order[UPSTREAM_PARENTS_MAX];
 	unsigned count = (unsigned)j->group->g->count;
 	enum outcome o = OUTCOME_PARENT_FAILED;
-	uint64_t tried = 0;
+	uint64_t tried = j->rq->parents_silent;
 
 	ASSERT(count > 0);
 	upstream_order(j->group, tcp_conn_peer(j->rq->client), &j->way.target,
@@ -381,14 +386,35 @@ bool upstream_leads_to(const struct request *rq, struct tcp_addr *ret)
 	return rq->parent_forwards || ret->family != AF_UNSPEC;
 }
 
-void upstream_let_down(const struct request *rq, enum outcome why)
+void upstream_let_down(struct request *rq, enum outcome why)
 {
 	struct group_state *g = upstream_group(rq->here->proxy->upstreams,
 					       rq->upstream);
 	struct upstream_way w = { .hop = rq->hop - 1u };
 
+	if (!g || !rq->hop)
+		return;
+	rq->parents_silent |= UINT64_C(1) << w.hop;
+	upstream_is_silent(g, w.hop);
+	upstream_failed(g, (enum parent_health)rq->parent_health, &w, why);
+}
+
+void upstream_answered(const struct request *rq)
+{
+	struct group_state *g = upstream_group(rq->here->proxy->upstreams,
+					       rq->upstream);
+
 	if (g && rq->hop)
-		upstream_failed(g, PARENT_WELL, &w, why);
+		upstream_is_well(g, rq->hop - 1u);
+}
+
+bool upstream_has_another(const struct request *rq)
+{
+	struct group_state *g = upstream_group(rq->here->proxy->upstreams,
+					       rq->upstream);
+
+	return g && rq->hop &&
+	       (size_t)__builtin_popcountll(rq->parents_silent) < g->g->count;
 }
 
 struct span request_parent_login(const struct request *rq)

@@ -23,6 +23,7 @@ struct parent_state {
 	_Atomic int64_t until_ms; /* it failed: not before; 0: it is well */
 	atomic_uint failures;     /* since it was well */
 	atomic_uint active;       /* sessions */
+	atomic_bool silent; /* it failed so: a connection proves nothing */
 	uint64_t hash;
 	struct span login; /* its field line for HTTP; in a secret */
 } __attribute__((aligned(64)));
@@ -70,3 +71,7 @@ struct upstream_way;
 void upstream_failed(struct group_state *s, enum parent_health health,
 		     const struct upstream_way *w, enum outcome why);
 void upstream_is_well(struct group_state *s, unsigned parent);
+
+/* Whether it takes an answer to be well again, not only a connection. */
+void upstream_is_silent(struct group_state *s, unsigned parent);
+bool upstream_owes_answer(const struct group_state *s, unsigned parent);

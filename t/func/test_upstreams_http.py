@@ -1,5 +1,8 @@
 """Parents by HTTP and TLS: forwarded requests, certificates, PROXY headers."""
 import base64
+import contextlib
+import os
+import signal
 import threading
 
 from lib import client, conf
@@ -9,7 +12,7 @@ from lib.dns import DnsServer, a
 from lib.origin import Origin, echo, unused_port
 from lib.parents import Danted, Microsocks, Squid, Tinyproxy
 from lib.tls import Certificate
-from lib.web import Client, Web, reply
+from lib.web import Client, End, Stream, Web, reply
 from test_upstreams import by as by_any, reach, refused
 
 # Soon after the last request nothing is to be left open.
@@ -121,6 +124,86 @@ def test_forwarding_fails_over(t):
     with Client(d) as c:
         same(c.get(o).status, 200)
     same(d.wait_access(outcome='closed')['hop'], '2')
+
+
+# --- Parents that take requests and do not answer ----------------------------
+
+SILENT = {'http': {'response': '300ms', 'pool_idle': '1s'}, 'workers': 1}
+
+
+def hang(s):
+    while s.recv(1 << 16):
+        pass
+
+
+@each('a parent that hangs', 'tinyproxy, stopped', 'one that only ends')
+def test_a_parent_that_does_not_answer_gives_way(t, kind):
+    silent = Tinyproxy(t) if 'tiny' in kind else Origin(
+        t, hang if 'hangs' in kind else lambda s: s.recv(1 << 16))
+    if 'tiny' in kind:
+        os.killpg(silent.process.pid, signal.SIGSTOP)
+    well, o = Tinyproxy(t), Web(t)
+    d = by(t, [f'http://127.0.0.1:{silent.port}', well.url], SILENT,
+           retry='5m')
+    with Client(d) as c:
+        for _ in range(3):
+            same(c.get(o).body, b'fine')
+    d.wait_access(3, outcome='closed', hop='2')
+    d.wait_log('parent 1, .* has failed: target-')
+    same(len(o.requests), 3)
+
+
+def test_what_may_do_harm_twice_is_not_sent_twice(t):
+    silent, o = Origin(t, hang), Web(t)
+    well = Web(t)
+    d = by(t, [f'http://127.0.0.1:{p.port}' for p in (silent, well)], SILENT,
+           retry='5m')
+    with Client(d) as c:
+        same(c.get(o, method='POST', body=b'x').status, 504)
+        same(well.requests, [])
+        d.wait_log('parent 1, .* has failed: target-timeout')
+        same(c.get(o, method='POST', body=b'x').status, 200)
+    same(d.wait_access(outcome='target-timeout')['hop'], '1')
+
+
+def test_a_parent_without_another_is_504(t):
+    silent = Origin(t, hang)
+    d = by(t, f'http://127.0.0.1:{silent.port}', SILENT)
+    with Client(d) as c:
+        same(c.get(Web(t)).status, 504)
+    d.wait_log('parent 1, .* has failed: target-timeout')
+
+
+@each('', 'checked')
+def test_only_an_answer_shows_that_it_is_well_again(t, checked):
+    """Whoever takes connections was found to be well before."""
+    answers = threading.Event()
+
+    def serve(s):
+        stream = Stream(s)
+        with contextlib.suppress(End):  # a check says nothing
+            stream.request()
+        if answers.is_set():
+            s.sendall(reply(b'back'))
+        hang(s)
+    silent, well, o = Origin(t, serve), Web(t), Web(t)
+    d = by(t, [f'http://127.0.0.1:{p.port}' for p in (silent, well)], SILENT,
+           retry='100ms', check='100ms' if checked else '0')
+
+    def asked(times):
+        with Client(d) as c:
+            same(c.get(o).body, b'fine')
+        return sum(line['hop'] == '2' for line in
+                   d.access(outcome='closed')) >= times
+    eventually(lambda: asked(2) and silent.accepted > 2)
+    assert 'is well again' not in d.log()
+    answers.set()
+
+    def comes_back():
+        with Client(d) as c:
+            return c.get(o).body == b'back'
+    eventually(comes_back)
+    d.wait_log('parent 1, .* is well again')
 
 
 # --- TLS ---------------------------------------------------------------------
