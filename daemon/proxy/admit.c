@@ -4,8 +4,10 @@
  */
 #include "daemon/proxy/admit.h"
 
+#include "core/conn.h"
 #include "daemon/proxy/proxy_internal.h"
 #include "daemon/proxy/record.h"
+#include "daemon/proxy/request_login.h"
 #include "daemon/proxy/tls_failure.h"
 
 /* Says and logs why a client does not come in. */
@@ -31,6 +33,46 @@ int admit_client(const struct proxy_listener *l, const struct tcp_addr *peer)
 	if (o != OUTCOME_NONE)
 		return send_away(l, peer, v.rule, o);
 	return (int)(ticket << TAG_RULE_BITS | v.rule);
+}
+
+/* By another rule than before; what was counted by that one is given back. */
+static enum outcome admit_by(struct request *rq, uint16_t rule)
+{
+	struct session *s = rq->session;
+	struct limits *l = rq->here->proxy->limits;
+	uint32_t slot = sessions_slot(rq->here->proxy->sessions, s);
+	struct limits_who who = { &s->client, s->listener, s->client_rule };
+	unsigned ticket;
+	enum outcome o;
+
+	limits_end(l, slot, &who);
+	session_begin(s);
+	s->client_rule = who.rule = rule;
+	session_end(s);
+	o = limits_admit(l, proxy_worker_number(), &who, tcp_deadline(0),
+			 &ticket);
+	if (o != OUTCOME_NONE)
+		return o;
+	limits_begin(l, slot, ticket);
+	rq->client->tag = ticket << TAG_RULE_BITS | rule | TAG_SERVED;
+	/* The one before may have taken its certificate for a login. */
+	rq->method = (enum auth_method)0;
+	rq->user_len = 0;
+	request_set_user(rq, (struct span){ 0 });
+	request_login_certificate(rq);
+	return OUTCOME_NONE;
+}
+
+enum outcome request_admit_again(struct request *rq)
+{
+	struct verdict v = rules_client(policy_rules(rq->here->policy),
+					tcp_conn_peer(rq->client),
+					rq->listener->number);
+
+	if (!v.allow)
+		return OUTCOME_DENIED;
+	return v.rule == rq->session->client_rule ? OUTCOME_NONE
+						  : admit_by(rq, v.rule);
 }
 
 /* Who comes by a UNIX socket has no address: nothing but `any` means it. */

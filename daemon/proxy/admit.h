@@ -28,6 +28,13 @@ int admit_client(const struct proxy_listener *l, const struct tcp_addr *peer)
 	MUST_CHECK;
 
 /*
+ * For a further request of a connection: data may have changed, and with them
+ * what the client rules say of it.  OUTCOME_NONE: it may stay, be it by another
+ * rule, which it was admitted by anew; else why not.
+ */
+enum outcome request_admit_again(struct request *rq);
+
+/*
  * Reads the PROXY header that a connection with TAG_LATE begins with, and
  * admits the client that it names.  False: it was told why not, or cannot be
  * told; there is no session.

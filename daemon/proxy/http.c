@@ -3,6 +3,7 @@
  * what it is told where a request comes to nothing.  CONNECT (RFC 9110 §9.3.6)
  * becomes a tunnel, http_forward.c does the rest.
  */
+#include "daemon/proxy/admit.h"
 #include "daemon/proxy/http_forward.h"
 #include "daemon/proxy/http_login.h"
 #include "daemon/proxy/http_reply.h"
@@ -91,11 +92,19 @@ static enum outcome read_request(struct request *rq)
 	enum outcome o;
 
 	rq->whole = 0;
-	rq->is_head = false;
+	rq->is_head = rq->is_options = rq->uploads = false;
 	o = parse_head(rq, &head);
 	if (o != OUTCOME_NONE)
 		return o;
+	if (tcp_conn_tag(rq->client) & TAG_SERVED) {
+		o = request_admit_again(rq);
+		if (o != OUTCOME_NONE)
+			return o;
+	}
 	rq->is_head = head.method == HTTP_METHOD_HEAD;
+	rq->is_options = head.method == HTTP_METHOD_OPTIONS;
+	rq->uploads = head.method != HTTP_METHOD_CONNECT &&
+		      (head.chunked || head.length);
 	/* After an error it may ask again where it would have done so anyway,
 	 * and where what follows is sure to be a request. */
 	if (http_head_persists(&head))
@@ -121,6 +130,17 @@ static bool may_ask_again(const struct request *rq)
 	       rq->here->proxy->options.http.keep_alive_ms > 0;
 }
 
+/*
+ * Whether it gets the time of an upload to see its answer: clients, browsers
+ * among them, send the content of a request before they look for one.  Who was
+ * too slow, or wrong, has had its time.
+ */
+static bool may_upload(const struct request *rq, enum outcome why)
+{
+	return rq->uploads && why != OUTCOME_HANDSHAKE && why != OUTCOME_IDLE &&
+	       why != OUTCOME_BAD_REQUEST;
+}
+
 static void refuse(struct request *rq, enum outcome why)
 {
 	const struct http_options *o = &rq->here->proxy->options.http;
@@ -135,9 +155,10 @@ static void refuse(struct request *rq, enum outcome why)
 
 	if (!e.status)
 		return;
+	if (why == OUTCOME_BAD_METHOD && rq->is_options)
+		e.status = 200;
 	len = http_error_format(reply, sizeof(reply), &e);
-	/* It has had its time: a trickle shall not get much more. */
-	if (why == OUTCOME_HANDSHAKE) {
+	if (!e.keep && !may_upload(rq, why)) {
 		request_last_words(rq, reply, len);
 		return;
 	}

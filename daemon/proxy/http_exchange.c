@@ -123,6 +123,23 @@ static int64_t next_look(const struct http_exchange *x)
 	return at;
 }
 
+/* RFC 9110 §10.1.1: no content comes before the target has said so. */
+static bool awaits_continue(const struct http_exchange *x)
+{
+	struct http_body all;
+
+	http_request_body(&x->request, &all);
+	return x->request.continues && !x->interim &&
+	       x->up.body.state == all.state && x->up.body.left == all.left;
+}
+
+/* Tells whether it is the client that keeps the request from its end. */
+static bool client_stalls(const struct http_exchange *x)
+{
+	return !x->up_over && !http_pump_stuck(&x->up) &&
+	       conn_can_write(x->rq->server) && !awaits_continue(x);
+}
+
 static enum outcome time_is_up(const struct http_exchange *x)
 {
 	int64_t now = loop_now(loop_self());
@@ -132,7 +149,8 @@ static enum outcome time_is_up(const struct http_exchange *x)
 		return OUTCOME_EXPIRED;
 	if (!bound || now < quiet_since(x) + bound)
 		return OUTCOME_NONE;
-	return x->head_done ? OUTCOME_IDLE : OUTCOME_TARGET_TIMEOUT;
+	return x->head_done || client_stalls(x) ? OUTCOME_IDLE
+						: OUTCOME_TARGET_TIMEOUT;
 }
 
 static enum outcome wait_for_both(struct http_exchange *x)

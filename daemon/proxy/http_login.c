@@ -68,7 +68,9 @@ int http_refusal_status(const struct request *rq, enum outcome why)
 {
 	const struct rule_query q = request_query(rq);
 
-	if (why != OUTCOME_DENIED || rq->user_len || !may_log_in(rq) ||
+	/* Without a command it is the client rules that deny. */
+	if (why != OUTCOME_DENIED || rq->command == COMMAND_NONE ||
+	    rq->user_len || !may_log_in(rq) ||
 	    !rules_may_allow(policy_rules(rq->here->policy), &q, true))
 		return outcome_http(why);
 	return outcome_http(OUTCOME_AUTH_REQUIRED);

@@ -13,12 +13,18 @@ struct reply {
 	const char *text;   /* for people */
 };
 
+/*
+ * RFC 9110 §10.2.1: what is passed on, and CONNECT.  A 405 demands the list; so
+ * does OPTIONS, which ends here with Max-Forwards: 0 (§7.6.2), as TRACE does.
+ */
+#define ALLOW "Allow: CONNECT, DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT\r\n"
+
 static const struct reply replies[] = {
 	{ 500, "Internal Server Error", "", "The proxy failed." },
 	{ 400, "Bad Request", "", "The request is malformed." },
 	{ 403, "Forbidden", "", "The proxy does not allow this." },
-	/* RFC 9110 §15.5.6 demands the list. */
-	{ 405, "Method Not Allowed", "Allow: CONNECT\r\n",
+	{ 200, "OK", ALLOW, "The proxy passes these methods on." },
+	{ 405, "Method Not Allowed", ALLOW,
 	  "The proxy does not answer this itself." },
 	{ 407, "Proxy Authentication Required", "",
 	  "The proxy wants a login." },

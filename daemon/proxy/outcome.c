@@ -26,7 +26,7 @@
 	ROW(CLOSED, GENERAL, 0, "closed")                                      \
 	ROW(CLIENT_RESET, GENERAL, 0, "client-reset")                          \
 	ROW(TARGET_RESET, GENERAL, 0, "target-reset")                          \
-	ROW(IDLE, GENERAL, 0, "idle")                                          \
+	ROW(IDLE, GENERAL, 408, "idle")                                        \
 	ROW(HALF_CLOSED, GENERAL, 0, "half-closed")                            \
 	ROW(EXPIRED, GENERAL, 0, "expired")                                    \
 	ROW(SHUTDOWN, GENERAL, 0, "shutdown")                                  \

@@ -96,6 +96,24 @@ def test_no_via(t):
     same(o.requests[0].get('via'), None)
 
 
+@each('OPTIONS', 'TRACE')
+def test_what_is_to_go_no_further_is_answered(t, method):
+    """RFC 9110, section 7.6.2."""
+    d = Daemon(t)
+    o = Web(t)
+    with Client(d) as c:
+        for _ in range(2):
+            answer = c.get(o, method=method, fields=['Max-Forwards: 0'])
+            same(answer.status, 200 if method == 'OPTIONS' else 405)
+            allowed = answer.get('allow').split(', ')
+            assert {'CONNECT', 'GET', 'POST'} <= set(allowed), allowed
+            assert 'TRACE' not in allowed, allowed
+        same(o.requests, [])
+        for word in allowed[1:]:
+            same(c.get(o, method=word).status, 200)
+    same([m.method for m in o.requests], allowed[1:])
+
+
 @each('auto', 'name')
 def test_a_request_that_was_here_before_is_508(t, via):
     d = Daemon(t, {'http': {'via': via}})
@@ -203,7 +221,8 @@ def test_a_client_of_http_1_0_gets_one_answer(t):
 
 
 def test_a_response_may_end_with_its_connection(t):
-    d = Daemon(t)
+    """Where the client's is to end anyway."""
+    d = Daemon(t, {'http': {'keep_alive': '0'}})
     o = Web(t, lambda m: reply(BIG, length=False))
 
     def speak(s):

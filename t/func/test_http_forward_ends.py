@@ -163,6 +163,57 @@ def test_an_upload_that_is_cut_short_ends_in_a_reset(t):
     d.wait_access(outcome='client-left')
 
 
+@each('length', 'chunked', '100-continue')
+def test_an_upload_that_stalls_is_408(t, how):
+    """Unless it is the target that it waits for."""
+    d = Daemon(t, {'timeouts': {'idle': '300ms'}})
+    o = Listener(t)
+    fields = {'length': ['Content-Length: 100'],
+              'chunked': ['Transfer-Encoding: chunked'],
+              '100-continue': ['Content-Length: 5', 'Expect: 100-continue']}
+    waits = how == '100-continue'
+    with Client(d) as c:
+        c.send(ask(o, method='POST', fields=fields[how]))
+        if not waits:
+            c.send(b'5\r\nhello')
+        with o.accept() as far:
+            Stream(far).head()
+            answer = c.response()
+            same((answer.status, answer.get('connection')),
+                 (504 if waits else 408, 'close'))
+            assert client.read_to_end(far)[1] == 'reset'
+        assert c.ended()
+    d.wait_access(outcome='target-timeout' if waits else 'idle')
+
+
+def taken(s, most):
+    """How much of so many bytes is taken before the connection ends."""
+    gone = 0
+    try:
+        while gone < most:
+            gone += s.send(bytes(1 << 14))
+    except OSError:
+        pass
+    return gone
+
+
+@each('a tunnel', 'a GET', 'no request', 'a bad chunk')
+def test_who_is_refused_is_not_read_for_long(t, what):
+    d = Daemon(t, {} if 'chunk' in what else {'rules': []})
+    o = Web(t)
+    asked = {'a tunnel': b'CONNECT 127.0.0.1:80 HTTP/1.1\r\nHost: x\r\n\r\n',
+             'a GET': ask(o, fields=['Connection: close']),
+             'no request': b'GET / HTTP/1.1\r\nHost : x\r\n\r\n',
+             'a bad chunk': ask(o, method='POST', fields=[
+                 'Transfer-Encoding: chunked']) + b'zz\r\n'}
+    most = 32 << 20
+    with Client(d) as c:
+        c.s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+        c.send(asked[what] + b'x')
+        assert c.head().status in (400, 403)
+        assert taken(c.s, most) < most
+
+
 # --- Memory -----------------------------------------------------------------
 
 def stuck(s, data):
@@ -283,6 +334,68 @@ def test_a_refusal_leaves_the_connection(t):
         for _ in range(3):
             same(c.get(o).status, 403)  # loopback is guarded
     d.wait_access(3, outcome='denied')
+
+
+# --- Rules that change --------------------------------------------------------
+
+def listed(t, d, more=(), **options):
+    """Client rules by lists that may change: `put` changes one."""
+    for name in ('out', 'strict'):
+        t.file(name, '')
+    d.reload({'clients': [
+        {'action': 'deny', 'from': ['@' + t.path('out')]},
+        {'action': 'allow', 'from': ['@' + t.path('strict')],
+         'auth': ['password']},
+        {'action': 'allow', 'from': 'any', 'auth': ['none']}], **options})
+
+
+def put(t, d, name, text):
+    t.file(name, text)
+    done = d.control.run('refresh')
+    same((done.returncode, done.err), (0, ''))
+
+
+@each('rest', 'in a task')
+def test_client_rules_hold_for_the_next_request(t, how):
+    d = guarded(t)
+    listed(t, d)
+    o, slow = Web(t), Listener(t)
+    with Client(d, source='127.0.0.5') as c, Client(d) as other:
+        same((c.get(o).status, other.get(o).status), (200, 200))
+        d.wait_access(2, outcome='closed')
+        if how == 'rest':
+            put(t, d, 'out', '127.0.0.5\n')
+        else:  # one follows that is there already
+            c.send(ask(slow) + ask(o))
+            with slow.accept() as far:
+                Stream(far).request()
+                put(t, d, 'out', '127.0.0.5\n')
+                far.sendall(reply(b'late'))
+                same(c.response().body, b'late')
+        if how == 'rest':
+            c.send(ask(o))
+        answer = c.response()
+        same((answer.status, answer.get('connection')), (403, 'close'))
+        assert c.ended()
+        same(other.get(o).status, 200)
+    same(d.wait_access(outcome='denied')['client'].split(':')[0], '127.0.0.5')
+    same(len(o.requests), 3)
+
+
+def test_another_client_rule_is_taken_over(t):
+    d = guarded(t)
+    listed(t, d, limits={'per_client': 2})
+    o = Web(t)
+    with Client(d) as c:
+        same(c.get(o).status, 200)
+        put(t, d, 'strict', '127.0.0.1\n')
+        same(c.get(o).status, 407)
+        same(c.get(o, fields=[basic()]).status, 200)
+        put(t, d, 'strict', '127.0.0.9\n')
+        same(c.get(o).status, 200)
+    # What was counted is given back, once.
+    eventually(lambda: 'sessions of a client' not in
+               d.control.run('limits').out)
 
 
 # --- The daemon's own ends --------------------------------------------------
