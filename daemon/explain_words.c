@@ -5,6 +5,8 @@
  */
 #include "daemon/explain.h"
 
+#include "daemon/line_word.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,15 +29,6 @@ static const char **field(struct explain_words *w, size_t i)
 
 /* --- Writing ------------------------------------------------------------- */
 
-static void put_escaped(const char *word, FILE *out)
-{
-	for (; *word; word++)
-		if (*word <= ' ' || *word > '~' || *word == '%')
-			(void)fprintf(out, "%%%02X", (unsigned char)*word);
-		else
-			(void)fputc(*word, out);
-}
-
 bool explain_format(const struct explain_words *w, char *out, size_t size)
 {
 	struct explain_words copy = *w;
@@ -45,14 +38,14 @@ bool explain_format(const struct explain_words *w, char *out, size_t size)
 	if (!to)
 		return false;
 	(void)setvbuf(to, NULL, _IONBF, 0);
-	put_escaped(w->from, to);
+	line_word_put(to, w->from);
 	(void)fputc(' ', to);
-	put_escaped(w->to, to);
+	line_word_put(to, w->to);
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		if (!*field(&copy, i))
 			continue;
 		(void)fprintf(to, " %s=", keys[i].key);
-		put_escaped(*field(&copy, i), to);
+		line_word_put(to, *field(&copy, i));
 	}
 	fits = fputc('\0', to) != EOF && !ferror(to);
 	(void)fclose(to);
@@ -65,37 +58,6 @@ static int wrong(char *why, const char *what)
 {
 	(void)snprintf(why, EXPLAIN_WHY_BYTES, "%s", what);
 	return -EINVAL;
-}
-
-static int hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* In its place; false: that was not written by explain_format(). */
-static bool unescape(char *word)
-{
-	char *to = word;
-
-	while (*word) {
-		int high, low;
-
-		if (*word != '%') {
-			*to++ = *word++;
-			continue;
-		}
-		high = hex(word[1]);
-		low = high < 0 ? -1 : hex(word[2]);
-		if (low < 0 || !(high | low))
-			return false;
-		*to++ = (char)(high << 4 | low);
-		word += 3;
-	}
-	*to = '\0';
-	return true;
 }
 
 static int take_pair(struct explain_words *w, char *word, char *why)
@@ -124,7 +86,7 @@ int explain_read(struct explain_words *ret, char *line, char *why)
 	while (r == 0 && (word = strsep(&line, " "))) {
 		if (!*word)
 			continue;
-		if (!unescape(word))
+		if (!line_word_read(word))
 			return wrong(why, "a %XX in the line makes no sense");
 		if (!w.from)
 			w.from = word;

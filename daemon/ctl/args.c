@@ -6,41 +6,29 @@
 
 #include "daemon/ctl/args.h"
 
-#include "conf/nearest.h"
+#include "conf/quantity.h"
+#include "daemon/ctl/command.h"
 
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char usage[] =
-	"Usage: splicedctl [OPTION]... COMMAND\n"
-	"Looks into a running spliced, and steers it.\n"
-	"\n"
-	"  status               what it is doing, and how much of it\n"
-	"  generations          its processes that serve or drain\n"
-	"  sessions [FILTER]... what passes through it now\n"
-	"  limits               what counts against the bounds of sessions\n"
-	"  reload [--wait]      read the configuration anew; with --wait, "
-	"tell\n"
-	"                       how it went\n"
-	"  refresh [--enforce]  read users, groups and lists anew; with "
-	"--enforce,\n"
-	"                       end the sessions of users who are gone\n"
-	"  explain FROM TO [USER]\n"
-	"                       which rule decides about a client's request, "
-	"and\n"
-	"                       why: FROM its address, TO its target, "
-	"HOST:PORT\n"
-	"  passwd USER          set a user's password in the file of users\n"
-	"  drain                stop accepting, end when the last session has\n"
-	"  version              its version\n"
+static const char usage[] = "Usage: splicedctl [OPTION]... COMMAND\n"
+			    "Looks into a running spliced, and steers it.\n"
+			    "\n";
+
+static const char options[] =
 	"\n"
 	"  -s, --socket PATH    its control socket (or $" ARGS_SOCKET_ENV ";\n"
 	"                       " ARGS_SOCKET ")\n"
 	"  -j, --json           lines of JSON instead of tables\n"
+	"      --watch[=TIME]   with status, generations, sessions, limits: "
+	"again\n"
+	"                       and again, every 2s or as told\n"
 	"  -w, --wait           with reload: until the new generation accepts\n"
 	"      --enforce        with refresh, see there\n"
+	"      --off            with drain: the listener serves again\n"
 	"      --address ADDR   with explain: where the name in TO leads\n"
 	"      --at TIME        with explain: another time than now, "
 	"\"mon 14:00\"\n"
@@ -65,212 +53,212 @@ static const char exits[] =
 	"\n"
 	"See splicedctl(8).\n";
 
+/* --- Options ------------------------------------------------------------ */
+
+#define OPT_FIRST 256
+
+/* A switch or a text in struct args; `of`: whose, 0: of every command. */
+static const struct option_row {
+	const char *name;
+	char letter;
+	bool text;
+	size_t at;
+	unsigned of;
+} rows[] = {
+#define SWITCH(f) false, offsetof(struct args, f)
+#define TEXT(f)   true, offsetof(struct args, f)
+	{ "socket", 's', TEXT(socket), 0 },
+	{ "json", 'j', SWITCH(json), 0 },
+	{ "wait", 'w', SWITCH(wait), ARGS_WAIT },
+	{ "enforce", 0, SWITCH(enforce), ARGS_ENFORCE },
+	{ "off", 0, SWITCH(off), ARGS_OFF },
+	{ "yes", 0, SWITCH(yes), ARGS_YES },
+	{ "address", 0, TEXT(explain.address), ARGS_QUESTION },
+	{ "at", 0, TEXT(explain.at), ARGS_QUESTION },
+	{ "command", 0, TEXT(explain.command), ARGS_QUESTION },
+	{ "listener", 0, TEXT(explain.listener), ARGS_QUESTION },
+	{ "protocol", 0, TEXT(explain.protocol), ARGS_QUESTION },
+	{ "file", 0, TEXT(passwd.file), ARGS_FILE },
+	{ "remove", 0, SWITCH(passwd.remove), ARGS_FILE },
+};
+
 enum {
-	OPT_VERSION = 256,
-	OPT_ENFORCE,
-	OPT_ADDRESS,
-	OPT_AT,
-	OPT_COMMAND,
-	OPT_LISTENER,
-	OPT_PROTOCOL,
-	OPT_FILE,
-	OPT_REMOVE,
+	OPT_WATCH = OPT_FIRST + ARRAY_SIZE(rows),
+	OPT_VERSION,
 };
 
-static const struct option longs[] = {
-	{ "socket", required_argument, NULL, 's' },
-	{ "json", no_argument, NULL, 'j' },
-	{ "wait", no_argument, NULL, 'w' },
-	{ "enforce", no_argument, NULL, OPT_ENFORCE },
-	{ "address", required_argument, NULL, OPT_ADDRESS },
-	{ "at", required_argument, NULL, OPT_AT },
-	{ "command", required_argument, NULL, OPT_COMMAND },
-	{ "listener", required_argument, NULL, OPT_LISTENER },
-	{ "protocol", required_argument, NULL, OPT_PROTOCOL },
-	{ "file", required_argument, NULL, OPT_FILE },
-	{ "remove", no_argument, NULL, OPT_REMOVE },
-	{ "version", no_argument, NULL, OPT_VERSION },
-	{ "help", no_argument, NULL, 'h' },
-	{ NULL, 0, NULL, 0 },
+#define SHOWS (1u << 15) /* help or version: nothing else counts then */
+
+/* What was given, to be held against the command when that is known. */
+struct given {
+	unsigned of;           /* bits */
+	const char *names[16]; /* the first of each, by bit */
 };
 
-static const struct {
-	const char *word;
-	enum command_verb verb;
-} verbs[] = {
-	{ "status", CTL_STATUS },       { "generations", CTL_GENERATIONS },
-	{ "sessions", CTL_SESSIONS },   { "limits", CTL_LIMITS },
-	{ "reload", CTL_RELOAD },       { "refresh", CTL_REFRESH },
-	{ "explain", CTL_EXPLAIN },     { "drain", CTL_DRAIN },
-	{ "version", CTL_ASK_VERSION }, { "passwd", CTL_PASSWD },
-};
-
-static int take_verb(struct args *a, const char *word)
+static void note(struct given *g, unsigned of, const char *name)
 {
-	char hint[CONF_HINT_BYTES];
-	struct conf_nearest n;
-
-	conf_nearest_init(&n, word);
-	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
-		conf_nearest_try(&n, verbs[i].word);
-		if (strcmp(verbs[i].word, word))
-			continue;
-		a->verb = verbs[i].verb;
-		return 0;
-	}
-	(void)fprintf(stderr, "splicedctl: there is no command '%.100s'%s\n",
-		      word, conf_nearest_hint(&n, hint));
-	return -EINVAL;
+	if (!of || g->of & of)
+		return;
+	g->of |= of;
+	g->names[__builtin_ctz(of)] = name;
 }
 
-static int take_filters(struct args *a, char **words)
+static void make_longs(struct option *longs)
 {
-	char why[FILTER_WHY_BYTES];
+	size_t i = 0;
 
-	for (; *words; words++) {
-		if (a->verb != CTL_SESSIONS) {
-			(void)fprintf(stderr,
-				      "splicedctl: unexpected argument '%s'\n",
-				      *words);
-			return -EINVAL;
-		}
-		if (filters_add(&a->filters, *words, why) < 0) {
-			(void)fprintf(stderr, "splicedctl: %s\n", why);
-			return -EINVAL;
-		}
+	for (; i < ARRAY_SIZE(rows); i++)
+		longs[i] = (struct option){ rows[i].name,
+					    rows[i].text ? required_argument
+							 : no_argument,
+					    NULL, OPT_FIRST + (int)i };
+	longs[i++] = (struct option){ "watch", optional_argument, NULL,
+				      OPT_WATCH };
+	longs[i++] = (struct option){ "version", no_argument, NULL,
+				      OPT_VERSION };
+	longs[i++] = (struct option){ "help", no_argument, NULL, 'h' };
+	longs[i] = (struct option){ 0 };
+}
+
+static bool begins_with_digit(const char *text)
+{
+	return text && *text >= '0' && *text <= '9';
+}
+
+/* "2" is seconds; "500ms" and the like are what they say. */
+static int take_watch(struct args *a, char **argv)
+{
+	const char *text = optarg;
+	int64_t ms = ARGS_WATCH_MS;
+	int r = 0;
+
+	/* "--watch 5": neither a command nor a filter begins like that. */
+	if (!text && begins_with_digit(argv[optind]))
+		text = argv[optind++];
+	if (text && strspn(text, "0123456789") == strlen(text)) {
+		r = conf_number_parse(&ms, text);
+		ms = r == 0 && ms < 86400 ? ms * 1000 : -1;
+	} else if (text) {
+		r = conf_duration_parse(&ms, text);
 	}
+	if (r < 0 || ms < ARGS_WATCH_MIN || ms > 86400000) {
+		(void)fprintf(stderr,
+			      "splicedctl: --watch takes a time from 100ms to "
+			      "1d, not '%.100s'\n",
+			      text);
+		return -EINVAL;
+	}
+	a->watch_ms = ms;
 	return 0;
 }
 
-/* FROM TO [USER]; returns what is left, or NULL after a sentence. */
-static char **take_question(struct args *a, char **words)
+static int take_row(struct args *a, const struct option_row *row,
+		    struct given *g)
 {
-	if (!words[0] || !words[1]) {
-		(void)fputs("splicedctl: explain wants FROM and TO\n", stderr);
-		return NULL;
-	}
-	a->explain.from = words[0];
-	a->explain.to = words[1];
-	if (words[2])
-		a->explain.user = words[2];
-	return words + (words[2] ? 3 : 2);
+	void *field = (char *)a + row->at;
+
+	note(g, row->of, row->name);
+	if (row->text)
+		*(const char **)field = optarg;
+	else
+		*(bool *)field = true;
+	return 0;
 }
 
-/* USER; returns what is left, or NULL after a sentence. */
-static char **take_user(struct args *a, char **words)
+static int take_option(struct args *a, int option, char **argv, struct given *g)
 {
-	if (!words[0]) {
-		(void)fputs("splicedctl: passwd wants a user's name\n", stderr);
-		return NULL;
-	}
-	a->passwd.user = words[0];
-	return words + 1;
-}
-
-/* An option that belongs to another command. */
-static int check_options(const struct args *a)
-{
-	const struct explain_words *w = &a->explain;
-	const char *only = NULL;
-
-	if (a->wait && a->verb != CTL_RELOAD)
-		only = "only reload knows --wait";
-	else if (a->enforce && a->verb != CTL_REFRESH)
-		only = "only refresh knows --enforce";
-	else if (a->verb != CTL_EXPLAIN &&
-		 (w->address || w->command || w->listener || w->protocol ||
-		  w->at))
-		only = "only explain knows --address, --at, --command, "
-		       "--listener and --protocol";
-	else if (a->verb != CTL_PASSWD && (a->passwd.file || a->passwd.remove))
-		only = "only passwd knows --file and --remove";
-	if (!only)
-		return 0;
-	(void)fprintf(stderr, "splicedctl: %s\n", only);
-	return -EINVAL;
-}
-
-static int take_words(struct args *a, char **words)
-{
-	int r;
-
-	if (a->verb == CTL_SHOW_HELP || a->verb == CTL_SHOW_VERSION)
-		return 0;
-	if (!*words) {
-		(void)fputs("splicedctl: a command is missing\n", stderr);
-		return -EINVAL;
-	}
-	r = take_verb(a, *words++);
-	if (r == 0 && a->verb == CTL_EXPLAIN)
-		words = take_question(a, words);
-	if (r == 0 && a->verb == CTL_PASSWD)
-		words = take_user(a, words);
-	if (!words)
-		return -EINVAL;
-	if (r == 0)
-		r = take_filters(a, words);
-	return r == 0 ? check_options(a) : r;
-}
-
-static int take_option(struct args *a, int option)
-{
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (option == OPT_FIRST + (int)i ||
+		    (rows[i].letter && option == rows[i].letter))
+			return take_row(a, &rows[i], g);
 	switch (option) {
-	case 's':
-		a->socket = optarg;
-		return 0;
-	case 'j':
-		a->json = true;
-		return 0;
-	case 'w':
-		a->wait = true;
-		return 0;
-	case OPT_ENFORCE:
-		a->enforce = true;
-		return 0;
-	case OPT_ADDRESS:
-		a->explain.address = optarg;
-		return 0;
-	case OPT_AT:
-		a->explain.at = optarg;
-		return 0;
-	case OPT_COMMAND:
-		a->explain.command = optarg;
-		return 0;
-	case OPT_LISTENER:
-		a->explain.listener = optarg;
-		return 0;
-	case OPT_PROTOCOL:
-		a->explain.protocol = optarg;
-		return 0;
-	case OPT_FILE:
-		a->passwd.file = optarg;
-		return 0;
-	case OPT_REMOVE:
-		a->passwd.remove = true;
-		return 0;
+	case OPT_WATCH:
+		note(g, ARGS_WATCH, "watch");
+		return take_watch(a, argv);
 	case OPT_VERSION:
-		a->verb = CTL_SHOW_VERSION;
-		return 0;
 	case 'h':
-		a->verb = CTL_SHOW_HELP;
+		a->help = option == 'h';
+		note(g, SHOWS, "help");
 		return 0;
 	default: /* getopt_long() has said what is wrong */
 		return -EINVAL;
 	}
 }
 
+/* An option that belongs to another command. */
+static int check_options(const struct args *a, const struct given *g)
+{
+	unsigned wrong = g->of & ~a->command->options;
+
+	if (!wrong)
+		return 0;
+	(void)fprintf(stderr, "splicedctl: %s does not know --%s\n",
+		      a->command->name, g->names[__builtin_ctz(wrong)]);
+	return -EINVAL;
+}
+
+/* --- Words -------------------------------------------------------------- */
+
+char **args_take_filters(struct args *a, char **words)
+{
+	char why[FILTER_WHY_BYTES];
+
+	a->filter_words = words;
+	for (; *words; words++) {
+		if (filters_add(&a->filters, *words, why) == 0)
+			continue;
+		(void)fprintf(stderr, "splicedctl: %s\n", why);
+		return NULL;
+	}
+	return words;
+}
+
+static int take_words(struct args *a, char **words)
+{
+	char hint[CONF_HINT_BYTES];
+
+	if (!*words) {
+		(void)fputs("splicedctl: a command is missing\n", stderr);
+		return -EINVAL;
+	}
+	a->command = command_find(*words, hint);
+	if (!a->command) {
+		(void)fprintf(stderr,
+			      "splicedctl: there is no command '%.100s'%s\n",
+			      *words, hint);
+		return -EINVAL;
+	}
+	words++;
+	if (a->command->take)
+		words = a->command->take(a, words);
+	if (!words)
+		return -EINVAL;
+	if (!*words)
+		return 0;
+	(void)fprintf(stderr, "splicedctl: unexpected argument '%.100s'\n",
+		      *words);
+	return -EINVAL;
+}
+
 int args_parse(struct args *ret, int argc, char **argv)
 {
 	const char *path = getenv(ARGS_SOCKET_ENV);
+	struct option longs[ARRAY_SIZE(rows) + 4];
+	struct given g = { 0 };
 	int option, r = 0;
+	bool shows;
 
 	*ret = (struct args){ .socket = path && *path ? path : ARGS_SOCKET };
+	make_longs(longs);
 	optind = 1;
 	while (r == 0 &&
 	       (option = getopt_long(argc, argv, "s:jwh", longs, NULL)) != -1)
-		r = take_option(ret, option);
-	if (r == 0)
+		r = take_option(ret, option, argv, &g);
+	shows = g.of & SHOWS;
+	if (r == 0 && !shows)
 		r = take_words(ret, argv + optind);
+	if (r == 0 && !shows)
+		r = check_options(ret, &g);
 	if (r < 0)
 		(void)fputs("Try 'splicedctl --help'.\n", stderr);
 	return r;
@@ -278,7 +266,12 @@ int args_parse(struct args *ret, int argc, char **argv)
 
 void args_help(void)
 {
+	const struct command *c;
+
 	(void)fputs(usage, stdout);
+	for (size_t i = 0; (c = command_at(i)); i++)
+		(void)fputs(c->usage, stdout);
+	(void)fputs(options, stdout);
 	filters_help(stdout);
 	(void)fputs(exits, stdout);
 }

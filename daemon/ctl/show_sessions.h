@@ -4,7 +4,7 @@
 #pragma once
 
 #include "daemon/ctl/ask.h"
-#include "daemon/ctl/filter.h"
+#include "daemon/filter.h"
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 /*
  * The command line of splicedctl.
  */
-#include "daemon/ctl/args.h"
+#include "daemon/ctl/command.h"
 #include "t/unit/suite.h"
 
 #include <check.h>
@@ -38,21 +38,21 @@ static int parse_list(const char *const *words)
 START_TEST(each_command_is_known)
 {
 	ck_assert_int_eq(PARSE("status"), 0);
-	ck_assert_int_eq(a.verb, CTL_STATUS);
+	ck_assert_str_eq(a.command->name, "status");
 	ck_assert_str_eq(a.socket, ARGS_SOCKET);
 	ck_assert(!a.json && !a.wait);
 	ck_assert_int_eq(PARSE("generations"), 0);
-	ck_assert_int_eq(a.verb, CTL_GENERATIONS);
+	ck_assert_str_eq(a.command->name, "generations");
 	ck_assert_int_eq(PARSE("sessions"), 0);
-	ck_assert_int_eq(a.verb, CTL_SESSIONS);
+	ck_assert_str_eq(a.command->name, "sessions");
 	ck_assert_int_eq(PARSE("limits"), 0);
-	ck_assert_int_eq(a.verb, CTL_LIMITS);
+	ck_assert_str_eq(a.command->name, "limits");
 	ck_assert_int_eq(PARSE("reload"), 0);
-	ck_assert_int_eq(a.verb, CTL_RELOAD);
+	ck_assert_str_eq(a.command->name, "reload");
 	ck_assert_int_eq(PARSE("drain"), 0);
-	ck_assert_int_eq(a.verb, CTL_DRAIN);
+	ck_assert_str_eq(a.command->name, "drain");
 	ck_assert_int_eq(PARSE("version"), 0);
-	ck_assert_int_eq(a.verb, CTL_ASK_VERSION);
+	ck_assert_str_eq(a.command->name, "version");
 }
 END_TEST
 
@@ -77,12 +77,12 @@ END_TEST
 START_TEST(a_question_has_two_or_three_words)
 {
 	ck_assert_int_eq(PARSE("refresh"), 0);
-	ck_assert_int_eq(a.verb, CTL_REFRESH);
+	ck_assert_str_eq(a.command->name, "refresh");
 	ck_assert(!a.enforce);
 	ck_assert_int_eq(PARSE("refresh", "--enforce"), 0);
 	ck_assert(a.enforce);
 	ck_assert_int_eq(PARSE("explain", "::1", "a:1"), 0);
-	ck_assert_int_eq(a.verb, CTL_EXPLAIN);
+	ck_assert_str_eq(a.command->name, "explain");
 	ck_assert_str_eq(a.explain.from, "::1");
 	ck_assert_str_eq(a.explain.to, "a:1");
 	ck_assert_ptr_null(a.explain.user);
@@ -102,7 +102,7 @@ END_TEST
 START_TEST(a_password_is_of_one_user)
 {
 	ck_assert_int_eq(PARSE("passwd", "alice"), 0);
-	ck_assert_int_eq(a.verb, CTL_PASSWD);
+	ck_assert_str_eq(a.command->name, "passwd");
 	ck_assert_str_eq(a.passwd.user, "alice");
 	ck_assert(!a.passwd.file && !a.passwd.remove);
 	ck_assert_int_eq(PARSE("passwd", "--remove", "bob", "--file", "u"), 0);
@@ -113,6 +113,29 @@ START_TEST(a_password_is_of_one_user)
 	ck_assert_int_eq(PARSE("passwd", "alice", "bob"), -EINVAL);
 	ck_assert_int_eq(PARSE("status", "--remove"), -EINVAL);
 	ck_assert_int_eq(PARSE("status", "--file", "u"), -EINVAL);
+}
+END_TEST
+
+START_TEST(a_look_may_be_repeated)
+{
+	ck_assert_int_eq(PARSE("status"), 0);
+	ck_assert_int_eq(a.watch_ms, 0);
+	ck_assert_int_eq(PARSE("status", "--watch"), 0);
+	ck_assert_int_eq(a.watch_ms, ARGS_WATCH_MS);
+	ck_assert_int_eq(PARSE("--watch=5", "limits"), 0);
+	ck_assert_int_eq(a.watch_ms, 5000);
+	ck_assert_int_eq(PARSE("sessions", "--watch", "3", "user=a"), 0);
+	ck_assert_int_eq(a.watch_ms, 3000);
+	ck_assert_uint_eq(a.filters.count, 1);
+	ck_assert_int_eq(PARSE("--watch", "250ms", "generations"), 0);
+	ck_assert_int_eq(a.watch_ms, 250);
+	ck_assert_int_eq(PARSE("status", "--watch=0"), -EINVAL);
+	ck_assert_int_eq(PARSE("status", "--watch=99ms"), -EINVAL);
+	ck_assert_int_eq(PARSE("status", "--watch=2d"), -EINVAL);
+	ck_assert_int_eq(PARSE("status", "--watch=99999999999999999999"),
+			 -EINVAL);
+	ck_assert_int_eq(PARSE("status", "--watch=often"), -EINVAL);
+	ck_assert_int_eq(PARSE("reload", "--watch"), -EINVAL);
 }
 END_TEST
 
@@ -132,11 +155,11 @@ END_TEST
 START_TEST(help_and_version_need_no_command)
 {
 	ck_assert_int_eq(PARSE("--help"), 0);
-	ck_assert_int_eq(a.verb, CTL_SHOW_HELP);
+	ck_assert(!a.command && a.help);
 	ck_assert_int_eq(PARSE("status", "-h"), 0);
-	ck_assert_int_eq(a.verb, CTL_SHOW_HELP);
+	ck_assert(!a.command && a.help);
 	ck_assert_int_eq(PARSE("--version"), 0);
-	ck_assert_int_eq(a.verb, CTL_SHOW_VERSION);
+	ck_assert(!a.command && !a.help);
 }
 END_TEST
 
@@ -170,6 +193,7 @@ int main(void)
 	tcase_add_test(t, options_stand_anywhere);
 	tcase_add_test(t, a_question_has_two_or_three_words);
 	tcase_add_test(t, a_password_is_of_one_user);
+	tcase_add_test(t, a_look_may_be_repeated);
 	tcase_add_test(t, the_environment_names_the_socket);
 	tcase_add_test(t, help_and_version_need_no_command);
 	tcase_add_test(t, what_is_wrong_is_refused);

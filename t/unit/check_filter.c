@@ -1,7 +1,7 @@
 /*
  * Filters of sessions: what they let through, and what is no filter.
  */
-#include "daemon/ctl/filter.h"
+#include "daemon/filter.h"
 #include "t/unit/suite.h"
 
 #include <check.h>

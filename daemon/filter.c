@@ -2,7 +2,7 @@
  * Filters of sessions: a table of keys, each of a kind that says how its value
  * is read and compared.
  */
-#include "daemon/ctl/filter.h"
+#include "daemon/filter.h"
 
 #include "conf/nearest.h"
 #include "conf/quantity.h"
@@ -15,6 +15,7 @@ enum kind {
 	KIND_CLIENT,  /* address, prefix or keyword */
 	KIND_HOST,    /* host name, domain, or as above */
 	KIND_TEXT,    /* exactly this */
+	KIND_USER,    /* likewise, as far as records hold it */
 	KIND_WORD,    /* one of a few */
 	KIND_NUMBER,  /* exactly this */
 	KIND_SIZE,    /* bytes */
@@ -94,6 +95,7 @@ static const struct filter_key keys[] = {
 	{ "client", KIND_CLIENT, "=ADDRESS or =PREFIX", .word = NULL },
 	{ "host", KIND_HOST, "=NAME, =.DOMAIN, or the target's =PREFIX",
 	  .word = NULL },
+	{ "user", KIND_USER, "=NAME", .word = NULL },
 	{ "listener", KIND_TEXT, "=NAME", .text = get_listener },
 	{ "rule", KIND_TEXT, "=NAME", .text = get_rule },
 	{ "client_rule", KIND_TEXT, "=NAME", .text = get_client_rule },
@@ -175,6 +177,7 @@ static int read_value(struct filter *f, char *why)
 
 	switch (f->key->kind) {
 	case KIND_TEXT:
+	case KIND_USER:
 		return 0;
 	case KIND_WORD:
 		return read_word(f, why);
@@ -249,6 +252,15 @@ static bool match_host(const struct conf_match *m, const struct row *r)
 	return m->kind == CONF_MATCH_SUFFIX || strlen(m->name) == (size_t)len;
 }
 
+/* A record holds the beginning of a long name. */
+static bool match_user(const char *name, const struct session *s)
+{
+	size_t len = strlen(name);
+
+	return min_size(len, sizeof(s->user)) == s->user_len &&
+	       memcmp(name, s->user, s->user_len) == 0;
+}
+
 static bool match(const struct filter *f, const struct row *r)
 {
 	switch (f->key->kind) {
@@ -256,6 +268,8 @@ static bool match(const struct filter *f, const struct row *r)
 		return match_address(&f->match, &r->session.client);
 	case KIND_HOST:
 		return match_host(&f->match, r);
+	case KIND_USER:
+		return match_user(f->text, &r->session);
 	case KIND_TEXT:
 		return !strcmp(f->text, f->key->text(r));
 	case KIND_WORD:
