@@ -101,6 +101,18 @@ static json_t *json_words(const char *text)
 	return array;
 }
 
+static json_t *json_drained(const struct drained *d)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; array && d && i < d->count; i++)
+		if (json_array_append_new(array, json_text(d->name[i])) < 0) {
+			json_decref(array);
+			return NULL;
+		}
+	return array;
+}
+
 static json_t *json_reload(const struct view_reload *r)
 {
 	return json_pack("{s:b, s:I, s:I, s:o}", "ok", r->ok, "generation",
@@ -144,7 +156,7 @@ char *answer_status(const struct view *v, int64_t now_us)
 			table_totals_add(&t, v->generations[i].segment, true);
 	return last_line(
 		json_pack("{s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o,"
-			  " s:I, s:o}",
+			  " s:I, s:o, s:o}",
 			  "protocol", ANSWER_PROTOCOL, "state", v->state,
 			  "version", PACKAGE_VERSION, "pid",
 			  (json_int_t)getpid(), "uptime_s",
@@ -154,7 +166,8 @@ char *answer_status(const struct view *v, int64_t now_us)
 			  json_words(v->addresses ? v->addresses : ""),
 			  "connections", json_connections(&t), "reloads",
 			  json_reloads(v), "crashes", (json_int_t)v->crashes,
-			  "totals", json_totals(&t)),
+			  "totals", json_totals(&t), "drained",
+			  json_drained(v->drained)),
 		true);
 }
 
@@ -284,6 +297,20 @@ char *answer_sessions(const uint32_t *numbers, size_t count, size_t left_out)
 	return last_line(json_pack("{s:i, s:o, s:I}", "protocol",
 				   ANSWER_PROTOCOL, "generations", array,
 				   "left_out", (json_int_t)left_out),
+			 true);
+}
+
+char *answer_killed(size_t count)
+{
+	return last_line(json_pack("{s:i, s:I}", "protocol", ANSWER_PROTOCOL,
+				   "killed", (json_int_t)count),
+			 true);
+}
+
+char *answer_log_level(const char *level)
+{
+	return last_line(json_pack("{s:i, s:s}", "protocol", ANSWER_PROTOCOL,
+				   "level", level),
 			 true);
 }
 

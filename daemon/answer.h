@@ -38,6 +38,12 @@ struct answer_refreshed {
 	const char *error;   /* unless ok */
 };
 
+/* So many sessions were ended. */
+char *answer_killed(size_t count);
+
+/* What the log takes now. */
+char *answer_log_level(const char *level);
+
 /* Data were read anew, or that failed. */
 char *answer_refreshed(const struct answer_refreshed *d);
 

@@ -1,14 +1,16 @@
 /*
  * The control socket: places for clients, and what the verbs do.
  *
- * Who may connect is the matter of the socket's mode alone: the ids of a peer
- * read as nobody's where the daemon has user ids of its own.
+ * Who may connect is the matter of the socket's mode and group alone: the ids
+ * of a peer, which the log has of what was steered, read as nobody's where the
+ * daemon has user ids of its own.
  */
 #include "daemon/control.h"
 
 #include "daemon/answer.h"
 #include "daemon/control_client.h"
 #include "daemon/handoff_msg.h"
+#include "daemon/line_word.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,12 +42,12 @@ static int64_t realtime_us(void)
 
 /* --- Verbs -------------------------------------------------------------- */
 
-static void do_version(struct control_client *c, bool wait UNUSED)
+static void do_version(struct control_client *c, char *words UNUSED)
 {
 	control_client_answer(c, answer_version());
 }
 
-static void do_status(struct control_client *c, bool wait UNUSED)
+static void do_status(struct control_client *c, char *words UNUSED)
 {
 	struct view v = { 0 };
 
@@ -53,7 +55,7 @@ static void do_status(struct control_client *c, bool wait UNUSED)
 	control_client_answer(c, answer_status(&v, realtime_us()));
 }
 
-static void do_generations(struct control_client *c, bool wait UNUSED)
+static void do_generations(struct control_client *c, char *words UNUSED)
 {
 	struct view v = { 0 };
 
@@ -62,7 +64,7 @@ static void do_generations(struct control_client *c, bool wait UNUSED)
 }
 
 /* The newest first in what fits, but in their order. */
-static void do_sessions(struct control_client *c, bool wait UNUSED)
+static void do_sessions(struct control_client *c, char *words UNUSED)
 {
 	uint32_t numbers[HANDOFF_FDS_MAX];
 	int fds[HANDOFF_FDS_MAX];
@@ -86,10 +88,17 @@ static void do_sessions(struct control_client *c, bool wait UNUSED)
 				  fds + at, count);
 }
 
-static void do_reload(struct control_client *c, bool wait)
+static void do_reload(struct control_client *c, char *words)
 {
 	struct control *control = c->control;
-	uint64_t number = control->ops->reload(control->ctx);
+	bool wait = strcmp(words, "wait") == 0;
+	uint64_t number;
+
+	if (*words && !wait) {
+		control_client_answer(c, answer_error("too many words"));
+		return;
+	}
+	number = control->ops->reload(control->ctx, c->watch.fd);
 
 	if (number == 0) {
 		control_client_answer(c, answer_error("the daemon ends"));
@@ -106,85 +115,148 @@ static void do_reload(struct control_client *c, bool wait)
 	control_client_wait(c, number);
 }
 
-static void do_drain(struct control_client *c, bool wait UNUSED)
+static const char *why_not_drained(int r)
 {
-	c->control->ops->drain(c->control->ctx);
-	control_client_answer(c, answer_ok());
+	switch (r) {
+	case -ENOENT:
+		return "the generation that serves has no such listener";
+	case -EALREADY:
+		return "that is so";
+	case -ENOSPC:
+		return "too many listeners are drained";
+	default:
+		return "that is no name of a listener";
+	}
+}
+
+/* "": the daemon; "on NAME", "off NAME": a listener. */
+static void do_drain(struct control_client *c, char *words)
+{
+	const struct control_ops *ops = c->control->ops;
+	char *name = words, *what = strsep(&name, " ");
+	bool on = strcmp(what, "on") == 0;
+	int r;
+
+	if (name)
+		name += strspn(name, " ");
+
+	if (!*what) {
+		ops->drain(c->control->ctx, c->watch.fd);
+		control_client_answer(c, answer_ok());
+		return;
+	}
+	if (!name || (!on && strcmp(what, "off") != 0)) {
+		control_client_answer(
+			c, answer_error("drain takes nothing, or on or off "
+					"and a listener"));
+		return;
+	}
+	r = line_word_read(name) ? ops->drain_listener(c->control->ctx, name,
+						       on, c->watch.fd)
+				 : -EINVAL;
+	control_client_answer(c, r < 0 ? answer_error(why_not_drained(r))
+				       : answer_ok());
 }
 
 static const struct verb_row {
 	const char *name;
-	void (*run)(struct control_client *c, bool wait);
-	bool may_wait;
+	void (*run)(struct control_client *c, char *words);
+	bool takes_words;
 } verbs[] = {
 	{ "version", do_version, false },
 	{ "status", do_status, false },
 	{ "generations", do_generations, false },
 	{ "sessions", do_sessions, false },
 	{ "reload", do_reload, true },
-	{ "drain", do_drain, false },
+	{ "drain", do_drain, true },
 };
 
-/* What a generation answers; `all`: each does what is said. */
+/* What generations answer. */
+enum passed_to {
+	PASSED_SERVING,
+	PASSED_ALL,   /* the one that serves; each does what is said */
+	PASSED_NAMED, /* the one whose number is the first word */
+};
+
 static const struct passed_row {
 	const char *name;
-	bool all;
+	enum passed_to to;
 } passed[] = {
-	{ "refresh", true },
-	{ "explain", false },
+	{ "refresh", PASSED_ALL },
+	{ "explain", PASSED_SERVING },
+	{ "log-level", PASSED_ALL },
+	{ "kill", PASSED_NAMED },
 };
 
+/* Of the generation that is meant; false: the line names none. */
+static bool passed_number(const struct passed_row *p, const char *words,
+			  uint32_t *ret)
+{
+	char *end;
+	unsigned long n;
+
+	*ret = p->to == PASSED_ALL ? CONTROL_TO_ALL : CONTROL_TO_SERVING;
+	if (p->to != PASSED_NAMED)
+		return true;
+	n = *words >= '1' && *words <= '9' ? strtoul(words, &end, 10) : 0;
+	*ret = (uint32_t)n;
+	return n > 0 && n < CONTROL_TO_ALL && (!*end || *end == ' ');
+}
+
 /* The client is closed here; the generation has its descriptor, too. */
-static void pass_on(struct control_client *c, const char *line, bool all)
+static void pass_on(struct control_client *c, const struct passed_row *p,
+		    const char *line, const char *words)
 {
 	struct control *control = c->control;
-	int r = control->ops->pass_on(control->ctx, line, c->watch.fd, all);
+	uint32_t to;
+	int r;
 
-	if (r == 0)
-		control_client_close(c);
-	else
+	if (!passed_number(p, words, &to)) {
 		control_client_answer(
-			c, answer_error(r == -ESRCH ? "no generation serves"
-						    : strerror(-r)));
-}
-
-static const struct passed_row *find_passed(const char *line)
-{
-	const char *word = line + strspn(line, " ");
-	size_t len = strcspn(word, " ");
-
-	for (size_t i = 0; i < ARRAY_SIZE(passed); i++)
-		if (strlen(passed[i].name) == len &&
-		    strncmp(passed[i].name, word, len) == 0)
-			return &passed[i];
-	return NULL;
-}
-
-/* Words are separated by blanks. */
-static void asked(struct control_client *c, char *line)
-{
-	const struct passed_row *p = find_passed(line);
-	char *rest = line, *word[3];
-	size_t count = 0;
-	bool wait;
-
-	if (p) {
-		pass_on(c, line, p->all);
+			c, answer_error("the number of a generation is "
+					"missing"));
 		return;
 	}
-	while (count < ARRAY_SIZE(word) && (word[count] = strsep(&rest, " ")))
-		count += *word[count] != '\0';
-	wait = count == 2 && !strcmp(word[1], "wait");
-	for (size_t i = 0; count && i < ARRAY_SIZE(verbs); i++) {
+	r = control->ops->pass_on(control->ctx, line, c->watch.fd, to);
+	if (r == 0)
+		control_client_close(c);
+	else if (r == -ESRCH)
+		control_client_answer(
+			c, answer_error(p->to == PASSED_NAMED
+						? "there is no such generation"
+						: "no generation serves"));
+	else
+		control_client_answer(c, answer_error(strerror(-r)));
+}
+
+/* Words are separated by blanks; the first is the verb. */
+static void asked(struct control_client *c, char *line)
+{
+	const char *verb = line + strspn(line, " ");
+	size_t len = strcspn(verb, " ");
+	char *words = line + (verb - line) + len;
+	char *end = words + strlen(words);
+
+	words += strspn(words, " ");
+	while (end > words && end[-1] == ' ')
+		*--end = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(passed); i++) {
+		if (strlen(passed[i].name) != len ||
+		    strncmp(verb, passed[i].name, len) != 0)
+			continue;
+		pass_on(c, &passed[i], line, words);
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
 		const struct verb_row *v = &verbs[i];
 
-		if (strcmp(word[0], v->name))
+		if (strlen(v->name) != len || strncmp(verb, v->name, len) != 0)
 			continue;
-		if (count == 1 || (wait && v->may_wait))
-			v->run(c, wait);
-		else
+		if (*words && !v->takes_words)
 			control_client_answer(c,
 					      answer_error("too many words"));
+		else
+			v->run(c, words);
 		return;
 	}
 	control_client_answer(c, answer_error("no such verb"));

@@ -13,7 +13,13 @@ struct control;
 #define CONTROL_CLIENTS_MAX   32   /* further ones are told so and closed */
 #define CONTROL_REQUEST_BYTES 512u /* with the line feed */
 
-/* What it asks of the master.  None of these may free the control. */
+#define CONTROL_TO_SERVING 0
+#define CONTROL_TO_ALL     UINT32_MAX
+
+/*
+ * What it asks of the master.  None of these may free the control; `fd` is the
+ * client's, borrowed: for the log, or to answer there.
+ */
 struct control_ops {
 	void (*view)(void *ctx, struct view *ret);
 	/*
@@ -22,16 +28,21 @@ struct control_ops {
 	 * has told before this returns.  0: there is none any more, because
 	 * the daemon ends.
 	 */
-	uint64_t (*reload)(void *ctx);
+	uint64_t (*reload)(void *ctx, int fd);
 	/* Stop accepting, end when the last session has. */
-	void (*drain)(void *ctx);
+	void (*drain)(void *ctx, int fd);
 	/*
-	 * Lets the generation that serves answer this line of a client; `all`:
-	 * the others, one that is starting among them, shall do the same,
-	 * without an answer.  Borrows the descriptor.  -ESRCH: none serves;
-	 * -errno: it cannot be told.
+	 * Drains a listener alone, or no more.  -ENOENT: the generation that
+	 * serves has none of that name; else as drained_set().
 	 */
-	int (*pass_on)(void *ctx, const char *line, int fd, bool all);
+	int (*drain_listener)(void *ctx, const char *name, bool on, int fd);
+	/*
+	 * Lets a generation answer this line of a client, by its number or the
+	 * one that serves; CONTROL_TO_ALL: all others, one that is starting
+	 * among them, shall do the same, without an answer.  -ESRCH: there is
+	 * none; -errno: it cannot be told.
+	 */
+	int (*pass_on)(void *ctx, const char *line, int fd, uint32_t to);
 };
 
 int control_new(struct control **ret, struct loop *l,

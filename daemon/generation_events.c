@@ -3,6 +3,7 @@
  * messages.  The end of that connection is the end of the master: a
  * generation without one drains, so that no orphan keeps a part of a port.
  */
+#include "daemon/drained.h"
 #include "daemon/generation_internal.h"
 #include "daemon/log.h"
 #include "daemon/report.h"
@@ -113,9 +114,21 @@ static void adopt_sockets(struct generation *g)
 		adopt_socket(g, take_fd(&in->fds[i]));
 }
 
+static bool is_refresh(struct span line)
+{
+	static const char verb[] = "refresh";
+	size_t at = 0;
+
+	while (at < line.len && line.at[at] == ' ')
+		at++;
+	return line.len - at >= sizeof(verb) - 1 &&
+	       memcmp(line.at + at, verb, sizeof(verb) - 1) == 0;
+}
+
 /*
  * Who does not serve yet may have read its files before they changed, and reads
- * them again when it does; of several lines by that which says most.
+ * them again when it does; of several lines by that which says most.  Nothing
+ * else is for one that is new.
  */
 static void ask(struct generation *g)
 {
@@ -125,8 +138,21 @@ static void ask(struct generation *g)
 	if (g->refresh || wanted)
 		refresh_ask(g->refresh, *line,
 			    wanted ? take_fd(&g->received.fds[0]) : -1);
-	else if (line->len > strlen(g->asked) && line->len < sizeof(g->asked))
+	else if (is_refresh(*line) && line->len > strlen(g->asked) &&
+		 line->len < sizeof(g->asked))
 		memcpy(g->asked, line->at, line->len);
+}
+
+/* All that are drained; the others serve. */
+static void take_drained(struct generation *g)
+{
+	struct drained d;
+
+	drained_parse(&d, g->received.msg.text);
+	for (size_t i = 0; i < g->conf->listener_count; i++)
+		__atomic_store_n(&g->setup.listeners[i].drained,
+				 drained_has(&d, g->conf->listeners[i].name),
+				 __ATOMIC_RELAXED);
 }
 
 /* Those of another version are none: it is as if there were none before. */
@@ -184,6 +210,9 @@ static void obey(struct generation *g)
 		    m->number != g->number)
 			admin_stop(g->admin);
 		admin_seen(g->admin, &g->received);
+		break;
+	case HANDOFF_DRAINED:
+		take_drained(g);
 		break;
 	case HANDOFF_SEGMENT:
 	case HANDOFF_SOCKETS:

@@ -32,8 +32,10 @@ enum handoff_type {
 	HANDOFF_ASK,      /* text: a line of the control socket; fd: of its
 			   * client, who gets the answer, or none */
 	HANDOFF_KEYS_BEFORE, /* text: what HANDOFF_KEYS brought last */
-	HANDOFF_SEEN, /* text: the status, as JSON; number: who serves; fds:
-		       * segments, that of the dead first */
+	HANDOFF_SEEN,    /* text: the status, as JSON; number: who serves; fds:
+			  * segments, that of the dead first */
+	HANDOFF_DRAINED, /* text: listeners that are drained by hand, a
+			  * line each */
 };
 
 /*

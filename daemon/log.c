@@ -119,6 +119,16 @@ static void copy_error(const char *line, size_t len)
 
 /* --- Lines -------------------------------------------------------------- */
 
+void log_set_level(enum log_level level)
+{
+	atomic_store(&max_level, (int)level);
+}
+
+enum log_level log_get_level(void)
+{
+	return (enum log_level)atomic_load(&max_level);
+}
+
 bool log_wants(enum log_level level)
 {
 	return (int)level <=

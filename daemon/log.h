@@ -59,6 +59,10 @@ void log_line(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 bool log_wants(enum log_level level);
 
+/* What is written from now on, until log_start() says otherwise. */
+void log_set_level(enum log_level level);
+enum log_level log_get_level(void);
+
 /*
  * Gives room for a line of at most LOG_LINE_BYTES in this thread's ring, for
  * callers that format by themselves; NULL when the ring is full (counted).

@@ -5,7 +5,7 @@
 #include "daemon/master.h"
 
 #include "daemon/log.h"
-#include "daemon/master_internal.h"
+#include "daemon/master_control.h"
 #include "daemon/master_state.h"
 #include "daemon/notify.h"
 #include "daemon/spawn.h"
@@ -175,59 +175,15 @@ static int watch_signals(struct master *m)
 
 /* --- Making it ---------------------------------------------------------- */
 
-static uint64_t ask_reload(void *ctx)
-{
-	log_line(LOG_LEVEL_NOTICE, "reloading, as splicedctl asks");
-	return master_reload(ctx);
-}
-
-static void ask_drain(void *ctx)
-{
-	log_line(LOG_LEVEL_NOTICE, "draining, as splicedctl asks");
-	master_stop(ctx, false);
-}
-
-/* See struct control_ops; -errno of handoff_send(). */
-static int ask_generations(void *ctx, const char *line, int fd, bool all)
-{
-	struct master *m = ctx;
-	struct handoff_msg msg = {
-		.type = HANDOFF_ASK,
-		.text = { (const uint8_t *)line, strlen(line) },
-	};
-	struct list *at, *safe;
-	int r;
-
-	if (!m->serving || m->serving->control.fd < 0)
-		return -ESRCH;
-	r = handoff_send(m->serving->control.fd, &msg, &fd, 1);
-	if (r < 0 || !all)
-		return r;
-	list_for_each_safe (at, safe, &m->members) {
-		struct member *g = list_entry(at, struct member, link);
-
-		if (g != m->serving && g->control.fd >= 0)
-			member_sent(g,
-				    handoff_send(g->control.fd, &msg, NULL, 0));
-	}
-	return 0;
-}
-
 static int make(struct master *m)
 {
-	static const struct control_ops ops = {
-		.view = master_view,
-		.reload = ask_reload,
-		.drain = ask_drain,
-		.pass_on = ask_generations,
-	};
 	struct timespec now;
 	int r = loop_new(&m->loop);
 
 	if (r == 0)
 		r = watch_signals(m);
 	if (r == 0)
-		r = control_new(&m->control, m->loop, &ops, m);
+		r = control_new(&m->control, m->loop, &master_control_ops, m);
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	m->started_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 	m->retry.fire = master_retry;

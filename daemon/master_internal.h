@@ -35,12 +35,12 @@ struct master {
 	uint64_t reloads, failed_reloads, crashes;
 	struct view_reload last;
 	char *last_error;
-
 	bool reexec_wanted;
 	pid_t trial; /* runs the new binary to see whether it works; or 0 */
 
 	bool served; /* a generation has accepted, once */
 	bool stopping, halting, drained;
+	struct drained drained_listeners;
 	int64_t back_off_ms, crashed_ms;
 	struct timer retry, tick; /* after a crash; regularly */
 	int64_t watchdog_fed_ms, extended_ms;

@@ -3,7 +3,7 @@
  * after a crash.
  */
 #include "daemon/log.h"
-#include "daemon/master_internal.h"
+#include "daemon/master_control.h"
 #include "daemon/master_state.h"
 #include "daemon/notify.h"
 #include "daemon/spawn.h"
@@ -93,6 +93,8 @@ static int start_with(struct master *m, const struct luggage *l, int pair[2])
 	m->candidate = g;
 	member_set_patience(g, g->settings.start_ms);
 	master_give_keys(m, g);
+	if (m->drained_listeners.count)
+		master_tell_drained(m, g);
 	return 0;
 }
 

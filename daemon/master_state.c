@@ -53,6 +53,12 @@ static void write_members(const struct master *m, FILE *f)
 	}
 }
 
+static void write_drained(const struct drained *d, FILE *f)
+{
+	for (size_t i = 0; i < d->count; i++)
+		(void)fprintf(f, "drained %s\n", d->name[i]);
+}
+
 static void write_counts(const struct master *m, FILE *f)
 {
 	const struct table_totals *t = &m->carried;
@@ -91,6 +97,7 @@ static int write_state(const struct master *m)
 	write_sockets(m, f);
 	write_members(m, f);
 	master_look_write(m, f);
+	write_drained(&m->drained_listeners, f);
 	/* The memfd is nobody else's, and closed when it has been read. */
 	master_keys_write(&m->keys, f);
 	if (fclose(f) != 0) {
@@ -195,6 +202,8 @@ static void read_line(struct master *m, const char *line)
 	else if (strncmp(line, "reload ", 7) == 0 ||
 		 strncmp(line, "buried ", 7) == 0)
 		ok = master_look_read(m, line);
+	else if (strncmp(line, "drained ", 8) == 0)
+		ok = drained_set(&m->drained_listeners, line + 8, true) == 0;
 	else if (strncmp(line, "keys ", 5) == 0)
 		master_keys_read(&m->keys, line + 5);
 	/* Other lines are of a version that knows more. */

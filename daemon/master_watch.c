@@ -232,6 +232,7 @@ void master_view(void *ctx, struct view *ret)
 		.past = m->look.past,
 		.past_count = m->look.past_count,
 		.carried = m->carried,
+		.drained = &m->drained_listeners,
 		.generation_count = show_members(m),
 	};
 	ret->generations = m->shown;

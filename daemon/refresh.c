@@ -250,7 +250,7 @@ static void refuse(int fd, const char *why)
 
 static void serve(struct refresh *r, struct asked *a)
 {
-	char *text = refresh_answer(r, a->line);
+	char *text = refresh_answer(r, a->line, a->fd);
 
 	if (a->fd >= 0)
 		answer(r, a->fd, text);

@@ -53,7 +53,14 @@ struct refreshed {
  */
 struct refreshed refresh_now(struct refresh *r, bool enforce, const char *who);
 
-/* Lines of JSON, to be freed; NULL: there is no memory. */
-char *refresh_answer(struct refresh *r, char *line);
+/*
+ * Lines of JSON, to be freed; NULL: there is no memory.  `fd`: the client, for
+ * the log; -1: none.
+ */
+char *refresh_answer(struct refresh *r, char *line, int fd);
+
+/* steer_verbs.c: "kill" and "log-level", likewise; `who` asks. */
+char *steer_kill(const struct setup *s, char *words, const char *who);
+char *steer_log_level(char *words, const char *who);
 
 const struct setup *refresh_setup(const struct refresh *r);

@@ -4,19 +4,22 @@
  */
 #include "daemon/answer.h"
 #include "daemon/explain.h"
+#include "daemon/peer.h"
 #include "daemon/refresh.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static char *do_refresh(struct refresh *r, char *words)
+static char *do_refresh(struct refresh *r, char *words, const char *who)
 {
+	char reason[PEER_BYTES + 16];
 	bool enforce = strcmp(words, "enforce") == 0;
 	struct refreshed d;
 
 	if (*words && !enforce)
 		return answer_error("refresh knows enforce and no other word");
-	d = refresh_now(r, enforce, "as splicedctl asks");
+	(void)snprintf(reason, sizeof(reason), "as %s asks", who);
+	d = refresh_now(r, enforce, reason);
 	return answer_refreshed(&(struct answer_refreshed){
 		.ok = d.ok,
 		.ms = d.ms,
@@ -48,7 +51,7 @@ static char *explained(struct refresh *r, const struct explain_query *q)
 	return answer;
 }
 
-static char *do_explain(struct refresh *r, char *words)
+static char *do_explain(struct refresh *r, char *words, const char *who UNUSED)
 {
 	struct explain_words w;
 	struct explain_query q = { 0 };
@@ -60,15 +63,29 @@ static char *do_explain(struct refresh *r, char *words)
 	return bad < 0 ? answer_error(why) : explained(r, &q);
 }
 
-char *refresh_answer(struct refresh *r, char *line)
+static char *do_kill(struct refresh *r, char *words, const char *who)
+{
+	return steer_kill(refresh_setup(r), words, who);
+}
+
+static char *do_log_level(struct refresh *r UNUSED, char *words,
+			  const char *who)
+{
+	return steer_log_level(words, who);
+}
+
+char *refresh_answer(struct refresh *r, char *line, int fd)
 {
 	static const struct {
 		const char *verb;
-		char *(*run)(struct refresh *r, char *words);
+		char *(*run)(struct refresh *r, char *words, const char *who);
 	} verbs[] = {
 		{ "refresh", do_refresh },
 		{ "explain", do_explain },
+		{ "kill", do_kill },
+		{ "log-level", do_log_level },
 	};
+	char who[PEER_BYTES];
 	char *words = line + strspn(line, " "), *verb = strsep(&words, " ");
 
 	if (!words)
@@ -76,6 +93,6 @@ char *refresh_answer(struct refresh *r, char *line)
 	words += strspn(words, " ");
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		if (strcmp(verb, verbs[i].verb) == 0)
-			return verbs[i].run(r, words);
+			return verbs[i].run(r, words, peer_format(fd, who));
 	return answer_error("no such verb in this generation");
 }

@@ -9,6 +9,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct names {
@@ -89,6 +90,34 @@ char *row_id(const struct row *r, char out[ROW_ID_BYTES])
 		       r->session.generation, id >> 48,
 		       id & (((uint64_t)1 << 48) - 1));
 	return out;
+}
+
+/* Digits and what has to follow them; false: not so, or beyond `max`. */
+static bool id_part(const char **at, char end, uint64_t max, uint64_t *ret)
+{
+	char *stop;
+
+	if (**at < '0' || **at > '9')
+		return false;
+	errno = 0;
+	*ret = strtoull(*at, &stop, 10);
+	if (errno || *stop != end || *ret > max)
+		return false;
+	*at = end ? stop + 1 : stop;
+	return true;
+}
+
+bool row_id_parse(uint32_t *ret_generation, uint64_t *ret_id, const char *text)
+{
+	uint64_t generation, worker, count;
+
+	if (!id_part(&text, '.', UINT32_MAX, &generation) ||
+	    !id_part(&text, '.', UINT16_MAX, &worker) ||
+	    !id_part(&text, '\0', (UINT64_C(1) << 48) - 1, &count))
+		return false;
+	*ret_generation = (uint32_t)generation;
+	*ret_id = worker << 48 | count;
+	return true;
 }
 
 char *row_target(const struct row *r, char out[ROW_TARGET_BYTES])

@@ -36,6 +36,12 @@ int rows_each(const struct segment *s, int64_t now_ms,
 /* "GENERATION.WORKER.COUNT", unique while the daemon runs; returns out. */
 char *row_id(const struct row *r, char out[ROW_ID_BYTES]);
 
+/*
+ * Reads one: the generation's number, and what struct session has as its id;
+ * false: it is none.
+ */
+bool row_id_parse(uint32_t *ret_generation, uint64_t *ret_id, const char *text);
+
 /* What was asked for, "HOST:PORT" or an address, escaped; returns out. */
 char *row_target(const struct row *r, char out[ROW_TARGET_BYTES]);
 

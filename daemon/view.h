@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "daemon/drained.h"
 #include "daemon/tables.h"
 
 struct view_generation {
@@ -40,7 +41,8 @@ struct view {
 	struct view_reload last;
 	const struct view_past_reload *past; /* the oldest first */
 	size_t past_count;
-	struct table_totals carried; /* of generations that are gone */
+	struct table_totals carried;   /* of generations that are gone */
+	const struct drained *drained; /* listeners; NULL: none */
 	const struct view_generation *generations; /* oldest first */
 	size_t generation_count;
 };

@@ -29,6 +29,7 @@ static const char options[] =
 	"  -w, --wait           with reload: until the new generation accepts\n"
 	"      --enforce        with refresh, see there\n"
 	"      --off            with drain: the listener serves again\n"
+	"      --yes            with kill: do not ask\n"
 	"      --address ADDR   with explain: where the name in TO leads\n"
 	"      --at TIME        with explain: another time than now, "
 	"\"mon 14:00\"\n"

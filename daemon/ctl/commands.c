@@ -3,10 +3,14 @@
  */
 #include "daemon/ctl/command.h"
 
+#include "daemon/ctl/human.h"
+#include "daemon/ctl/kill.h"
 #include "daemon/ctl/passwd.h"
 #include "daemon/ctl/show.h"
 #include "daemon/ctl/show_limits.h"
 #include "daemon/ctl/show_sessions.h"
+
+#include "daemon/line_word.h"
 
 #include <string.h>
 
@@ -40,6 +44,24 @@ static char **take_user(struct args *a, char **words)
 	return words + 1;
 }
 
+/* At most one word. */
+static char **take_word(struct args *a, char **words)
+{
+	a->word = *words;
+	return words + (*words != NULL);
+}
+
+/* [LISTENER] */
+static char **take_listener(struct args *a, char **words)
+{
+	if (a->off && !*words) {
+		(void)fputs("splicedctl: drain --off wants a listener\n",
+			    stderr);
+		return NULL;
+	}
+	return take_word(a, words);
+}
+
 /* --- The daemon's line --------------------------------------------------- */
 
 static const char *ask_reload(const struct args *a,
@@ -63,6 +85,37 @@ static const char *ask_explain(const struct args *a,
 			      COMMAND_LINE_BYTES - (size_t)(at - room))
 		       ? room
 		       : NULL;
+}
+
+/* VERB WORD, escaped. */
+static const char *ask_word(const char *verb, const char *word,
+			    char room[COMMAND_LINE_BYTES])
+{
+	FILE *f = fmemopen(room, COMMAND_LINE_BYTES, "w");
+	bool fits;
+
+	if (!f)
+		return NULL;
+	(void)setvbuf(f, NULL, _IONBF, 0);
+	(void)fprintf(f, "%s ", verb);
+	line_word_put(f, word);
+	fits = fputc('\0', f) != EOF && !ferror(f);
+	(void)fclose(f);
+	return fits ? room : NULL;
+}
+
+static const char *ask_drain(const struct args *a,
+			     char room[COMMAND_LINE_BYTES])
+{
+	if (!a->word)
+		return "drain";
+	return ask_word(a->off ? "drain off" : "drain on", a->word, room);
+}
+
+static const char *ask_log_level(const struct args *a,
+				 char room[COMMAND_LINE_BYTES])
+{
+	return a->word ? ask_word("log-level", a->word, room) : "log-level";
 }
 
 /* --- Answers ------------------------------------------------------------- */
@@ -112,10 +165,24 @@ static int explain_status(const struct reply *r)
 	return show_allows(r) ? CTL_OK : CTL_DENIED;
 }
 
-static int put_drain(FILE *out, const struct args *a UNUSED,
-		     struct reply *r UNUSED)
+static int put_drain(FILE *out, const struct args *a, struct reply *r UNUSED)
 {
-	(void)fputs("the daemon ends when its last session has\n", out);
+	char name[256];
+
+	if (!a->word)
+		(void)fputs("the daemon ends when its last session has\n", out);
+	else
+		(void)fprintf(out, "listener %s %s\n",
+			      human_text(a->word, name, sizeof(name)),
+			      a->off ? "serves again"
+				     : "is drained; drain --off ends that");
+	return 0;
+}
+
+static int put_log_level(FILE *out, const struct args *a UNUSED,
+			 struct reply *r)
+{
+	show_log_level(out, r);
 	return 0;
 }
 
@@ -126,6 +193,9 @@ static int put_version(FILE *out, const struct args *a UNUSED, struct reply *r)
 }
 
 /* --- The table ----------------------------------------------------------- */
+
+static const char *const log_levels[] = { "error", "warning", "notice",
+					  "info",  "debug",   NULL };
 
 static const struct command commands[] = {
 	{
@@ -167,6 +237,19 @@ static const struct command commands[] = {
 		.line = "sessions", /* the same descriptors */
 		.show = put_limits,
 		.shows_json = true,
+	},
+	{
+		.name = "kill",
+		.usage =
+			"  kill ID...           end these sessions\n"
+			"  kill FILTER...       end those that all filters "
+			"hold "
+			"for; asks\n"
+			"                       before, unless --yes says so\n",
+		.says = "end sessions",
+		.options = ARGS_YES,
+		.take = kill_take,
+		.run = kill_run,
 	},
 	{
 		.name = "reload",
@@ -217,10 +300,28 @@ static const struct command commands[] = {
 	{
 		.name = "drain",
 		.usage = "  drain                stop accepting, end when the "
-			 "last session has\n",
-		.says = "stop accepting, end with the last session",
-		.line = "drain",
+			 "last session has\n"
+			 "  drain LISTENER       answer new requests there by "
+			 "\"in maintenance\";\n"
+			 "                       --off: no more\n",
+		.says = "stop accepting, or put a listener out of service",
+		.options = ARGS_OFF,
+		.take = take_listener,
+		.ask = ask_drain,
 		.show = put_drain,
+	},
+	{
+		.name = "log-level",
+		.usage = "  log-level [LEVEL]    what the log takes, or from "
+			 "now "
+			 "on shall take, until\n"
+			 "                       the configuration is read "
+			 "anew\n",
+		.says = "what the log takes",
+		.words = log_levels,
+		.take = take_word,
+		.ask = ask_log_level,
+		.show = put_log_level,
 	},
 	{
 		.name = "version",

@@ -42,6 +42,25 @@ static void print_lines(FILE *out, const char *text)
 	}
 }
 
+static void print_drained(FILE *out, const json_t *j)
+{
+	const json_t *array = json_object_get(j, "drained"), *one;
+	char text[TEXT_BYTES];
+	size_t i;
+
+	if (json_array_size(array) == 0)
+		return;
+	(void)fputs("drained     ", out);
+	json_array_foreach(array, i, one)
+	{
+		const char *name = json_string_value(one);
+
+		(void)fprintf(out, " %s",
+			      human_text(name ? name : "", text, sizeof(text)));
+	}
+	(void)fputs("  (listeners in maintenance)\n", out);
+}
+
 static void print_addresses(FILE *out, const json_t *j)
 {
 	const json_t *array = json_object_get(j, "addresses"), *one;
@@ -121,6 +140,7 @@ void show_status(FILE *out, const struct reply *r)
 	(void)fprintf(out, "generation   %" PRId64 ", %" PRId64 " alive\n",
 		      number_in(j, "generation"), number_in(j, "generations"));
 	print_addresses(out, j);
+	print_drained(out, j);
 	print_traffic(out, j);
 	print_reloads(out, j);
 	(void)fprintf(out, "crashes      %" PRId64 "\n",
@@ -222,6 +242,13 @@ bool show_allows(const struct reply *r)
 		json_object_get(r->last, "verdict"));
 
 	return verdict && strcmp(verdict, "allowed") == 0;
+}
+
+void show_log_level(FILE *out, const struct reply *r)
+{
+	char text[TEXT_BYTES];
+
+	(void)fprintf(out, "%s\n", text_in(r->last, "level", text));
 }
 
 void show_version(FILE *out, const struct reply *r)

@@ -13,6 +13,7 @@ int show_generations(FILE *out, const struct reply *r) MUST_CHECK; /* -ENOMEM */
 void show_reload(FILE *out, const struct reply *r, bool waited);
 void show_refresh(FILE *out, const struct reply *r);
 void show_explain(FILE *out, const struct reply *r);
+void show_log_level(FILE *out, const struct reply *r);
 void show_version(FILE *out, const struct reply *r);
 
 /* Tells whether what was explained is allowed. */

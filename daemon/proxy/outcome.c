@@ -72,6 +72,7 @@
 	ROW(PARENT_REFUSED, GENERAL, 502, "parent-refused")                    \
 	ROW(PARENT_AUTH, GENERAL, 502, "parent-auth")                          \
 	ROW(PARENT_TLS, GENERAL, 502, "parent-tls")                            \
+	ROW(MAINTENANCE, GENERAL, 503, "maintenance")                          \
 	ROW(FAILED, GENERAL, 502, "failed")
 
 #define ROW_BIT(name, socks5, http, word) | UINT64_C(1) << OUTCOME_##name

@@ -58,6 +58,7 @@ enum outcome {
 	OUTCOME_PARENT_REFUSED,   /* one was reached, and did not do it */
 	OUTCOME_PARENT_AUTH,      /* it does not take our login */
 	OUTCOME_PARENT_TLS,       /* its certificate, or TLS with it */
+	OUTCOME_MAINTENANCE,      /* its listener is drained by hand */
 	OUTCOME_FAILED,           /* everything else */
 };
 

@@ -75,6 +75,13 @@ void proxy_free(struct proxy *p);
 size_t proxy_set_policy(struct proxy *p, const struct policy *policy,
 			bool enforce);
 
+/*
+ * Lets every worker end its sessions of these ids (struct session), and waits
+ * until all have; sorts them.  Returns how many there were.  For the thread
+ * that proxy_set_policy() is for.
+ */
+size_t proxy_kill(struct proxy *p, uint64_t *ids, size_t count);
+
 /* Its counts; NULL: nothing has a bound. */
 struct limits *proxy_limits(const struct proxy *p);
 

@@ -14,6 +14,7 @@
 
 struct associations;
 struct forwarder;
+struct kill;
 struct swap;
 
 /* What each worker has for itself. */
@@ -22,9 +23,10 @@ struct proxy_worker {
 	const struct policy *policy; /* a reference; see policy.h */
 	struct loop *loop;
 	struct list requests; /* those in a task */
-	bool enforcing;       /* what ends now is ended by enforce() */
-	struct mail mail;     /* of the swap under way */
+	bool enforcing;       /* what ends now is ended by hand */
+	struct mail mail;     /* of what is under way: */
 	struct swap *swap;
+	struct kill *kill;
 	struct resolver *resolver;
 	struct local_addrs *local;
 	struct outbound *outbound;

@@ -21,9 +21,10 @@ struct proxy_listener {
 	/* Whose connections begin with a PROXY header: prefixes, classes. */
 	struct rule_match *header_from;
 	size_t header_from_count;
-	bool header_only;        /* nobody else is served */
-	bool tls_late;           /* TLS is begun behind that header */
-	bool tproxy;             /* transparent: by TPROXY, not by REDIRECT */
+	bool header_only; /* nobody else is served */
+	bool tls_late;    /* TLS is begun behind that header */
+	bool tproxy;      /* transparent: by TPROXY, not by REDIRECT */
+	bool drained;     /* by hand: it answers, and does nothing; atomic */
 	struct forward *forward; /* targets; NULL: clients name them */
 };
 

@@ -214,6 +214,12 @@ static void refuse(struct request *rq, enum outcome why)
 		rq->protocol->refuse(rq, why);
 }
 
+/* Another thread says so. */
+static bool is_drained(const struct proxy_listener *l)
+{
+	return __atomic_load_n(&l->drained, __ATOMIC_RELAXED);
+}
+
 /* From the request on; OUTCOME_NONE: the relay has it all. */
 static enum outcome serve_request(struct request *rq)
 {
@@ -221,9 +227,12 @@ static enum outcome serve_request(struct request *rq)
 
 	if (o == OUTCOME_NONE) {
 		request_note(rq);
-		o = request_user_is_gone(rq, rq->here->policy)
-			    ? OUTCOME_KILLED
-			    : request_count_user(rq);
+		if (is_drained(rq->listener))
+			o = OUTCOME_MAINTENANCE;
+		else if (request_user_is_gone(rq, rq->here->policy))
+			o = OUTCOME_KILLED;
+		else
+			o = request_count_user(rq);
 	}
 	if (o == OUTCOME_NONE)
 		o = carry_out(rq);

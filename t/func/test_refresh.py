@@ -80,7 +80,7 @@ def test_a_new_user_may_log_in(t):
         same(answer_to(d, BOB), GOOD)
         assert echoes(s)
     same(d.control.status()['generations'], 1)
-    d.wait_log(r'notice refreshed, as splicedctl asks, in \d+ ms; users: 2\n')
+    d.wait_log(r'notice refreshed, as splicedctl \(uid \d+, pid \d+\) asks, in \d+ ms; users: 2\n')
 
 
 def test_who_is_gone_cannot_log_in_though_he_is_remembered(t):

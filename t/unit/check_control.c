@@ -122,6 +122,48 @@ START_TEST(the_status_adds_up_what_lived_and_lives)
 }
 END_TEST
 
+static void steered_body(void)
+{
+	json_t *j;
+
+	stand_in_begin();
+	expect_ok(asking("drain on lan%20x\n"));
+	ck_assert(drained_has(&stand_in.drained, "lan x"));
+	expect_error(asking("drain on lan%20x\n"), "that is so");
+	j = only_line(heard(asking("status\n")));
+	ck_assert_str_eq(json_string_value(json_array_get(
+				 json_object_get(j, "drained"), 0)),
+			 "lan x");
+	json_decref(j);
+	expect_error(asking("drain on x\n"),
+		     "the generation that serves has no such listener");
+	expect_error(asking("drain on %\n"), "that is no name of a listener");
+	expect_ok(asking("drain off  lan%20x \n"));
+	ck_assert_uint_eq(stand_in.drained.count, 0);
+	ck_assert_int_eq(stand_in.drains, 0);
+	expect_error(asking("drain on\n"),
+		     "drain takes nothing, or on or off and a listener");
+	json_decref(only_line(heard(asking("kill 17 user=x\n"))));
+	ck_assert_str_eq(stand_in.passed, "17: kill 17 user=x");
+	json_decref(only_line(heard(asking("log-level debug\n"))));
+	ck_assert_str_eq(stand_in.passed, "all: log-level debug");
+	expect_error(asking("kill 0 user=x\n"),
+		     "the number of a generation is missing");
+	expect_error(asking("kill 4294967295 a=x\n"),
+		     "the number of a generation is missing");
+	expect_error(asking("kill 5x\n"),
+		     "the number of a generation is missing");
+	stand_in.passes = -ESRCH;
+	expect_error(asking("kill 5 a=x\n"), "there is no such generation");
+	stand_in_end();
+}
+
+START_TEST(listeners_and_sessions_are_steered)
+{
+	on_loop(steered_body, NULL);
+}
+END_TEST
+
 static void passed_on_body(void)
 {
 	json_t *j;
@@ -495,6 +537,7 @@ int main(void)
 	TCase *t = tcase_create("all");
 
 	tcase_add_test(t, the_version_is_told);
+	tcase_add_test(t, listeners_and_sessions_are_steered);
 	tcase_add_test(t, the_status_adds_up_what_lived_and_lives);
 	tcase_add_test(t, generations_answer_for_themselves);
 	tcase_add_test(t, who_cannot_be_passed_on_is_told);

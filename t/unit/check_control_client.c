@@ -23,7 +23,7 @@ static void wrong_requests_body(void)
 	expect_error(asking("\n"), "no such verb");
 	expect_error(asking("STATUS\n"), "no such verb");
 	expect_error(asking("status now\n"), "too many words");
-	expect_error(asking("drain wait\n"), "too many words");
+	expect_error(asking("version wait\n"), "too many words");
 	expect_error(asking("reload wait long\n"), "too many words");
 	expect_error(asking("status\t\n"), "printable ASCII only");
 	expect_error(asking("stat\xc3\xbcs\n"), "printable ASCII only");

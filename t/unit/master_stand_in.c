@@ -19,7 +19,7 @@ static void show_view(void *ctx UNUSED, struct view *ret)
 	*ret = stand_in.view;
 }
 
-static uint64_t begin_reload(void *ctx UNUSED)
+static uint64_t begin_reload(void *ctx UNUSED, int fd UNUSED)
 {
 	struct view_reload failed = { .error = "no fork" };
 
@@ -31,19 +31,31 @@ static uint64_t begin_reload(void *ctx UNUSED)
 	return stand_in.number;
 }
 
-static void drain(void *ctx UNUSED)
+static void drain(void *ctx UNUSED, int fd UNUSED)
 {
 	stand_in.drains++;
 }
 
-static int pass_on(void *ctx UNUSED, const char *line, int fd, bool all)
+static int drain_listener(void *ctx UNUSED, const char *name, bool on,
+			  int fd UNUSED)
+{
+	if (strcmp(name, "lan x") != 0)
+		return -ENOENT;
+	return drained_set(&stand_in.drained, name, on);
+}
+
+static int pass_on(void *ctx UNUSED, const char *line, int fd, uint32_t to)
 {
 	static const char answer[] = "{\"protocol\":1,\"done\":true}\n";
 
 	if (stand_in.passes < 0)
 		return stand_in.passes;
-	(void)snprintf(stand_in.passed, sizeof(stand_in.passed), "%s%s",
-		       all ? "all: " : "", line);
+	if (to == CONTROL_TO_ALL || to == CONTROL_TO_SERVING)
+		(void)snprintf(stand_in.passed, sizeof(stand_in.passed), "%s%s",
+			       to ? "all: " : "", line);
+	else
+		(void)snprintf(stand_in.passed, sizeof(stand_in.passed),
+			       "%u: %s", to, line);
 	ck_assert_int_eq((int)send(fd, answer, strlen(answer), MSG_NOSIGNAL),
 			 (int)strlen(answer));
 	stand_in.passes++;
@@ -51,7 +63,7 @@ static int pass_on(void *ctx UNUSED, const char *line, int fd, bool all)
 }
 
 static const struct control_ops ops = { show_view, begin_reload, drain,
-					pass_on };
+					drain_listener, pass_on };
 
 void stand_in_begin(void)
 {
@@ -66,6 +78,7 @@ void stand_in_begin(void)
 	stand_in.view = (struct view){ .state = "serving",
 				       .serving = 3,
 				       .addresses = "127.0.0.1:1080 [::1]:1080",
+				       .drained = &stand_in.drained,
 				       .generations = stand_in.generations };
 	ck_assert_int_eq(
 		control_new(&stand_in.control, loop_self(), &ops, NULL), 0);

@@ -19,6 +19,7 @@ extern struct master_stand_in {
 	bool ends_at_once; /* reloads fail before their number is known */
 	bool refuses;      /* to reload */
 	int drains;
+	struct drained drained;
 	int passes; /* < 0: what passing on fails with */
 	char passed[CONTROL_REQUEST_BYTES + 8]; /* the last line */
 } stand_in;
