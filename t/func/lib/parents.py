@@ -3,7 +3,7 @@ import os
 import shutil
 import signal
 
-from .case import eventually, patient, tool
+from .case import Skip, eventually, patient, tool
 from .clients import listens
 from .origin import unused_port
 
@@ -68,13 +68,15 @@ class Danted(Parent):
     """Speaks SOCKS4 too, and UDP."""
 
     def command(self):
+        if os.geteuid() != 0:
+            raise Skip('danted needs to be started as root')
         conf = self.file('danted.conf', f"""\
 internal: {self.host} port = {self.port}
 external: 127.0.0.1
 logoutput: {self.folder}/log
 clientmethod: none
 socksmethod: none
-user.privileged: {'root' if os.geteuid() == 0 else 'nobody'}
+user.privileged: root
 user.unprivileged: nobody
 client pass {{ from: 127.0.0.0/8 to: 0.0.0.0/0 }}
 socks block {{ from: 0.0.0.0/0 to: 127.0.0.9/32 }}
