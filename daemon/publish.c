@@ -47,6 +47,7 @@ enum {
 	LISTENERS,
 	CLIENTS,
 	RULES,
+	UPSTREAMS,
 	LIMITS,
 	LIMIT_COUNTS,
 	LIMIT_LABELS,
@@ -97,6 +98,7 @@ static size_t specify(struct segment_spec *s, const struct conf *c,
 	TABLE(LISTENERS, "listeners", struct table_name, c->listener_count + 1);
 	TABLE(CLIENTS, "clients", struct table_name, c->client_count + 1);
 	TABLE(RULES, "rules", struct table_name, c->rule_count + 1);
+	TABLE(UPSTREAMS, "upstreams", struct table_name, c->upstream_count + 1);
 	TABLE(LIMITS, "limits", struct limits_about, 1);
 	TABLE(LIMIT_COUNTS, "limit-counts", struct limits_count, entries);
 	TABLE(LIMIT_LABELS, "limit-labels", struct limits_label, entries);
@@ -171,6 +173,9 @@ static void put_names(const struct segment *s, const struct segment_spec *specs,
 	names = table(s, &specs[RULES]);
 	for (size_t i = 0; i < c->rule_count; i++)
 		put_name(&names[i], c->rules[i].name);
+	names = table(s, &specs[UPSTREAMS]);
+	for (size_t i = 0; i < c->upstream_count; i++)
+		put_name(&names[i], c->upstreams[i].name);
 }
 
 int publish_init(struct published *ret, const struct conf *c,

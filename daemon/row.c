@@ -13,8 +13,8 @@
 #include <string.h>
 
 struct names {
-	const struct table_name *listeners, *clients, *rules;
-	uint32_t listener_count, client_count, rule_count;
+	const struct table_name *listeners, *clients, *rules, *upstreams;
+	uint32_t listener_count, client_count, rule_count, upstream_count;
 };
 
 static void names_find(struct names *n, const struct segment *s)
@@ -25,6 +25,7 @@ static void names_find(struct names *n, const struct segment *s)
 	n->listeners = segment_table(s, "listeners", size, &n->listener_count);
 	n->clients = segment_table(s, "clients", size, &n->client_count);
 	n->rules = segment_table(s, "rules", size, &n->rule_count);
+	n->upstreams = segment_table(s, "upstreams", size, &n->upstream_count);
 }
 
 /* The name of a number from 1. */
@@ -53,6 +54,7 @@ static void row_fill(struct row *r, const struct names *n, int64_t now_ms)
 	name_of(r->listener, n->listeners, n->listener_count, s->listener);
 	name_of(r->client_rule, n->clients, n->client_count, s->client_rule);
 	name_of(r->rule, n->rules, n->rule_count, s->rule);
+	name_of(r->upstream, n->upstreams, n->upstream_count, s->upstream);
 }
 
 int rows_each(const struct segment *s, int64_t now_ms,
@@ -219,6 +221,9 @@ static int put_who(json_t *j, const struct row *r)
 			 min_size(s->user_len, sizeof(s->user)));
 	bad |= put_name(j, "client_rule", r->client_rule);
 	bad |= put_name(j, "rule", r->rule);
+	bad |= put_name(j, "upstream", r->upstream);
+	if (*r->upstream && session_hop(s))
+		bad |= put_number(j, "hop", session_hop(s));
 	return bad;
 }
 

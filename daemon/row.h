@@ -22,6 +22,7 @@ struct row {
 	char listener[ROW_NAME_BYTES]; /* "" where there is none */
 	char client_rule[ROW_NAME_BYTES];
 	char rule[ROW_NAME_BYTES];
+	char upstream[ROW_NAME_BYTES];
 };
 
 /*

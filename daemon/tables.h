@@ -43,7 +43,8 @@ struct table_process {
 	uint64_t reserved[11];
 };
 
-/* "listeners", "clients", "rules": what the numbers - 1 in a session mean. */
+/* "listeners", "clients", "rules", "upstreams": what the numbers - 1 in a
+ * session mean. */
 struct table_name {
 	char text[64]; /* terminated */
 };
@@ -68,8 +69,8 @@ void table_totals_add(struct table_totals *t, const struct segment *s,
 bool table_about_read(struct table_about *ret, const struct segment *s);
 
 /*
- * Copies the name that a session's number (from 1) means in "listeners",
- * "clients" or "rules", terminated; "" where there is none.
+ * Copies the name that a session's number (from 1) means in one of these
+ * tables, terminated; "" where there is none.
  */
 void table_name_read(struct table_name *ret, const struct segment *s,
 		     const char *table, unsigned number);

@@ -49,6 +49,7 @@ static int put_cells(struct listing *l, const struct row *r)
 	const struct session *s = &r->session;
 	char id[ROW_ID_BYTES], client[TCPSERVER_ADDR_STRLEN];
 	char listener[ROW_NAME_BYTES * 4], rule[ROW_NAME_BYTES * 4];
+	char upstream[ROW_NAME_BYTES * 4];
 	char target[ROW_TARGET_BYTES], up[HUMAN_BYTES], down[HUMAN_BYTES];
 	char age[HUMAN_BYTES], idle[HUMAN_BYTES];
 	const char *cells[] = {
@@ -63,6 +64,7 @@ static int put_cells(struct listing *l, const struct row *r)
 		human_age(r->age_ms, age),
 		human_age(r->idle_ms, idle),
 		or_dash(human_text(r->rule, rule, sizeof(rule))),
+		or_dash(human_text(r->upstream, upstream, sizeof(upstream))),
 	};
 	int bad = columns_put(&l->columns, cells);
 
@@ -122,7 +124,7 @@ int show_sessions(FILE *out, struct reply *r, const struct filters *filters,
 		{ "STATE", false },    { "TARGET", false },
 		{ "UP", true },        { "DOWN", true },
 		{ "AGE", true },       { "IDLE", true },
-		{ "RULE", false },
+		{ "RULE", false },     { "UPSTREAM", false },
 	};
 	struct listing l = { .out = out, .filters = filters, .json = json };
 	int bad;

@@ -173,7 +173,8 @@ def test_sessions_are_a_table(t):
         assert echoes(s)
         heads = d.control.run('sessions').out.splitlines()[0].split()
         same(heads, ['ID', 'CLIENT', 'LISTENER', 'PROTOCOL', 'STATE',
-                     'TARGET', 'UP', 'DOWN', 'AGE', 'IDLE', 'RULE'])
+                     'TARGET', 'UP', 'DOWN', 'AGE', 'IDLE', 'RULE',
+                     'UPSTREAM'])
         row, = rows(d)
         same(row[1:6], [name_of(s), 'lan', 'http', 'tunnel',
                         name_at(o.target)])

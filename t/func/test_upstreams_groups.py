@@ -1,5 +1,6 @@
 """Groups of parents: whose turn it is, and what becomes of one that fails."""
 import collections
+import json
 import threading
 
 from lib import client, conf
@@ -35,6 +36,19 @@ def ask(d, n=1, target=('192.0.2.1', 80), source=None):
             line = d.session(s)
         hops[int(line()['hop'])] += 1
     return dict(hops)
+
+
+def test_sessions_say_by_which_parent_they_leave(t):
+    d = by(t, [url(socks(t)), url(socks(t))], policy='round-robin')
+    for hop in (1, 2):
+        with client.tunnel(d.address, ('192.0.2.1', 80)) as s:
+            assert client.echoes(s)
+            done = d.control.run('--json', 'sessions')
+            j = json.loads(done.out)
+            same((j['upstream'], j['hop']), ('paris', hop))
+            done = d.control.run('sessions')
+            same(done.out.splitlines()[1].split()[-1], 'paris')
+        d.wait_access(hop)
 
 
 @each('failover', 'round-robin', 'least-connections', 'hash-client',

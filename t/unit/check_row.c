@@ -117,12 +117,15 @@ START_TEST(numbers_out_of_range_have_no_name)
 	s->listener = 2;
 	s->client_rule = 0;
 	s->rule = 65535;
+	s->upstream = 2;
+	s->hop = 1;
 	s->protocol = 255;
 	s->command = 15;
 	read_all();
 	ck_assert_str_eq(rows[0].listener, "");
 	ck_assert_str_eq(rows[0].client_rule, "");
 	ck_assert_str_eq(rows[0].rule, "");
+	ck_assert_str_eq(rows[0].upstream, "");
 	ck_assert_ptr_null(row_protocol_word(255));
 	ck_assert_ptr_null(row_command_word(255));
 	ck_assert_ptr_null(row_state_word(255));
@@ -164,6 +167,8 @@ START_TEST(json_has_what_is_known)
 	s->bytes_up = 7;
 	s->bytes_down = (uint64_t)1 << 40;
 	s->rule = 2;
+	s->upstream = 1;
+	s->hop = 3 | SESSION_HOP_HELD;
 	read_all();
 	j = row_json(&rows[0]);
 	ck_assert_ptr_nonnull(j);
@@ -180,7 +185,8 @@ START_TEST(json_has_what_is_known)
 			 "\"target\":\"www.example.com:443\","
 			 "\"address\":\"192.0.2.7:443\","
 			 "\"client_rule\":\"office\","
-			 "\"rule\":\"\\\\x1b[31mred\",\"up\":7,"
+			 "\"rule\":\"\\\\x1b[31mred\","
+			 "\"upstream\":\"paris\",\"hop\":3,\"up\":7,"
 			 "\"down\":1099511627776}");
 	free(text);
 	json_decref(j);
@@ -201,6 +207,7 @@ START_TEST(json_leaves_out_what_is_not_known)
 	ck_assert_ptr_null(json_object_get(j, "client"));
 	ck_assert_ptr_null(json_object_get(j, "target"));
 	ck_assert_ptr_null(json_object_get(j, "rule"));
+	ck_assert_ptr_null(json_object_get(j, "upstream"));
 	json_decref(j);
 }
 END_TEST

@@ -194,25 +194,28 @@ static void add_table(const struct session_table *t)
 START_TEST(sessions_of_all_generations_are_listed)
 {
 	struct session_table a, b;
+	struct session *last;
 
 	session_table_init(&a, 2);
 	session_table_init(&b, 3);
 	session_table_add(&a, "198.51.100.1:50", "x.example", 5000)
 		->bytes_up = 2048;
-	session_table_add(&b, "198.51.100.2:60", NULL, 90000)->rule = 2;
+	last = session_table_add(&b, "198.51.100.2:60", NULL, 90000);
+	last->rule = 2;
+	last->upstream = 1;
 	sessions_open(b.sessions, 0);
 	ANSWER("{\"generations\":[2,3]}");
 	add_table(&a);
 	add_table(&b);
 	ck_assert_int_eq(show_sessions(out, &reply, &filters, false), 0);
 	expect("ID     CLIENT           LISTENER  PROTOCOL  STATE      TARGET"
-	       "           UP  DOWN    AGE   IDLE  RULE\n"
+	       "           UP  DOWN    AGE   IDLE  RULE         UPSTREAM\n"
 	       "2.0.1  198.51.100.1:50  lan       socks5    tunnel     "
-	       "x.example:443  2.0k     0     5s     5s  web\n"
+	       "x.example:443  2.0k     0     5s     5s  web          -\n"
 	       "3.0.1  198.51.100.2:60  lan       socks5    tunnel     "
-	       "192.0.2.7:443     0     0  1m30s  1m30s  \\x1b[31mred\n"
+	       "192.0.2.7:443     0     0  1m30s  1m30s  \\x1b[31mred  paris\n"
 	       "3.0.2  -                -         -         handshake  -"
-	       "                 0     0     0s     0s  -\n");
+	       "                 0     0     0s     0s  -            -\n");
 	session_table_done(&a);
 	session_table_done(&b);
 }

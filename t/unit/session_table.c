@@ -41,6 +41,7 @@ void session_table_init(struct session_table *t, uint32_t generation)
 		{ "listeners", sizeof(struct table_name), 1 },
 		{ "clients", sizeof(struct table_name), 2 },
 		{ "rules", sizeof(struct table_name), 2 },
+		{ "upstreams", sizeof(struct table_name), 1 },
 	};
 	struct table_about *about;
 	struct session *slot;
@@ -56,6 +57,7 @@ void session_table_init(struct session_table *t, uint32_t generation)
 	name(t, "listeners", 0, "lan");
 	name(t, "clients", 0, "office");
 	name(t, "rules", 0, "web");
+	name(t, "upstreams", 0, "paris");
 	name(t, "rules", 1, "\x1b[31mred");
 }
 
