@@ -15,10 +15,85 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <systemd/sd-daemon.h>
 
 #define STORED_NAME_BYTES 256
+
+/* --- Files of UNIX sockets ---------------------------------------------- */
+
+/* The name, of which *ret_len bytes count; false: it is bound to none. */
+static bool unix_name(int fd, struct sockaddr_un *ret, socklen_t *ret_len)
+{
+	*ret = (struct sockaddr_un){ 0 };
+	*ret_len = sizeof(*ret) - 1; /* so that it ends in any case; unix(7) */
+	return getsockname(fd, (struct sockaddr *)ret, ret_len) == 0 &&
+	       *ret_len > offsetof(struct sockaddr_un, sun_path);
+}
+
+/*
+ * Looks at what stands at a socket's path: a descriptor of the folder, in
+ * which nobody can lead us elsewhere, the name in it, and what it is; or
+ * -errno.
+ */
+static int find_file(int fd, struct sockaddr_un *room, const char **ret_name,
+		     struct stat *ret)
+{
+	CLEANUP(close_fd) int folder = -1;
+	socklen_t len;
+	char *slash;
+
+	if (!unix_name(fd, room, &len) || room->sun_path[0] != '/')
+		return -ENOENT;
+	slash = strrchr(room->sun_path, '/');
+	*ret_name = slash + 1;
+	*slash = '\0';
+	folder = open(*room->sun_path ? room->sun_path : "/",
+		      O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (folder < 0 ||
+	    fstatat(folder, *ret_name, ret, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return take_fd(&folder);
+}
+
+/*
+ * Notes which file is ours.  It has the same owner as its socket: a generation
+ * that was broken into could show us the socket of somebody else.
+ */
+static void note_file(struct held_socket *s)
+{
+	struct sockaddr_un room;
+	struct stat file, of_socket;
+	const char *name;
+	CLEANUP(close_fd)
+	int folder = find_file(s->fd, &room, &name, &file);
+
+	if (folder < 0 || !S_ISSOCK(file.st_mode) ||
+	    fstat(s->fd, &of_socket) < 0 || of_socket.st_uid != file.st_uid)
+		return;
+	s->dev = file.st_dev;
+	s->ino = file.st_ino;
+}
+
+/*
+ * While the socket is open no other file gets its number.  What remains is the
+ * moment between the two calls: whoever puts another file there then has the
+ * right to remove it.
+ */
+static void remove_file(const struct held_socket *s)
+{
+	struct sockaddr_un room;
+	struct stat file;
+	const char *name;
+	CLEANUP(close_fd) int folder = -1;
+
+	if (!s->ino || s->from_unit)
+		return;
+	folder = find_file(s->fd, &room, &name, &file);
+	if (folder >= 0 && file.st_dev == s->dev && file.st_ino == s->ino)
+		(void)unlinkat(folder, name, 0);
+}
 
 /* --- Keeping ------------------------------------------------------------ */
 
@@ -70,10 +145,29 @@ static int check_kind(int fd, const char *name, int domain)
 	return a.port ? 0 : -EINVAL;
 }
 
+/* Two at one path would be one too many for whoever gets them. */
+static bool is_taken(const struct held *h, int fd)
+{
+	struct sockaddr_un name, other;
+	socklen_t len, other_len;
+
+	if (!unix_name(fd, &name, &len))
+		return false;
+	for (size_t i = 0; i < h->count; i++)
+		if (h->at[i].is_unix &&
+		    unix_name(h->at[i].fd, &other, &other_len) &&
+		    other_len == len && memcmp(&other, &name, len) == 0)
+			return true;
+	return false;
+}
+
 static int check(const struct held *h, int fd, const char *name, int domain,
 		 uint64_t cookie)
 {
 	if (held_find(h, cookie))
+		return -EEXIST;
+	if (domain == AF_UNIX && strcmp(name, HELD_CONTROL) != 0 &&
+	    is_taken(h, fd))
 		return -EEXIST;
 	if (h->count >= HELD_MAX)
 		return -ENFILE;
@@ -106,6 +200,8 @@ int held_add(struct held *h, int fd, const char *name,
 	s->cookie = cookie;
 	s->is_unix = domain == AF_UNIX;
 	s->is_control = s->is_unix && strcmp(name, HELD_CONTROL) == 0;
+	if (s->is_unix)
+		note_file(s);
 	h->count++;
 	return 0;
 }
@@ -206,23 +302,12 @@ static void note_stale(struct held *h, char *name)
 
 /* --- Letting go --------------------------------------------------------- */
 
-static void remove_path(int fd)
-{
-	struct sockaddr_un a = { 0 };
-	socklen_t len = sizeof(a) - 1;
-
-	if (getsockname(fd, (struct sockaddr *)&a, &len) == 0 &&
-	    a.sun_path[0] == '/')
-		(void)unlink(a.sun_path);
-}
-
 void held_close(struct held *h, struct held_socket *s)
 {
 	struct held_socket gone = *s;
 
 	*s = h->at[--h->count];
-	if (gone.is_unix && !gone.from_unit)
-		remove_path(gone.fd);
+	remove_file(&gone);
 	close_fd(&gone.fd);
 	if (gone.stored)
 		note_stale(h, gone.name);
@@ -237,8 +322,7 @@ void held_let_go(struct held *h)
 			i++;
 			continue;
 		}
-		if (h->at[i].is_unix && !h->at[i].from_unit)
-			remove_path(h->at[i].fd);
+		remove_file(&h->at[i]);
 		close_fd(&h->at[i].fd);
 		free(h->at[i].name);
 		h->at[i] = h->at[--h->count];
@@ -248,8 +332,7 @@ void held_let_go(struct held *h)
 void held_done(struct held *h)
 {
 	for (size_t i = 0; i < h->count; i++) {
-		if (h->at[i].is_unix && !h->at[i].from_unit)
-			remove_path(h->at[i].fd);
+		remove_file(&h->at[i]);
 		close_fd(&h->at[i].fd);
 		free(h->at[i].name);
 	}

@@ -7,6 +7,8 @@
 
 #include "core/base.h"
 
+#include <sys/types.h>
+
 struct held_socket {
 	int fd;
 	char *name;            /* of the listener that it was made for */
@@ -19,6 +21,8 @@ struct held_socket {
 	bool stored;           /* the service manager has a copy */
 	bool is_unix;
 	bool is_control; /* the control socket, a UNIX one */
+	dev_t dev;       /* a UNIX socket's file, as it was when we got it; */
+	ino_t ino;       /* 0: it has none that is known to be its own */
 };
 
 struct held {
@@ -38,8 +42,8 @@ struct held {
 /*
  * Takes a socket, also on failure; name, cookie and kind of `like` do not
  * count.  -ENOTSOCK; -EINVAL: no TCP or UNIX stream socket that is bound, or a
- * control socket that does not listen; -EEXIST: it is there already; -ENFILE,
- * -ENOMEM.
+ * control socket that does not listen; -EEXIST: it is there already, or a
+ * listener's at the same path; -ENFILE, -ENOMEM.
  */
 int held_add(struct held *h, int fd, const char *name,
 	     const struct held_socket *like) MUST_CHECK;
@@ -48,8 +52,8 @@ int held_add(struct held *h, int fd, const char *name,
 struct held_socket *held_find(const struct held *h, uint64_t cookie);
 
 /*
- * Closes one; a UNIX socket's path is removed, unless it is a unit's, and
- * held_store() will take it out of the store.
+ * Closes one; a UNIX socket's file is removed, unless it is a unit's or another
+ * one stands there now, and held_store() will take it out of the store.
  */
 void held_close(struct held *h, struct held_socket *s);
 

@@ -57,8 +57,9 @@ static char *line_of(const struct handoff_msg *msg)
 }
 
 /*
- * Whoever serves or is about to; one that serves may have been broken into,
- * and does not bring a control socket.
+ * Whoever serves or is about to; one that serves may have been broken into:
+ * it brings no control socket, and UNIX sockets by the name of a listener's
+ * only.
  */
 static bool may_bring(const struct member *g, const char *name, int fd)
 {
@@ -72,7 +73,7 @@ static bool may_bring(const struct member *g, const char *name, int fd)
 	       getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) ==
 		       0 &&
 	       getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 &&
-	       listening && domain != AF_UNIX;
+	       listening && (domain != AF_UNIX || !strcmp(name, HELD_UNIX));
 }
 
 static void take_socket(struct member *g, const char *name, int fd)

@@ -31,6 +31,10 @@ static void write_sockets(const struct master *m, FILE *f)
 		(void)fprintf(f, "socket %d %u %d %d %s\n", s->fd,
 			      s->unclaimed_by, s->from_unit, s->stored,
 			      s->name);
+		if (s->ino)
+			(void)fprintf(f, "file %" PRIu64 " %ju %ju\n",
+				      s->cookie, (uintmax_t)s->dev,
+				      (uintmax_t)s->ino);
 	}
 }
 
@@ -123,6 +127,23 @@ static bool read_socket(struct master *m, const char *line)
 	return held_add(&m->held, s.fd, line + name, &s) == 0;
 }
 
+/* What stands at the path now may be another's file. */
+static bool read_file(struct master *m, const char *line)
+{
+	struct held_socket *s;
+	uintmax_t dev, ino;
+	uint64_t cookie;
+
+	if (sscanf(line, "file %" SCNu64 " %ju %ju", &cookie, &dev, &ino) != 3)
+		return false;
+	s = held_find(&m->held, cookie);
+	if (s && s->is_unix) {
+		s->dev = (dev_t)dev;
+		s->ino = (ino_t)ino;
+	}
+	return s != NULL;
+}
+
 static bool read_member(struct master *m, const char *line)
 {
 	struct handoff_settings s = { 0 };
@@ -193,6 +214,8 @@ static void read_line(struct master *m, const char *line)
 
 	if (strncmp(line, "socket ", 7) == 0)
 		ok = read_socket(m, line);
+	else if (strncmp(line, "file ", 5) == 0)
+		ok = read_file(m, line);
 	else if (strncmp(line, "generation ", 11) == 0)
 		ok = read_member(m, line);
 	else if (strncmp(line, "master ", 7) == 0)

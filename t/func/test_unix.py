@@ -96,6 +96,40 @@ def test_nobody_who_waits_is_lost_over_reloads(t):
     d.wait_alone()
 
 
+def test_one_that_is_opened_late_is_kept_too(t):
+    folder = t.path('later')
+    path = os.path.join(folder, 'listen.sock')
+    d = Daemon(t, {'sandbox': 'off', 'listeners': [
+        by('unix:' + path, optional=True)]})
+    o = Origin(t, echo)
+    os.mkdir(folder)
+    os.chmod(folder, 0o777)
+    d.wait_log('listens on unix:' + path)
+    before = os.stat(path).st_ino
+    served(path, o)
+    waiting = [knock(path) for _ in range(20)]
+    d.reload(rebase=False)
+    waiting += [knock(path) for _ in range(20)]
+    for s in waiting:
+        with s:
+            same(socks5_greet(s), b'\5\0')
+    same(os.stat(path).st_ino, before)
+    d.wait_alone()
+    served(path, o, 3)
+    d.stop()
+    assert not os.path.exists(path)
+
+
+def test_the_file_of_another_is_left_at_the_end(t):
+    path, written = place(t, 'path')
+    d = Daemon(t, {'listeners': [by(written)]})
+    os.unlink(path)
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(path)
+        d.stop()
+        assert os.path.exists(path)
+
+
 def test_the_file_has_its_mode_and_goes_at_the_end(t):
     path, written = place(t, 'path')
     d = Daemon(t, {'listeners': [by(written, mode='0666')]})

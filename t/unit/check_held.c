@@ -184,6 +184,72 @@ START_TEST(the_path_of_a_listener_goes_with_it)
 }
 END_TEST
 
+START_TEST(a_file_that_is_another_ones_stays)
+{
+	struct held_socket like = { 0 };
+	struct held h = { 0 };
+	char a[64], moved[64];
+	int other;
+
+	(void)snprintf(a, sizeof(a), "/tmp/check_held.%d.d", getpid());
+	(void)snprintf(moved, sizeof(moved), "/tmp/check_held.%d.e", getpid());
+	for (int way = 0; way < 3; way++) {
+		ck_assert_int_eq(held_add(&h, control_at(a), HELD_UNIX, &like),
+				 0);
+		ck_assert_int_eq(way ? unlink(a) : rename(a, moved), 0);
+		other = control_at(a);
+		if (way == 1)
+			held_close(&h, &h.at[0]);
+		else
+			held_let_go(&h);
+		ck_assert_int_eq(access(a, F_OK), 0);
+		ck_assert_uint_eq(h.count, 0);
+		ck_assert_int_eq(unlink(a), 0);
+		close_fd(&other);
+	}
+	ck_assert_int_eq(unlink(moved), 0);
+	held_done(&h);
+}
+END_TEST
+
+/* Somebody shows us the way to what is not his. */
+START_TEST(a_file_of_another_user_is_none_of_ours)
+{
+	struct held_socket like = { 0 };
+	struct held h = { 0 };
+	char a[64];
+	int fd;
+
+	if (geteuid() != 0)
+		return;
+	(void)snprintf(a, sizeof(a), "/tmp/check_held.%d.f", getpid());
+	fd = control_at(a);
+	ck_assert_int_eq(chown(a, 65534, 65534), 0);
+	ck_assert_int_eq(held_add(&h, fd, HELD_UNIX, &like), 0);
+	held_done(&h);
+	ck_assert_int_eq(access(a, F_OK), 0);
+	ck_assert_int_eq(unlink(a), 0);
+}
+END_TEST
+
+START_TEST(of_a_path_there_is_one_listener)
+{
+	struct held_socket like = { 0 };
+	struct held h = { 0 };
+	char a[64];
+
+	(void)snprintf(a, sizeof(a), "/tmp/check_held.%d.g", getpid());
+	ck_assert_int_eq(held_add(&h, control_at(a), HELD_UNIX, &like), 0);
+	ck_assert_int_eq(unlink(a), 0);
+	ck_assert_int_eq(held_add(&h, control_at(a), HELD_UNIX, &like),
+			 -EEXIST);
+	ck_assert_uint_eq(h.count, 1);
+	held_done(&h);
+	ck_assert_int_eq(access(a, F_OK), 0);
+	ck_assert_int_eq(unlink(a), 0);
+}
+END_TEST
+
 START_TEST(letting_go_closes_the_rest)
 {
 	struct held_socket like = { 0 };
@@ -325,6 +391,9 @@ int main(void)
 	tcase_add_test(t, many_come_and_go);
 	tcase_add_test(t, the_path_of_a_control_socket_goes_with_it);
 	tcase_add_test(t, the_path_of_a_listener_goes_with_it);
+	tcase_add_test(t, a_file_that_is_another_ones_stays);
+	tcase_add_test(t, a_file_of_another_user_is_none_of_ours);
+	tcase_add_test(t, of_a_path_there_is_one_listener);
 	tcase_add_test(t, letting_go_closes_the_rest);
 	tcase_add_test(t, the_manager_gets_copies_once);
 	tcase_add_test(t, what_is_left_of_a_name_is_stored_again);
