@@ -15,8 +15,9 @@
 
 #define LISTEN_RETRY_MS 2000
 #define KEYS_RETRY_MS   60000
-#define SHARE_MS        100 /* between looks at the other generations */
-#define LOOK_MS         20  /* at what is left; then rarer and rarer */
+#define KEYS_TELL_MS    1000 /* until the master has heard of them */
+#define SHARE_MS        100  /* between looks at the other generations */
+#define LOOK_MS         20   /* at what is left; then rarer and rarer */
 #define LOOK_RARELY_MS  250
 
 static int64_t clock_ms(void)
@@ -60,30 +61,38 @@ static void tell_sockets(struct generation *g)
 
 /*
  * Makes a new key for TLS tickets if one is due, and tells the master what the
- * next generation has to know; `first`: even if nothing is new.
+ * next generation has to know; unless *told even if nothing is new.  Says when
+ * to come again.
  */
-static void turn_keys(struct generation *g, bool first)
+static int64_t turn_keys(struct generation *g, bool *told, int64_t now)
 {
 	uint8_t bytes[TLS_KEYS_BYTES];
-	int r = tls_contexts_turn_keys(g->setup.tls, clock_ms());
+	int r = tls_contexts_turn_keys(g->setup.tls, now);
 	size_t len;
 
 	if (r < 0)
 		log_line(LOG_LEVEL_WARNING,
 			 "no new key for TLS tickets, the old one stays: %s",
 			 strerror(-r));
-	if (r == 0 && !first)
-		return;
-	len = tls_contexts_tell_keys(g->setup.tls, bytes);
-	if (len)
-		(void)!report_keys(g->control, bytes, len);
-	explicit_bzero(bytes, sizeof(bytes));
+	if (r > 0)
+		*told = false;
+	if (!*told) {
+		len = tls_contexts_tell_keys(g->setup.tls, bytes);
+		r = len ? report_keys(g->control, bytes, len) : 0;
+		explicit_bzero(bytes, sizeof(bytes));
+		/* Without a master there is nobody to come after us. */
+		*told = r == 0 || r == -EPIPE;
+	}
+	if (!*told)
+		return now + KEYS_TELL_MS;
+	return max_i64(tls_contexts_keys_due(g->setup.tls),
+		       now + KEYS_RETRY_MS);
 }
 
 static void serve(struct generation *g)
 {
 	int64_t retry = 0, share = 0, keys = 0;
-	bool sharing = g->siblings.count > 0;
+	bool sharing = g->siblings.count > 0, told = false;
 
 	while (g->order == ORDER_NONE) {
 		int64_t now = clock_ms(), wake = INT64_MAX;
@@ -98,11 +107,8 @@ static void serve(struct generation *g)
 				tell_sockets(g);
 			retry = now + LISTEN_RETRY_MS;
 		}
-		if (now >= keys) {
-			turn_keys(g, keys == 0);
-			keys = max_i64(tls_contexts_keys_due(g->setup.tls),
-				       now + KEYS_RETRY_MS);
-		}
+		if (now >= keys)
+			keys = turn_keys(g, &told, now);
 		wake = keys;
 		if (sharing)
 			wake = min_i64(wake, share);

@@ -100,7 +100,7 @@ int report_keys(int control, const void *bytes, size_t len)
 				       .text = { bytes, len } };
 
 	ASSERT(len <= HANDOFF_TEXT_MAX);
-	return send_patiently(control, &m, NULL, 0);
+	return control < 0 ? 0 : handoff_send(control, &m, NULL, 0);
 }
 
 int report_text(int control, enum handoff_type type, const char *text)

@@ -23,7 +23,10 @@ int report_unclaimed_cookie(int control, uint64_t cookie) MUST_CHECK;
 
 int report_prepared(int control, const struct conf *c) MUST_CHECK;
 
-/* Bytes for the next generation, and a secret; at most HANDOFF_TEXT_MAX. */
+/*
+ * Bytes for the next generation, and a secret; at most HANDOFF_TEXT_MAX.  Does
+ * not wait: -EAGAIN and what else may pass is for the caller to try again.
+ */
 int report_keys(int control, const void *bytes, size_t len) MUST_CHECK;
 
 /* A message of only a text, which may be empty and is cut if need be. */

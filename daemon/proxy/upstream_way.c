@@ -207,11 +207,9 @@ static enum outcome next_hop(struct upstream_way *w, struct tcp_addr *room,
 	*room = found.addr[w->variant % found.count];
 	w->more |= w->variant + 1 < found.count;
 	room->port = h->port;
+	/* Of ours, too: 127.0.0.1 is another one where the parent stands. */
 	ret->addr = room;
-	if (!proxy_is_own(w->here, room))
-		return OUTCOME_NONE;
-	w->hop++;
-	return failed(w, BLAME_PARENT, OUTCOME_LOOP);
+	return OUTCOME_NONE;
 }
 
 /* That which is beyond a hop cannot be reached: it is that which failed. */

@@ -1,6 +1,7 @@
 """Groups of parents: whose turn it is, and what becomes of one that fails."""
 import collections
 import json
+import socket
 import threading
 
 from lib import client, conf
@@ -261,6 +262,24 @@ def test_three_hops_in_a_row(t):
     for hop, scheme, target in zip(hops, schemes, targets):
         same(hop.wait_access(protocol=scheme, outcome='closed')['target'],
              target)
+
+
+def test_a_further_hop_is_where_the_parent_finds_it(t):
+    """It has 127.0.0.1 as we have, and there something else listens."""
+    port, asked = unused_port(), []
+
+    def serve(s):
+        for _ in range(2):
+            s.recv(3)
+            s.sendall(b'\5\0')
+            asked.append(s.recv(262))
+            s.sendall(b'\5\0\0\1\0\0\0\0\0\0')
+        echo(s)
+    d = by(t, [url(Origin(t, serve)), f'socks5://127.0.0.1:{port}'],
+           {'listeners': [conf.listener(address=[f'127.0.0.1:{port}'])]},
+           chain=True)
+    same(reach(d, ('192.0.2.1', 80))()['outcome'], 'closed')
+    same(asked[0][4:], socket.inet_aton('127.0.0.1') + port.to_bytes(2, 'big'))
 
 
 @each(1, 2, 3)
