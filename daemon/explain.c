@@ -1,7 +1,7 @@
 /*
  * Questions to the rules that nobody's connection depends on.
  */
-#include "daemon/explain.h"
+#include "daemon/explain_internal.h"
 
 #include "daemon/proxy/target.h"
 #include "daemon/proxy/users.h"
@@ -31,7 +31,6 @@ static PRINTF_LIKE(2, 3) int wrong(char *why, const char *fmt, ...)
 	return -EINVAL;
 }
 
-/* The number of a word; 0: it is none of them. */
 /* 0: none of `count` words is that. */
 static unsigned number_of(const char *(*word_of)(unsigned), unsigned count,
 			  const char *word)
@@ -341,17 +340,46 @@ static int explain_client(const struct policy *p, struct rule_query *q,
 }
 
 static enum explain_verdict decide(const struct rules *rules,
-				   const struct rule_query *q)
+				   const struct conf *c,
+				   const struct rule_query *q, FILE *out)
 {
-	if (q->target.family != AF_UNSPEC)
-		return rules_request(rules, q).allow ? EXPLAIN_ALLOWED
-						     : EXPLAIN_DENIED;
-	return rules_before_dns(rules, q).allow ? EXPLAIN_UNDECIDED
-						: EXPLAIN_DENIED;
+	struct verdict v;
+
+	if (q->target.family == AF_UNSPEC)
+		return rules_before_dns(rules, q).allow ? EXPLAIN_UNDECIDED
+							: EXPLAIN_DENIED;
+	v = rules_request(rules, q);
+	if (!v.allow)
+		return EXPLAIN_DENIED;
+	explain_way(c, v.rule, false, out);
+	return EXPLAIN_ALLOWED;
 }
 
-int explain(const struct policy *p, const struct explain_query *asked,
-	    FILE *out, enum explain_verdict *ret)
+/* What the rules say, and which way is taken; or -errno. */
+static int explain_request(const struct rules *rules, const struct conf *c,
+			   struct rule_query *q, FILE *out,
+			   enum explain_verdict *ret)
+{
+	uint16_t by_name = explain_by_name(rules, c, q);
+	int r;
+
+	if (by_name) /* an address is not asked for, and does not count */
+		q->target.family = AF_UNSPEC;
+	(void)fputs("rules:\n", out);
+	r = rules_explain(rules, q, out);
+	if (!by_name) {
+		*ret = decide(rules, c, q, out);
+		return r;
+	}
+	(void)fprintf(out, "allow: rule %u, by the name alone\n", by_name);
+	explain_way(c, by_name, true, out);
+	*ret = EXPLAIN_ALLOWED;
+	return r;
+}
+
+int explain(const struct policy *p, const struct conf *c,
+	    const struct explain_query *asked, FILE *out,
+	    enum explain_verdict *ret)
 {
 	static const char *const words[] = {
 		[EXPLAIN_DENIED] = "denied",
@@ -360,18 +388,14 @@ int explain(const struct policy *p, const struct explain_query *asked,
 			("undecided: it depends on the address of the name, "
 			 "which --address would tell"),
 	};
-	const struct rules *rules = policy_rules(p);
 	struct rule_query q = asked->query;
 	int r;
 
 	*ret = EXPLAIN_DENIED;
 	put_question(asked, out);
 	r = explain_client(p, &q, out);
-	if (r > 0) {
-		(void)fputs("rules:\n", out);
-		r = rules_explain(rules, &q, out);
-		*ret = decide(rules, &q);
-	}
+	if (r > 0)
+		r = explain_request(policy_rules(p), c, &q, out, ret);
 	if (r < 0)
 		return r;
 	(void)fprintf(out, "%s\n", words[*ret]);

@@ -45,10 +45,13 @@ int explain_parse(struct explain_query *ret, const struct explain_words *w,
 
 /*
  * Writes lines: what is asked, the entries of clients and the rules up to those
- * that decide, the verdict.  No name is resolved.  -errno of the stream.
+ * that decide, the way that is taken where there are upstreams, the verdict.
+ * No name is resolved.  `c` is the configuration that the policy was made from.
+ * -errno of the stream.
  */
-int explain(const struct policy *p, const struct explain_query *q, FILE *out,
-	    enum explain_verdict *ret) MUST_CHECK;
+int explain(const struct policy *p, const struct conf *c,
+	    const struct explain_query *q, FILE *out, enum explain_verdict *ret)
+	MUST_CHECK;
 
 /*
  * The same as words of the control socket's line, of the characters that may

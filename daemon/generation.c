@@ -299,9 +299,8 @@ static void tell_ready(const struct generation *g, const char *addresses)
 		char text[TCPSERVER_ADDR_STRLEN];
 
 		log_line(LOG_LEVEL_NOTICE,
-			 "no configuration: SOCKS and HTTP CONNECT for this "
-			 "machine; try: curl -x socks5h://%s "
-			 "https://example.org/",
+			 "no configuration: SOCKS and HTTP for this machine; "
+			 "try: curl -x socks5h://%s https://example.org/",
 			 tcp_addr_format(&g->listening.entries[0].addr, text,
 					 sizeof(text)));
 	}

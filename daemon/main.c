@@ -81,7 +81,7 @@ static int explain_one(const struct options *o, const struct conf *c)
 		(void)fprintf(stderr, "%s\n", why);
 		return EXIT_FAILED;
 	}
-	r = explain(p, &q, stdout, &verdict);
+	r = explain(p, c, &q, stdout, &verdict);
 	if (r < 0)
 		return EXIT_FAILED;
 	return verdict == EXPLAIN_ALLOWED ? EXIT_OK : EXIT_DENIED;

@@ -8,7 +8,7 @@
 
 static const char help[] =
 	"Usage: spliced [OPTION]...\n"
-	"A SOCKS and HTTP CONNECT proxy.\n"
+	"A SOCKS and HTTP proxy.\n"
 	"\n"
 	"  -c, --config FILE    read the configuration from FILE; without it\n"
 	"                       serve this machine on 127.0.0.1:1080 and\n"

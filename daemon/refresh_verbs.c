@@ -40,8 +40,8 @@ static char *explained(struct refresh *r, const struct explain_query *q)
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 	enum explain_verdict verdict = EXPLAIN_DENIED;
-	int bad = out ? explain(refresh_setup(r)->policy, q, out, &verdict)
-		      : -ENOMEM;
+	const struct setup *s = refresh_setup(r);
+	int bad = out ? explain(s->policy, s->conf, q, out, &verdict) : -ENOMEM;
 
 	if (out && fclose(out) == EOF)
 		bad = -ENOMEM;

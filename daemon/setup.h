@@ -58,6 +58,9 @@ void setup_done(struct setup *s);
 int setup_upstreams_check(const struct conf *c, struct conf_errors *errors)
 	MUST_CHECK;
 
+/* Whether no parent of a group would do anything with an address of ours. */
+bool setup_upstream_is_remote(const struct conf_upstream *c);
+
 /* The options of a listener's sockets. */
 struct tcp_listen_options setup_listen_options(const struct conf *c,
 					       const struct conf_listener *l);

@@ -175,8 +175,7 @@ static struct upstream_parent parent_of(const struct conf_upstream *c,
 	};
 }
 
-/* Whether no parent would do anything with an address of ours. */
-static bool all_remote(const struct conf_upstream *c)
+bool setup_upstream_is_remote(const struct conf_upstream *c)
 {
 	size_t first = c->chain ? c->url.count - 1 : 0;
 
@@ -214,7 +213,7 @@ static int make_group(struct setup_upstream **ret, struct upstream_group *g,
 		.count = c->url.count,
 		.policy = policy_of(c->policy),
 		.chain = c->chain,
-		.remote = all_remote(c),
+		.remote = setup_upstream_is_remote(c),
 		.send_proxy = (uint8_t)c->send_proxy,
 		.retry_ms = c->retry_ms,
 		.check_ms = c->check_ms,

@@ -429,6 +429,8 @@ static enum outcome grant(struct request *rq)
 {
 	session_begin(rq->session);
 	rq->session->bound = rq->bound;
+	/* Until a datagram has its own. */
+	rq->session->rule = rq->rule;
 	session_end(rq->session);
 	rq->granted = true;
 	rq->error = rq->protocol->grant(rq);
@@ -493,6 +495,7 @@ static void take_parent(struct association *a, const struct request *rq)
 
 enum outcome request_associate(struct request *rq)
 {
+	const struct rules *rules = policy_rules(rq->here->policy);
 	struct rule_query q = request_query(rq);
 	struct association *a;
 	struct verdict v;
@@ -500,10 +503,13 @@ enum outcome request_associate(struct request *rq)
 
 	if (!rq->here->associations)
 		return OUTCOME_BAD_COMMAND;
-	v = rules_command(policy_rules(rq->here->policy), &q);
+	v = rules_command(rules, &q);
 	rq->rule = v.rule;
 	if (!v.allow)
 		return OUTCOME_DENIED;
+	/* The first by which it may send: the begin is logged as that says. */
+	if (!rq->rule)
+		rq->rule = rules_next_for_command(rules, &q, 0);
 	request_choose_out(rq);
 	o = find_parent(rq, &q);
 	if (o == OUTCOME_NONE)

@@ -42,6 +42,41 @@ QUESTIONS = (
      r'nobody can log in here'))
 
 
+WAYS = (
+    (['192.0.2.1:80'], 0, "rule 1 far\nway: upstream 'paris'\nallowed"),
+    (['127.0.0.1:80'], 0, 'rule 3 here\nway: straight\nallowed'),
+    (['www.example.com:80'], 0,
+     "rule 2, by the name alone\n"
+     "way: upstream 'rome', which looks the name up\nallowed"),
+    (['www.example.com:80', '--address', '127.0.0.1'], 0, "'rome', which"),
+    (['www.example.net:80'], 4, 'undecided: it depends'),
+    (['www.example.net:80', '--address', '192.0.2.1'], 0, "'paris'\nallowed"),
+    (['192.0.2.1:80', '--command', 'udp'], 0, "way: upstream 'paris'"),
+    (['127.0.0.1:81'], 4, 'no rule matches\ndenied'),
+)
+
+
+def test_the_way_is_told(t):
+    d = Daemon(t, {
+        'upstreams': [
+            {'name': 'paris', 'url': 'socks5://192.0.2.9:1080'},
+            {'name': 'rome', 'url': 'socks5h://192.0.2.9:1080'}],
+        'rules': [
+            {'name': 'far', 'action': 'allow', 'to': ['192.0.2.0/24'],
+             'upstream': 'paris'},
+            {'name': 'names', 'action': 'allow', 'to': ['.example.com'],
+             'upstream': 'rome'},
+            {'name': 'here', 'action': 'allow', 'to': ['127.0.0.1'],
+             'ports': ['80']}]})
+    for words, status, part in WAYS:
+        done = d.control.run('explain', '192.0.2.7', *words)
+        same((words, done.returncode, done.err), (words, status, ''))
+        assert part in done.out, (words, done.out)
+        itself = t.run(os.path.join(t.build, 'spliced'), '--config',
+                       d.conf_path, '--explain', '192.0.2.7', *words)
+        same((itself.returncode, itself.stdout.decode()), (status, done.out))
+
+
 def test_what_decides_is_told(t):
     path = readable(users(t, dict([ALICE, BOB])))
     d = Daemon(t, {**demand(path, 'none', 'password'), **RULES})

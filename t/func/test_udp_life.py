@@ -126,6 +126,17 @@ def test_silence_ends_it(t):
     u.wait_gone()
 
 
+def test_a_rule_says_whether_the_begin_is_logged(t):
+    d = Daemon(t, {'rules': [conf.allow(log=['connect'])]})
+    e = Echo(t)
+    u = Association(t, d.address)
+    d.wait_log('event=connect .*command=udp .*rule=')
+    assert u.echoes(e.target)
+    u.close()
+    u.wait_gone()
+    same(d.log().count('event=connect '), 1)
+
+
 def test_no_session_is_older_than_it_may_be(t):
     d = Daemon(t, {'timeouts': {'session': '1s'}})
     u = Association(t, d.address)

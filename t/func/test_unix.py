@@ -114,8 +114,9 @@ def test_one_that_is_opened_late_is_kept_too(t):
         with s:
             same(socks5_greet(s), b'\5\0')
     same(os.stat(path).st_ino, before)
-    d.wait_alone()
+    d.reload(rebase=True)
     served(path, o, 3)
+    same(os.stat(path).st_ino, before)
     d.stop()
     assert not os.path.exists(path)
 
