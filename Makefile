@@ -37,7 +37,7 @@ goals := $(or $(MAKECMDGOALS),all)
 # These goals install what they need, then call make again: only then can
 # configure run, because it looks for what has just been installed.
 wrapped := run check check-unit check-func check-all check-ktls lint fuzz \
-	bench bench-server soak
+	bench bench-server soak deb
 unconfigured := configure help deps clean distclean format format-check
 ifndef READY
 unconfigured += $(wrapped)
@@ -50,7 +50,7 @@ endif
 
 .PHONY: all help tests run check check-unit check-func check-all check-ktls \
 	lint fuzz bench bench-server soak format format-check coverage compdb \
-	install uninstall dist deps clean distclean
+	install uninstall deps clean distclean
 
 # ---- Configuration ---------------------------------------------------------
 
@@ -382,6 +382,7 @@ packages_run := run
 packages_bench := run bench
 packages_bench-server := run bench
 packages_check-ktls := run check ktls
+packages_deb := run deb
 
 $(wrapped):
 	@test "$(DEPS)" = no || sh t/helper/deps.sh \
@@ -570,10 +571,9 @@ uninstall: uninstall-library ## remove what install put there, but spliced.conf
 		$(if $(sysusers),'$(DESTDIR)$(sysusersdir)/spliced.conf') \
 		$(if $(tmpfiles),'$(DESTDIR)$(tmpfilesdir)/spliced.conf')
 
-dist_name = spliced-$(VERSION)
-dist: configure build/config.mk ## build/spliced-VERSION.tar.gz, reproducible
-	$(say) DIST build/$(dist_name).tar.gz
-	$(Q)sh t/helper/dist.sh build $(dist_name)
+# ---- For others ------------------------------------------------------------
+
+include systemd/package.mk
 
 # ---- The rest --------------------------------------------------------------
 
@@ -589,7 +589,8 @@ distclean: ## remove all that was generated
 
 help: ## this list
 	@echo "Goals:"
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile \
+		systemd/package.mk | \
 		awk -F'|' '{ printf "  %-14s%s\n", $$1, $$2 }'
 	@echo
 	@sed -n '/^# Knobs/,/^$$/s/^# \{0,1\}//p' Makefile

@@ -306,9 +306,9 @@ def test_the_first_process_replaces_a_generation_that_hangs(t):
 class Download:
     """A tunnel through which bulk comes as the test takes it."""
 
-    def __init__(self, t, mib=64, address=ADDRESS):
+    def __init__(self, t, mib=64, address=ADDRESS, **where):
         self.mib = mib
-        self.origin = Origin(t, lambda s: origin.send_bulk(s, mib, 7))
+        self.origin = Origin(t, lambda s: origin.send_bulk(s, mib, 7), **where)
         self.socket = tunnel(address, self.origin.target)
         self.crc = 0
         self.left = mib << 20

@@ -1,7 +1,8 @@
 #!/bin/sh
-# dist.sh BUILD NAME: writes BUILD/NAME.tar.gz: what git has committed (in a
-# tree without git: every source) and ./configure, so that building it needs
-# no autoconf.  The same commit gives the same bytes.
+# dist.sh BUILD NAME [tree]: writes BUILD/NAME.tar.gz: what git has committed
+# (in a tree without git, or asked for the tree: every source as it is) and
+# ./configure, so that building it needs no autoconf.  The same commit gives
+# the same bytes.
 set -eu
 build=$1
 name=$2
@@ -9,12 +10,12 @@ stage=$build/dist/$name
 rm -rf "$build/dist"
 mkdir -p "$stage"
 
-if git rev-parse --verify -q HEAD >/dev/null 2>&1; then
+if [ "${3:-}" != tree ] && git rev-parse --verify -q HEAD >/dev/null 2>&1; then
 	git archive HEAD | tar -x -C "$stage" -f -
 	date=$(git log -1 --format=%ct)
 else
-	tar -c --exclude=./build --exclude=./.git --exclude=__pycache__ . |
-		tar -x -C "$stage" -f -
+	tar -c --exclude=./build --exclude=./.git --exclude=__pycache__ \
+		--exclude=./autom4te.cache . | tar -x -C "$stage" -f -
 	date=$(stat -c %Y configure.ac)
 fi
 cp configure "$stage/configure"

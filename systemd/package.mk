@@ -1,0 +1,22 @@
+# What others get: a tarball, Debian packages made of it, the root of a small
+# container image.
+
+dist_name = spliced-$(VERSION)
+dist: configure build/config.mk ## build/spliced-VERSION.tar.gz, reproducible
+	$(say) DIST build/$(dist_name).tar.gz
+	$(Q)sh t/helper/dist.sh build $(dist_name) $(if $(TREE),tree)
+
+ifdef READY
+
+# REVISION is Debian's, the part of the version behind the hyphen.
+deb: dist ## build/deb/*.deb of what git has (TREE=1: of all that lies here)
+	$(say) DEB build/deb
+	$(Q)sh t/helper/deb.sh build/$(dist_name).tar.gz build/deb $(REVISION)
+
+endif
+
+image: $(B)/spliced $(B)/splicedctl ## build/image, the root of a container
+	$(say) IMAGE build/image
+	$(Q)sh t/helper/image.sh $(B) build/image
+
+.PHONY: dist deb image
