@@ -12,6 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* One target that never answers is asked for again, but others are, too. */
+#define UNHEARD_MAX 3
+
 #define BACKOFF_MAX_MS (5 * 60 * INT64_C(1000))
 
 /* --- Making -------------------------------------------------------------- */
@@ -301,6 +304,8 @@ void upstream_is_well(struct group_state *s, unsigned parent)
 					    .said = "" };
 
 	/* Mostly it was: then the line is not written to. */
+	if (atomic_load_explicit(&p->unheard, memory_order_relaxed))
+		atomic_store(&p->unheard, 0);
 	if (is_well(p))
 		return;
 	atomic_store(&p->failures, 0);
@@ -309,6 +314,12 @@ void upstream_is_well(struct group_state *s, unsigned parent)
 		return;
 	note_health(s, parent, true);
 	tell(s, &news);
+}
+
+bool upstream_unheard(struct group_state *s, unsigned parent)
+{
+	return atomic_fetch_add(&s->parent[parent].unheard, 1) + 1 >=
+	       UNHEARD_MAX;
 }
 
 void upstream_is_silent(struct group_state *s, unsigned parent)

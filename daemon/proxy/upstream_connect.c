@@ -210,6 +210,16 @@ static enum outcome try_targets(struct journey *j)
 	return o;
 }
 
+/* Whether it is the parent that did not answer, again and again. */
+static bool is_silent(struct journey *j, unsigned parent, enum outcome o)
+{
+	if (o != OUTCOME_CONNECT_TIMEOUT || j->way.blame != BLAME_NOBODY ||
+	    !upstream_unheard(j->group, parent))
+		return false;
+	upstream_is_silent(j->group, parent);
+	return true;
+}
+
 static enum outcome try_parent(struct journey *j, unsigned parent,
 			       enum parent_health health)
 {
@@ -220,7 +230,8 @@ static enum outcome try_parent(struct journey *j, unsigned parent,
 	o = try_targets(j);
 	j->left--;
 	j->rq->parent_health = (uint8_t)health;
-	if (o != OUTCOME_NONE && j->way.blame == BLAME_PARENT)
+	if ((o != OUTCOME_NONE && j->way.blame == BLAME_PARENT) ||
+	    is_silent(j, parent, o))
 		upstream_failed(j->group, health, &j->way, o);
 	else if (o == OUTCOME_NONE && j->rq->parent_forwards)
 		return o; /* its answer will tell */

@@ -23,7 +23,8 @@ struct parent_state {
 	_Atomic int64_t until_ms; /* it failed: not before; 0: it is well */
 	atomic_uint failures;     /* since it was well */
 	atomic_uint active;       /* sessions */
-	atomic_bool silent; /* it failed so: a connection proves nothing */
+	atomic_bool silent;  /* it failed so: a connection proves nothing */
+	atomic_uint unheard; /* questions in a row that it did not answer */
 	uint64_t hash;
 	struct span login; /* its field line for HTTP; in a secret */
 } __attribute__((aligned(64)));
@@ -72,6 +73,12 @@ void upstream_failed(struct group_state *s, enum parent_health health,
 		     const struct upstream_way *w, enum outcome why);
 void upstream_is_well(struct group_state *s, unsigned parent);
 
-/* Whether it takes an answer to be well again, not only a connection. */
+/*
+ * A question got no answer, which may be for the target's silence.  Tells
+ * whether so many in a row are the parent's.
+ */
+bool upstream_unheard(struct group_state *s, unsigned parent);
+
+/* It takes an answer to be well again, not only a connection; whether so. */
 void upstream_is_silent(struct group_state *s, unsigned parent);
 bool upstream_owes_answer(const struct group_state *s, unsigned parent);

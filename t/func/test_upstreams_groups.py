@@ -196,6 +196,18 @@ def test_a_check_does_not_wait_for_ever(t):
     d.wait_log('upstream paris: parent 1, .* has failed: connect-timeout')
 
 
+def test_who_answers_nobody_has_failed(t):
+    """One answer that does not come may be the target's, three are not."""
+    silent, well = Origin(t, lambda s: s.recv(1000) and s.recv(1000)), socks(t)
+    d = by(t, [f'http://127.0.0.1:{silent.port}', url(well)], {
+        'timeouts': {'upstream': '200ms'}}, retry='5m')
+    for _ in range(3):
+        assert 'has failed' not in d.log()
+        same(refused(d, ('192.0.2.1', 80), 'http'), 504)
+    d.wait_log('upstream paris: parent 1, .* has failed: connect-timeout')
+    same(ask(d, 2), {2: 2})
+
+
 def test_checks_end_with_the_daemon(t):
     """One that waits for an answer does not hold it up."""
     o = Origin(t, lambda s: s.recv(100) and s.recv(100))
