@@ -222,6 +222,17 @@ static enum pump_step pass_upgrade(struct http_exchange *x, uint8_t *at,
 	return pass_head(x, at, behind, &how);
 }
 
+/*
+ * RFC 9110 §15.5.9: what a server says of its own accord to who was silent may
+ * come as the request leaves, which then may be sent by another connection.
+ */
+static bool is_no_answer(const struct http_exchange *x)
+{
+	return x->response.status == 408 && x->rq->reused && !x->interim &&
+	       !x->rq->granted && x->used &&
+	       http_method_is_idempotent((enum http_method)x->request.method);
+}
+
 /* The final one; `behind` bytes came with its head. */
 static enum pump_step pass_final(struct http_exchange *x, uint8_t *at,
 				 size_t behind)
@@ -230,6 +241,11 @@ static enum pump_step pass_final(struct http_exchange *x, uint8_t *at,
 	size_t content;
 	ssize_t n;
 
+	if (is_no_answer(x)) {
+		x->answered = false;
+		x->down.error = 0;
+		return PUMP_SOURCE_FAILED;
+	}
 	/* It means us, who cannot ask the client for it. */
 	if (x->absolute && x->response.status == 407)
 		return PUMP_MALFORMED;

@@ -220,6 +220,22 @@ def test_a_client_of_http_1_0_gets_one_answer(t):
     same(o.requests[0].version, 'HTTP/1.1')
 
 
+@each('GET', 'POST')
+def test_a_timeout_that_nobody_asked_for_is_no_answer(t, method):
+    """A server says so to who was silent, be it as a request leaves."""
+    d = Daemon(t, {'workers': 1})
+    late = reply(b'late', status='408 Request Timeout')
+
+    def answer(m):
+        return late if m.path == '/late' and o.accepted == 1 else reply(b'ok')
+    o = Web(t, answer)
+    with Client(d) as c:
+        same(c.get(o).body, b'ok')
+        answer = c.get(o, '/late', method=method)
+        same((answer.status, o.accepted),
+             (200, 2) if method == 'GET' else (408, 1))
+
+
 def test_a_response_may_end_with_its_connection(t):
     """Where the client's is to end anyway."""
     d = Daemon(t, {'http': {'keep_alive': '0'}})
