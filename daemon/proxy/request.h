@@ -38,8 +38,7 @@ struct request {
 	int64_t idle_ms;            /* how long it may wait for another */
 	struct tcp_addr target;     /* AF_UNSPEC: `host` is to be resolved */
 	struct outbound_choice out; /* how to get there; request_choose_out() */
-	struct tcp_addr reached;    /* what a PROXY header says the client came
-				     * to; AF_UNSPEC: our end of it */
+	struct tcp_addr reached;    /* as a PROXY header says; or AF_UNSPEC */
 	struct tcp_addr relay;      /* UDP: the parent's end, for datagrams */
 	struct tcp_addr bound;      /* our end towards it, what grant() tells */
 	uint16_t port;
