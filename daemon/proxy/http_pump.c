@@ -321,7 +321,10 @@ static enum pump_step begin_chunk(struct http_pump *p, struct tcp_conn *to,
 	return step;
 }
 
-/* How much has come that is worth splicing; 0: it is not, or nobody knows. */
+/*
+ * How much has come that is worth splicing; 0: it is not, or nobody knows, as
+ * behind TLS, where the kernel counts what is encrypted.
+ */
 static uint32_t bulk_ahead(const struct http_pump *p,
 			   const struct tcp_conn *from,
 			   const struct tcp_conn *to)
@@ -329,7 +332,7 @@ static uint32_t bulk_ahead(const struct http_pump *p,
 	int unread;
 
 	if (!p->flow.splicing || !from->splice_in || !to->splice_out ||
-	    from->pending || from->watch.ready & EPOLLPRI)
+	    from->tls || from->pending || from->watch.ready & EPOLLPRI)
 		return 0;
 	unread = sock_unread(from->watch.fd);
 	return unread >= (int)FLOW_BULK ? (uint32_t)unread : 0;

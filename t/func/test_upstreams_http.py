@@ -7,12 +7,13 @@ import threading
 
 from lib import client, conf
 from lib.case import each, eventually, same
+from lib.clients import secure
 from lib.daemon import Daemon
 from lib.dns import DnsServer, a
 from lib.origin import Origin, echo, unused_port
 from lib.parents import Danted, Microsocks, Squid, Tinyproxy
 from lib.tls import Certificate
-from lib.web import Client, End, Stream, Web, reply
+from lib.web import Client, End, Stream, Web, ask, reply
 from test_upstreams import by as by_any, reach, refused
 
 # Soon after the last request nothing is to be left open.
@@ -230,6 +231,32 @@ def test_a_parent_by_tls_is_verified(t):
         for _ in range(3):
             same(c.get(web).body, b'fine')
     same(d.access(outcome='parent-tls'), [])
+
+
+@each('in order', 'cut short')
+def test_what_ends_with_a_parents_tls_goes_in_chunks(t, how):
+    """Unless TLS has not ended: then the client must not take it for all."""
+    authority = Certificate(t, 'Our CA', ca=True)
+    body = client.noise(1 << 20)
+
+    def serve(s):
+        Stream(s).request()
+        s.sendall(b'HTTP/1.0 200 OK\r\n\r\n' + body)
+        if how == 'in order':
+            s.unwrap()
+    parent = Origin(t, secure(serve, Certificate(t, by=authority)))
+    d = by(t, f'https://localhost:{parent.port}', tls_ca=authority.path)
+    with Client(d) as c:
+        c.send(ask(Web(t)))
+        same(c.head().get('transfer-encoding'), 'chunked')
+        got = b''
+        while len(got) < len(body):
+            got += c.chunk()
+        assert got == body
+        if how == 'in order':
+            same(c.chunk(), b'')
+        else:
+            same(client.read_to_end(c.s)[1], 'reset')
 
 
 def failed_tls(t, d, words):
