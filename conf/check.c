@@ -155,7 +155,9 @@ static void check_all_names(struct check *k)
 	const struct conf *c = k->c;
 	size_t most = max_size(max_size(c->listener_count, c->tls_count),
 			       max_size(c->client_count, c->rule_count));
-	struct named *list = calloc(max_size(most, c->upstream_count) + 1,
+	struct named *list = calloc(max_size(max_size(most, c->upstream_count),
+					     c->quota_count) +
+					    1,
 				    sizeof(*list));
 
 	if (!list) {
@@ -167,6 +169,7 @@ static void check_all_names(struct check *k)
 	CHECK_NAMES(k, "listener", c->listeners, c->listener_count, list);
 	CHECK_NAMES(k, "client entry", c->clients, c->client_count, list);
 	CHECK_NAMES(k, "rule", c->rules, c->rule_count, list);
+	CHECK_NAMES(k, "quota", c->quotas, c->quota_count, list);
 	free(list);
 }
 
@@ -190,6 +193,30 @@ static void check_logins(struct check *k)
 				 "'%s' names groups, but there are none: "
 				 "'auth' has no 'groups_file'",
 				 k->c->rules[i].name);
+}
+
+static void check_quotas(struct check *k)
+{
+	for (size_t i = 0; i < k->c->quota_count; i++) {
+		const struct conf_quota *q = &k->c->quotas[i];
+
+		if (!q->users.count && !q->groups.count)
+			COMPLAIN(k, q->where,
+				 "'%s' is nobody's: name 'users' or 'groups' "
+				 "(users = \"*\" is everybody who has logged "
+				 "in)",
+				 q->name);
+		if (!q->day && !q->month)
+			COMPLAIN(k, q->where,
+				 "'%s' bounds nothing: say how much as in day "
+				 "= \"10G\" or month = \"200G\"",
+				 q->name);
+		if (q->groups.count && !*k->c->auth.groups_file)
+			COMPLAIN(k, q->where,
+				 "'%s' names groups, but there are none: "
+				 "'auth' has no 'groups_file'",
+				 q->name);
+	}
 }
 
 static void check_names_group(struct check *k)
@@ -219,6 +246,7 @@ int conf_check(const struct conf *c, struct conf_errors *errors)
 	check_all_names(&k);
 	check_addresses(&k);
 	check_logins(&k);
+	check_quotas(&k);
 	conf_check_listeners(&k);
 	conf_check_upstreams(&k);
 	conf_check_admin(&k);

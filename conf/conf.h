@@ -41,6 +41,8 @@ struct conf {
 	size_t upstream_count;
 	struct conf_rule *rules; /* as clients */
 	size_t rule_count;
+	struct conf_quota *quotas; /* first match decides */
+	size_t quota_count;
 	struct conf_auth auth;
 	struct conf_http http;
 	struct conf_outbound outbound;

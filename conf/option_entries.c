@@ -8,6 +8,7 @@ _Static_assert(sizeof(enum conf_verify) == sizeof(unsigned), "enum size");
 _Static_assert(sizeof(enum conf_tls_version) == sizeof(unsigned), "enum size");
 _Static_assert(sizeof(enum conf_header) == sizeof(unsigned), "enum size");
 _Static_assert(sizeof(enum conf_balance) == sizeof(unsigned), "enum size");
+_Static_assert(sizeof(enum conf_over) == sizeof(unsigned), "enum size");
 _Static_assert(sizeof(enum conf_turn) == sizeof(unsigned), "enum size");
 _Static_assert(sizeof(enum conf_resolve) == sizeof(unsigned), "enum size");
 
@@ -27,6 +28,7 @@ static const char *const headers[] = { "off", "v1", "v2", NULL };
 static const char *const balances[] = { "failover",          "round-robin",
 					"least-connections", "hash-client",
 					"hash-target",       NULL };
+static const char *const overs[] = { "refuse", "end", NULL };
 static const char *const resolves[] = { "local", "remote", NULL };
 
 /* Rules and listeners are counted in 16 bits elsewhere, from 1. */
@@ -35,6 +37,8 @@ static const char *const resolves[] = { "local", "remote", NULL };
 #define CERTIFICATES_MAX 256
 #define PARENTS_MAX      64
 #define WINDOWS_MAX      64
+#define QUOTAS_MAX       1024
+#define QUOTA_MAX        ((int64_t)1 << 50)
 
 #define SESSIONS_HELP "Sessions at once; 0: any number"
 #define WHEN_HELP                                                              \
@@ -371,4 +375,34 @@ const struct conf_section conf_section_rules = {
 	OPTIONS(rule_options),
 	.max = 65534,
 	.help = "What a client may do; the first match decides, else: deny",
+};
+
+#define STRUCT struct conf_quota
+static const struct conf_option quota_options[] = {
+	{ "name", CONF_TYPE_NAME, AT(name), .def = "", .max = NAME_MAX_BYTES,
+	  .help = "What the log calls it; \"\": quota-N, N from 1" },
+	{ "users", CONF_TYPE_USERIDS, AT(users), .def = "", .max = ELEMENTS_MAX,
+	  .help = "Who has logged in as one of these (\"*\": as anybody), one "
+		  "or a list; each has a quota of his own" },
+	{ "groups", CONF_TYPE_USERIDS, AT(groups), .def = "",
+	  .max = ELEMENTS_MAX,
+	  .help = "Or as a member of one of these, one or a list" },
+	{ "day", CONF_TYPE_SIZE, AT(day), .def = "0", .zero = "0", .min = KIB,
+	  .max = QUOTA_MAX,
+	  .help = "Bytes a day, both ways together; 0: no bound" },
+	{ "month", CONF_TYPE_SIZE, AT(month), .def = "0", .zero = "0",
+	  .min = KIB, .max = QUOTA_MAX,
+	  .help = "The same of a calendar month" },
+	{ "over", CONF_TYPE_WORD, AT(over), .def = "refuse", .words = overs,
+	  .help = "What happens then: requests are refused, or running "
+		  "sessions end, too" },
+};
+#undef STRUCT
+
+const struct conf_section conf_section_quotas = {
+	LIST(quotas, quota_count),
+	OPTIONS(quota_options),
+	.max = QUOTAS_MAX,
+	.help = "How much users may move in a day or month; the first entry "
+		"that names one is his",
 };

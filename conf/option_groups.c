@@ -345,6 +345,10 @@ static const struct conf_option limits_options[] = {
 	{ "table", CONF_TYPE_INT, AT(table), .def = "65536", .min = 1024,
 	  .max = 16777216,
 	  .help = "Clients, users and rules that can be counted at a time" },
+	{ "quota_state", CONF_TYPE_PATH, AT(quota_state), .def = "auto",
+	  .zero = "auto", .max = PATH_MAX_BYTES - 8, .min = 0,
+	  .help = "File that keeps what was used of quotas; \"auto\": "
+		  "/var/lib/spliced/quotas, \"\": none, a restart forgets it" },
 };
 #undef STRUCT
 

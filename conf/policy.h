@@ -45,6 +45,14 @@ struct conf_rule {
 	int64_t idle_ms, connect_ms; /* or CONF_DURATION_DEFAULT */
 };
 
+struct conf_quota {
+	const char *where;               /* "file:line" */
+	const char *name;                /* "quota-N" unless given, N from 1 */
+	struct conf_texts users, groups; /* not both are empty */
+	uint64_t day, month;             /* bytes; 0: no bound */
+	enum conf_over over;
+};
+
 struct conf_auth {
 	const char *users_file;  /* path; "": none */
 	const char *groups_file; /* likewise */
@@ -75,4 +83,5 @@ struct conf_limits {
 	uint64_t bandwidth_user;          /* bytes a second, each way */
 	uint64_t bandwidth_session;       /* likewise; 0: no bound */
 	uint32_t table;                   /* entries of the table of counts */
+	const char *quota_state;          /* path, or "auto" */
 };

@@ -269,6 +269,7 @@ IS_ENTRY(conf_listener);
 IS_ENTRY(conf_client);
 IS_ENTRY(conf_upstream);
 IS_ENTRY(conf_rule);
+IS_ENTRY(conf_quota);
 
 /* Notes where an entry stands and gives it a name if it has none. */
 static void finish_entry(struct reader *r, const struct conf_section *section,

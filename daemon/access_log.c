@@ -70,6 +70,7 @@ static bool has_broken(enum outcome o)
 	case OUTCOME_HALF_CLOSED:
 	case OUTCOME_EXPIRED:
 	case OUTCOME_SHUTDOWN:
+	case OUTCOME_QUOTA:
 	case OUTCOME_KILLED:
 		return false;
 	default:

@@ -184,6 +184,7 @@ static const struct passed_row {
 } passed[] = {
 	{ "refresh", PASSED_ALL },
 	{ "explain", PASSED_SERVING },
+	{ "quotas", PASSED_SERVING },
 	{ "log-level", PASSED_ALL },
 	{ "kill", PASSED_NAMED },
 };

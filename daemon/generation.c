@@ -242,6 +242,8 @@ static int prepare(struct generation *g)
 	if (r == 0)
 		r = prepare_log_file(g->conf, g->user);
 	if (r == 0)
+		r = quota_state_prepare(g->conf, g->user);
+	if (r == 0)
 		r = prepare_rights(g->conf, g->user, &g->files);
 	if (r == 0)
 		r = start_threads(g);
@@ -250,8 +252,11 @@ static int prepare(struct generation *g)
 
 static int accept_clients(struct generation *g)
 {
-	int r = refresh_new(&g->refresh, &g->setup, &g->files);
+	int r = quota_keeper_new(&g->quotas, &g->setup, g->siblings.list,
+				 g->siblings.count);
 
+	if (r == 0)
+		r = refresh_new(&g->refresh, &g->setup, &g->files, g->quotas);
 	if (r < 0) {
 		log_line(LOG_LEVEL_ERROR, "cannot watch the files of data: %s",
 			 strerror(-r));
@@ -326,6 +331,7 @@ static void generation_free(struct generation *g)
 	admin_free(TAKE_PTR(g->admin));
 	if (g->setup.server) /* prepared, but never told to go */
 		(void)tcp_server_shutdown(g->setup.server, 0);
+	quota_keeper_free(TAKE_PTR(g->quotas));
 	log_stop();
 	listening_done(&g->listening);
 	siblings_done(&g->siblings);

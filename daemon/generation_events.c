@@ -6,6 +6,7 @@
 #include "daemon/drained.h"
 #include "daemon/generation_internal.h"
 #include "daemon/log.h"
+#include "daemon/quotas.h"
 #include "daemon/report.h"
 #include "daemon/tls_contexts.h"
 
@@ -197,6 +198,7 @@ static void obey(struct generation *g)
 		break;
 	case HANDOFF_GONE:
 		siblings_gone(&g->siblings, m->number);
+		quota_keeper_gone(g->quotas, m->number);
 		break;
 	case HANDOFF_ASK:
 		ask(g);

@@ -35,6 +35,7 @@ struct generation {
 	struct listening listening;
 	struct admin *admin;     /* NULL: there is no such listener */
 	struct data_files files; /* until `refresh` has them */
+	struct quota_keeper *quotas; /* or NULL */
 	struct refresh *refresh; /* while it serves */
 	char asked[64];          /* a refresh, before; see ask() */
 	bool serving;            /* its workers accept */

@@ -6,6 +6,7 @@
 #include "daemon/generation_internal.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
+#include "daemon/quotas.h"
 #include "daemon/report.h"
 #include "daemon/tls_contexts.h"
 #include "daemon/tls_keys.h"
@@ -266,6 +267,7 @@ static void end(struct generation *g)
 	wait_for_sessions(g, &e);
 	refresh_free(TAKE_PTR(g->refresh));
 	e.cut += tcp_server_shutdown(g->setup.server, 0);
+	quota_keeper_free(TAKE_PTR(g->quotas));
 	if (e.cut && e.order == ORDER_FINISH)
 		log_line(LOG_LEVEL_WARNING,
 			 "too many generations: sessions cut: %zu", e.cut);

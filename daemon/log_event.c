@@ -31,6 +31,8 @@ static const struct log_event events[] = {
 	  ", has failed: " },
 	{ "parent-well", "c24f4ad797b64342837e358f66dfda37", "upstream ",
 	  ", is well again" },
+	{ "quota-used-up", "422e1b8e06e740cabb73ee6ea7c22b0b", "quota '", " is used up" },
+	{ "quota-state-failed", "d819868ac9bb4163ae95c09bc8a927d8", "quotas: ", ": " },
 	{ "ending", "6f36f66d66484d82b075806ffcb828dd", "",
 	  "; open sessions: " },
 	{ "cut", "10615d96efd94888950aa6e2e4a0e472", "", "sessions cut: " },

@@ -7,6 +7,7 @@
 
 #include "daemon/log.h"
 #include "daemon/privileges.h"
+#include "daemon/quotas.h"
 #include "daemon/sandbox.h"
 #include "daemon/zone.h"
 
@@ -225,6 +226,8 @@ static int confine(const struct conf *c, const struct data_files *data)
 	char why[512] = "";
 	int r = -ENOMEM;
 
+	if (c->quota_count && *quota_state_path(c))
+		s.state = quota_state_path(c);
 	s.read = read;
 	s.ports = ports;
 	set_bind_ports(&s, c);

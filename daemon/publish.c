@@ -52,6 +52,7 @@ enum {
 	LIMIT_COUNTS,
 	LIMIT_LABELS,
 	LIMIT_RATES,
+	QUOTA_USERS,
 	/* Only where there is a listener for metrics. */
 	BY_LISTENER,
 	BY_PARENT,
@@ -103,6 +104,8 @@ static size_t specify(struct segment_spec *s, const struct conf *c,
 	TABLE(LIMIT_COUNTS, "limit-counts", struct limits_count, entries);
 	TABLE(LIMIT_LABELS, "limit-labels", struct limits_label, entries);
 	TABLE(LIMIT_RATES, "limit-rates", struct limits_rate, entries);
+	TABLE(QUOTA_USERS, "quota-users", struct quota_entry,
+	      c->quota_count ? QUOTA_ENTRIES : 1);
 	TABLE(BY_LISTENER, "by-listener", struct listener_counts,
 	      c->listener_count * workers);
 	TABLE(BY_PARENT, "by-parent", struct parent_counts,
@@ -195,6 +198,7 @@ int publish_init(struct published *ret, const struct conf *c,
 		.workers = table(s, &specs[WORKERS]),
 		.proxy = table(s, &specs[PROXY]),
 		.sessions = table(s, &specs[SESSIONS]),
+		.quotas = table(s, &specs[QUOTA_USERS]),
 		.limits = {
 			.about = table(s, &specs[LIMITS]),
 			.counts = table(s, &specs[LIMIT_COUNTS]),

@@ -22,6 +22,7 @@ struct published {
 	struct proxy_counts *proxy;
 	struct session *sessions;
 	struct limits_table limits;
+	struct quota_entry *quotas;
 	struct metrics_tables metrics; /* all NULL: nobody wants to know */
 };
 

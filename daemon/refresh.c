@@ -12,6 +12,7 @@
 #include "daemon/load.h"
 #include "daemon/log.h"
 #include "daemon/proxy/users.h"
+#include "daemon/quotas.h"
 #include "daemon/tls_contexts.h"
 #include "daemon/zone.h"
 
@@ -44,7 +45,8 @@ struct asked {
 struct refresh {
 	struct setup *setup;
 	struct data_files files;
-	bool looks;       /* there is something to look at now and then */
+	struct quota_keeper *quotas; /* or NULL */
+	bool looks; /* there is something to look at now and then */
 	pthread_t thread; /* if it is running: there is something for it */
 	bool running;
 	pthread_mutex_t lock;
@@ -53,6 +55,7 @@ struct refresh {
 	size_t first, count;
 	atomic_bool ending;
 	/* The rest is the thread's. */
+	int64_t quota_ms;    /* the same of quotas */
 	int64_t look_ms;     /* when the files are looked at next */
 	const char *touched; /* one that has changed and is not read yet */
 	unsigned settles;    /* looks since, at each of which it went on */
@@ -154,6 +157,11 @@ struct refreshed refresh_now(struct refresh *r, bool enforce, const char *who)
 		d.error = r->tls_why;
 	}
 	return d;
+}
+
+struct quota_keeper *refresh_quotas(const struct refresh *r)
+{
+	return r->quotas;
 }
 
 const struct setup *refresh_setup(const struct refresh *r)
@@ -271,9 +279,21 @@ static bool take(struct refresh *r, struct asked *ret)
 
 static int64_t next_wake(const struct refresh *r)
 {
+	int64_t wake = r->looks ? r->look_ms : INT64_MAX;
+
+	if (r->quotas)
+		wake = min_i64(wake, r->quota_ms);
 	if (r->retired_count)
-		return min_i64(clock_deadline(RETIRE_MS), r->look_ms);
-	return r->looks ? r->look_ms : INT64_MAX;
+		wake = min_i64(wake, clock_deadline(RETIRE_MS));
+	return wake;
+}
+
+static void look_at_quotas(struct refresh *r)
+{
+	if (!r->quotas || r->ending || clock_ms() < r->quota_ms)
+		return;
+	quota_keeper_look(r->quotas);
+	r->quota_ms = clock_deadline(QUOTA_LOOK_MS);
 }
 
 static void *run(void *arg)
@@ -297,6 +317,7 @@ static void *run(void *arg)
 		free_retired(r);
 		if (!r->ending && clock_ms() >= r->look_ms)
 			look(r);
+		look_at_quotas(r);
 		(void)pthread_mutex_lock(&r->lock);
 	}
 	(void)pthread_mutex_unlock(&r->lock);
@@ -348,7 +369,8 @@ void refresh_ask(struct refresh *r, struct span line, int fd)
 		refuse(fd, "too many clients");
 }
 
-int refresh_new(struct refresh **ret, struct setup *s, struct data_files *files)
+int refresh_new(struct refresh **ret, struct setup *s, struct data_files *files,
+		struct quota_keeper *quotas)
 {
 	struct refresh *r = calloc(1, sizeof(*r));
 	int bad = 0;
@@ -357,6 +379,7 @@ int refresh_new(struct refresh **ret, struct setup *s, struct data_files *files)
 		return -ENOMEM;
 	r->setup = s;
 	r->files = *files;
+	r->quotas = quotas;
 	(void)pthread_mutex_init(&r->lock, NULL);
 	clock_cond_init(&r->changed);
 	r->looks = r->files.count || zone_matters(s->conf);

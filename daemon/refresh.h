@@ -11,6 +11,7 @@
 #include "daemon/data_files.h"
 #include "daemon/setup.h"
 
+struct quota_keeper;
 struct refresh;
 
 #define REFRESH_CLIENTS_MAX 32 /* that wait; others are told so */
@@ -18,10 +19,10 @@ struct refresh;
 /*
  * For a setup whose workers run, until refresh_free(): nobody else touches
  * s->policy meanwhile.  Takes *files over, whose stamps are older than that
- * policy.  -ENOMEM, -errno of pthread_create(3): nothing was taken.
+ * policy; borrows `quotas`, which may be NULL.  -ENOMEM, -errno of pthread_create(3): nothing was taken.
  */
-int refresh_new(struct refresh **ret, struct setup *s, struct data_files *files)
-	MUST_CHECK;
+int refresh_new(struct refresh **ret, struct setup *s, struct data_files *files,
+		struct quota_keeper *quotas) MUST_CHECK;
 
 /*
  * Ends the thread, after what it is doing; who waits is closed without an
@@ -63,4 +64,5 @@ char *refresh_answer(struct refresh *r, char *line, int fd);
 char *steer_kill(const struct setup *s, char *words, const char *who);
 char *steer_log_level(char *words, const char *who);
 
+struct quota_keeper *refresh_quotas(const struct refresh *r);
 const struct setup *refresh_setup(const struct refresh *r);

@@ -5,6 +5,7 @@
 #include "daemon/answer.h"
 #include "daemon/explain.h"
 #include "daemon/peer.h"
+#include "daemon/quota_verb.h"
 #include "daemon/refresh.h"
 
 #include <stdlib.h>
@@ -63,6 +64,11 @@ static char *do_explain(struct refresh *r, char *words, const char *who UNUSED)
 	return bad < 0 ? answer_error(why) : explained(r, &q);
 }
 
+static char *do_quotas(struct refresh *r, char *words, const char *who UNUSED)
+{
+	return quota_answer(r, words);
+}
+
 static char *do_kill(struct refresh *r, char *words, const char *who)
 {
 	return steer_kill(refresh_setup(r), words, who);
@@ -82,6 +88,7 @@ char *refresh_answer(struct refresh *r, char *line, int fd)
 	} verbs[] = {
 		{ "refresh", do_refresh },
 		{ "explain", do_explain },
+		{ "quotas", do_quotas },
 		{ "kill", do_kill },
 		{ "log-level", do_log_level },
 	};

@@ -123,6 +123,6 @@ int sandbox_enter(const struct sandbox *s, char *why, size_t size)
 	if (r == 0)
 		r = sandbox_files(s, &report);
 	if (r == 0)
-		r = sandbox_calls(&report);
+		r = sandbox_calls(s, &report);
 	return r;
 }

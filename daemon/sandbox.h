@@ -21,6 +21,8 @@ struct sandbox {
 	const char *const *read;
 	size_t read_count;
 	const char *log; /* absolute path of the log file, or NULL; likewise */
+	/* That of a file that is written anew and renamed; or NULL. */
+	const char *state;
 	/*
 	 * TCP ports that may still be bound, beside those that the kernel
 	 * picks; others are refused where the kernel can (Landlock 4).

@@ -394,7 +394,22 @@ static void release(scmp_filter_ctx *ctx)
 	seccomp_release(*ctx);
 }
 
-int sandbox_calls(const struct sandbox_report *why)
+/* Where a file is written anew and renamed; Landlock says in which folder. */
+static int add_state(scmp_filter_ctx ctx)
+{
+	static const int calls[] = {
+		SCMP_SYS(flock),    SCMP_SYS(fsync),    SCMP_SYS(rename),
+		SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(unlink),
+		SCMP_SYS(unlinkat),
+	};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(calls); i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
+	return r;
+}
+
+int sandbox_calls(const struct sandbox *s, const struct sandbox_report *why)
 {
 	CLEANUP(release) scmp_filter_ctx ctx = NULL;
 	int r;
@@ -415,6 +430,8 @@ int sandbox_calls(const struct sandbox_report *why)
 	r = set_attributes(ctx);
 	if (r == 0)
 		r = add_all(ctx);
+	if (r == 0 && s->state)
+		r = add_state(ctx);
 	if (r < 0)
 		return sandbox_failed(why, r, "cannot make a filter");
 	r = seccomp_load(ctx);

@@ -29,6 +29,7 @@ enum { RULE_PATH_BENEATH = 1, RULE_NET_PORT = 2 };
 #define FS_WRITE_FILE ((uint64_t)1 << 1)
 #define FS_READ_FILE  ((uint64_t)1 << 2)
 #define FS_READ_DIR   ((uint64_t)1 << 3)
+#define FS_REMOVE_FILE ((uint64_t)1 << 5)
 #define FS_MAKE_REG   ((uint64_t)1 << 8)
 #define FS_FIRST_ALL  (((uint64_t)1 << 13) - 1)
 #define FS_REFER      ((uint64_t)1 << 13) /* version 2 */
@@ -39,6 +40,7 @@ enum { RULE_PATH_BENEATH = 1, RULE_NET_PORT = 2 };
 
 #define READ   (FS_READ_FILE | FS_READ_DIR)
 #define APPEND (FS_WRITE_FILE | FS_MAKE_REG)
+#define RENAME (APPEND | FS_REMOVE_FILE | READ)
 
 #define LINKS_MAX 8
 
@@ -184,6 +186,8 @@ static int allow_paths(int set, const struct sandbox *s,
 	}
 	if (r == 0 && s->log)
 		r = allow_folder_of(set, s->log, APPEND, why);
+	if (r == 0 && s->state)
+		r = allow_folder_of(set, s->state, RENAME, why);
 	return r;
 }
 

@@ -25,4 +25,5 @@ int sandbox_files(const struct sandbox *s, const struct sandbox_report *why)
 	MUST_CHECK;
 
 /* seccomp: system calls.  Goes last: it forbids Landlock's.  0 or -errno. */
-int sandbox_calls(const struct sandbox_report *why) MUST_CHECK;
+int sandbox_calls(const struct sandbox *s, const struct sandbox_report *why)
+	MUST_CHECK;

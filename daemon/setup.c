@@ -132,6 +132,8 @@ static int make_proxy(struct setup *s)
 		r = setup_outbound(s, &p.outbound);
 	if (r == 0)
 		r = setup_limits(s, &p.limits);
+	if (r == 0)
+		r = setup_quotas(s, &p.quotas);
 	if (r < 0)
 		return r;
 	setup_access_hooks(s, &p);
@@ -284,6 +286,7 @@ void setup_done(struct setup *s)
 	free(TAKE_PTR(s->sources));
 	free(TAKE_PTR(s->listener_sessions));
 	free(TAKE_PTR(s->action_list));
+	free(TAKE_PTR(s->quota_bounds));
 	free(TAKE_PTR(s->names));
 	free(TAKE_PTR(s->addresses));
 	publish_done(&s->published); /* the server counted in it */

@@ -25,6 +25,7 @@ struct setup {
 	struct tcp_addr *name_servers;
 	const char **search;
 	struct outbound_source *sources;
+	struct quota_bound *quota_bounds;
 	struct rule_action *action_list; /* what both of these point at */
 	struct rule_actions client_actions, actions;
 	struct upstream_group *groups; /* by number - 1; likewise: */

@@ -6,7 +6,9 @@
 
 #include "daemon/setup.h"
 
+struct groups;
 struct load_data;
+struct quota_members;
 
 /*
  * Makes both lists of rules.  NULL: none of them names a file.  -errno of
@@ -54,6 +56,12 @@ int setup_actions(struct setup *s) MUST_CHECK;
 
 /* Options that borrow from *s.  -ENOMEM. */
 int setup_limits(struct setup *s, struct limits_options *ret) MUST_CHECK;
+
+int setup_quotas(struct setup *s, struct quota_options *ret) MUST_CHECK;
+
+/* Whose they are; *ret NULL: there are none.  -errno. */
+int setup_quota_members(struct quota_members **ret, const struct conf *c,
+			const struct groups *groups) MUST_CHECK;
 
 struct bandwidth_options setup_bandwidth(const struct setup *s);
 

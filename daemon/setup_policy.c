@@ -3,6 +3,7 @@
  * what was read only for that let go.
  */
 #include "daemon/load_data.h"
+#include "daemon/proxy/quota_members.h"
 #include "daemon/setup_internal.h"
 
 #include <stdio.h>
@@ -11,15 +12,20 @@
 static int compile(struct policy **ret, const struct conf *c,
 		   struct load_data *d, struct conf_errors *errors)
 {
+	struct quota_members *quotas = NULL;
 	struct rules *rules = NULL;
 	int r = setup_rules(&rules, c, d);
 
 	if (r == 0)
+		r = setup_quota_members(&quotas, c, d->groups);
+	if (r == 0)
 		r = policy_new(ret, rules, d->users);
 	if (r == 0) {
+		policy_set_quotas(*ret, quotas);
 		d->users = NULL;
 		return 0;
 	}
+	quota_members_free(quotas);
 	rules_free(rules);
 	conf_errors_add(errors, CONF_ERROR, c->path, 0,
 			"the rules cannot be compiled: %s", strerror(-r));

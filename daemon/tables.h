@@ -9,6 +9,7 @@
 #include "core/tcpserver.h"
 #include "daemon/proxy/limits_table.h"
 #include "daemon/proxy/proxy_counts.h"
+#include "daemon/proxy/quota_layout.h"
 #include "daemon/proxy/sessions.h"
 #include "daemon/segment.h"
 
@@ -25,6 +26,9 @@ struct table_about {
 /* "workers": struct tcp_worker_counts, one a worker (core/tcpserver.h). */
 /* "proxy": struct proxy_counts, one a worker (daemon/proxy/proxy_counts.h). */
 /* "sessions": struct session, slots (daemon/proxy/session.h). */
+
+/* "quota-users": struct quota_entry, by a hash (daemon/proxy/quota_layout.h);
+ * one that is free without quotas. */
 
 /* "limits": struct limits_about, one; "limit-counts", "limit-labels",
  * "limit-rates": the other tables of daemon/proxy/limits_table.h. */

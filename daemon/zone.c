@@ -20,7 +20,7 @@ static bool has_windows(const struct conf *c)
 
 bool zone_matters(const struct conf *c)
 {
-	return has_windows(c);
+	return c->quota_count || has_windows(c);
 }
 
 void zone_follow(void)

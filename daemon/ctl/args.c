@@ -30,6 +30,7 @@ static const char options[] =
 	"      --enforce        with refresh, see there\n"
 	"      --off            with drain: the listener serves again\n"
 	"      --yes            with kill: do not ask\n"
+	"      --reset          with quotas: USER has used nothing\n"
 	"      --address ADDR   with explain: where the name in TO leads\n"
 	"      --at TIME        with explain: another time than now, "
 	"\"mon 14:00\"\n"
@@ -74,6 +75,7 @@ static const struct option_row {
 	{ "enforce", 0, SWITCH(enforce), ARGS_ENFORCE },
 	{ "off", 0, SWITCH(off), ARGS_OFF },
 	{ "yes", 0, SWITCH(yes), ARGS_YES },
+	{ "reset", 0, SWITCH(reset), ARGS_RESET },
 	{ "address", 0, TEXT(explain.address), ARGS_QUESTION },
 	{ "at", 0, TEXT(explain.at), ARGS_QUESTION },
 	{ "command", 0, TEXT(explain.command), ARGS_QUESTION },

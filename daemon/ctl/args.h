@@ -22,6 +22,7 @@ enum args_option {
 	ARGS_WATCH = 1 << 4,
 	ARGS_OFF = 1 << 5,
 	ARGS_YES = 1 << 6,
+	ARGS_RESET = 1 << 7,
 };
 
 struct args {
@@ -31,9 +32,9 @@ struct args {
 	bool json;
 	bool wait;
 	bool enforce;
-	bool off, yes;
+	bool off, yes, reset;
 	int64_t watch_ms; /* between two looks; 0: one look */
-	const char *word; /* of drain, log-level; NULL: none */
+	const char *word; /* of drain, log-level, quotas; NULL: none */
 	struct explain_words explain;
 	struct {
 		const char *user, *file; /* NULL: the usual one */

@@ -8,6 +8,7 @@
 #include "daemon/ctl/passwd.h"
 #include "daemon/ctl/show.h"
 #include "daemon/ctl/show_limits.h"
+#include "daemon/ctl/show_quotas.h"
 #include "daemon/ctl/show_sessions.h"
 
 #include "daemon/line_word.h"
@@ -56,6 +57,17 @@ static char **take_listener(struct args *a, char **words)
 {
 	if (a->off && !*words) {
 		(void)fputs("splicedctl: drain --off wants a listener\n",
+			    stderr);
+		return NULL;
+	}
+	return take_word(a, words);
+}
+
+/* [USER] */
+static char **take_quota_user(struct args *a, char **words)
+{
+	if (a->reset && !*words) {
+		(void)fputs("splicedctl: quotas --reset wants a user's name\n",
 			    stderr);
 		return NULL;
 	}
@@ -116,6 +128,14 @@ static const char *ask_log_level(const struct args *a,
 				 char room[COMMAND_LINE_BYTES])
 {
 	return a->word ? ask_word("log-level", a->word, room) : "log-level";
+}
+
+static const char *ask_quotas(const struct args *a,
+			      char room[COMMAND_LINE_BYTES])
+{
+	if (!a->word)
+		return "quotas";
+	return ask_word(a->reset ? "quotas reset" : "quotas", a->word, room);
 }
 
 /* --- Answers ------------------------------------------------------------- */
@@ -186,6 +206,14 @@ static int put_log_level(FILE *out, const struct args *a UNUSED,
 	return 0;
 }
 
+static int put_quotas(FILE *out, const struct args *a, struct reply *r)
+{
+	if (!a->reset)
+		return show_quotas(out, r);
+	(void)fputs("it counts from zero\n", out);
+	return 0;
+}
+
 static int put_version(FILE *out, const struct args *a UNUSED, struct reply *r)
 {
 	show_version(out, r);
@@ -237,6 +265,17 @@ static const struct command commands[] = {
 		.line = "sessions", /* the same descriptors */
 		.show = put_limits,
 		.shows_json = true,
+	},
+	{
+		.name = "quotas",
+		.usage = "  quotas [USER]        what users have used of their "
+			 "quotas\n"
+			 "  quotas USER --reset  he has used nothing\n",
+		.says = "what users have used of their quotas",
+		.options = ARGS_WATCH | ARGS_RESET,
+		.take = take_quota_user,
+		.ask = ask_quotas,
+		.show = put_quotas,
 	},
 	{
 		.name = "kill",

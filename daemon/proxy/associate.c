@@ -117,14 +117,9 @@ static bool has_room(const struct associations *all,
 
 static void note_progress(struct association *a)
 {
-	struct session *s = a->session;
-
 	list_remove(&a->moved);
-	session_begin(s);
-	s->bytes_up = a->bytes_up;
-	s->bytes_down = a->bytes_down;
-	s->changed_ms = a->moved_ms;
-	session_end(s);
+	record_moved(a->here->proxy, a->session,
+		     (uint64_t[]){ a->bytes_up, a->bytes_down }, a->moved_ms);
 }
 
 static void tell(struct timer *t)

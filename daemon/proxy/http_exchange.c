@@ -184,13 +184,9 @@ static enum outcome wait_for_both(struct http_exchange *x)
 
 static void tell(struct http_exchange *x)
 {
-	struct session *s = x->rq->session;
-
-	session_begin(s);
-	s->bytes_up = x->up.flow.bytes;
-	s->bytes_down = x->down.flow.bytes;
-	s->changed_ms = x->moved_ms;
-	session_end(s);
+	record_moved(x->rq->here->proxy, x->rq->session,
+		     (uint64_t[]){ x->up.flow.bytes, x->down.flow.bytes },
+		     x->moved_ms);
 	x->told_ms = x->moved_ms;
 }
 

@@ -60,6 +60,7 @@
 	ROW(AUTH_REQUIRED, NOT_ALLOWED, 407, "auth-required")                  \
 	ROW(AUTH_FAILED, NOT_ALLOWED, 407, "auth-failed")                      \
 	ROW(LOCKED_OUT, NOT_ALLOWED, 403, "locked-out")                        \
+	ROW(QUOTA, NOT_ALLOWED, 403, "quota")                                  \
 	ROW(KILLED, GENERAL, 0, "killed")                                      \
 	ROW(ACCEPT_TIMEOUT, EXPIRED, 504, "accept-timeout")                    \
 	ROW(TLS, GENERAL, 0, "tls-failed")                                     \

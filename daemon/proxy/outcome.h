@@ -46,6 +46,7 @@ enum outcome {
 	OUTCOME_AUTH_REQUIRED,    /* a login is demanded, and none came */
 	OUTCOME_AUTH_FAILED,      /* a wrong one, or a wrong SOCKS4 user id */
 	OUTCOME_LOCKED_OUT,       /* after too many of these */
+	OUTCOME_QUOTA,            /* its user has moved as much as he may */
 	OUTCOME_KILLED,           /* by hand, or its user is gone */
 	OUTCOME_ACCEPT_TIMEOUT,   /* nobody came to a BIND in time */
 	OUTCOME_TLS,              /* the client's TLS handshake failed */

@@ -1,5 +1,6 @@
 #include "daemon/proxy/policy.h"
 
+#include "daemon/proxy/quota_members.h"
 #include "daemon/proxy/users.h"
 
 #include <stdatomic.h>
@@ -10,6 +11,7 @@ struct policy {
 	uint64_t number;
 	struct rules *rules;
 	struct users *users;
+	struct quota_members *quotas;
 };
 
 int policy_new(struct policy **ret, struct rules *rules, struct users *users)
@@ -25,6 +27,16 @@ int policy_new(struct policy **ret, struct rules *rules, struct users *users)
 	p->users = users;
 	*ret = p;
 	return 0;
+}
+
+void policy_set_quotas(struct policy *p, struct quota_members *quotas)
+{
+	p->quotas = quotas;
+}
+
+const struct quota_members *policy_quotas(const struct policy *p)
+{
+	return p->quotas;
 }
 
 /* Who has a reference may count, whoever else looks at what it points to. */
@@ -43,6 +55,7 @@ void policy_unref(const struct policy *p)
 		return;
 	rules_free(own->rules);
 	users_free(own->users);
+	quota_members_free(own->quotas);
 	free(own);
 }
 

@@ -8,6 +8,7 @@
 
 #include "daemon/proxy/rules.h"
 
+struct quota_members;
 struct users;
 
 struct policy;
@@ -15,6 +16,9 @@ struct policy;
 /* Takes both, `users` may be NULL; one reference.  -ENOMEM: takes nothing. */
 int policy_new(struct policy **ret, struct rules *rules, struct users *users)
 	MUST_CHECK;
+
+/* Takes what says whose quota is which; before anybody else has it. */
+void policy_set_quotas(struct policy *p, struct quota_members *quotas);
 
 /* From any thread. */
 const struct policy *policy_ref(const struct policy *p);
@@ -25,6 +29,8 @@ bool policy_is_shared(const struct policy *p);
 
 const struct rules *policy_rules(const struct policy *p);
 const struct users *policy_users(const struct policy *p); /* NULL: no file */
+
+const struct quota_members *policy_quotas(const struct policy *p); /* or NULL */
 
 /* Never the same for two in one process; what was decided by another is old. */
 uint64_t policy_number(const struct policy *p);

@@ -64,6 +64,9 @@ int proxy_new(struct proxy **ret, const struct proxy_options *o)
 				 o->slots, o->generation);
 	if (r == 0)
 		r = make_limits(p);
+	if (r == 0 && o->quotas.count)
+		r = quotas_new(&p->quotas, &o->quotas,
+			       sessions_slots(o->workers, o->max_sessions));
 	if (r < 0) {
 		proxy_free(p);
 		return r;
@@ -77,6 +80,7 @@ void proxy_free(struct proxy *p)
 	if (!p)
 		return;
 	limits_free(p->limits);
+	quotas_free(p->quotas);
 	sessions_free(p->sessions);
 	bandwidths_free(p->bandwidths);
 	upstreams_free(p->upstreams);
@@ -98,6 +102,11 @@ void proxy_add_own(struct proxy *p, const struct tcp_addr *a)
 struct limits *proxy_limits(const struct proxy *p)
 {
 	return p->limits;
+}
+
+struct quotas *proxy_quotas(const struct proxy *p)
+{
+	return p->quotas;
 }
 
 struct proxy_worker *proxy_here(void)

@@ -15,6 +15,7 @@
 #include "daemon/proxy/outbound.h"
 #include "daemon/proxy/policy.h"
 #include "daemon/proxy/proxy_counts.h"
+#include "daemon/proxy/quota.h"
 #include "daemon/proxy/session.h"
 #include "daemon/proxy/upstream.h"
 
@@ -40,6 +41,7 @@ struct proxy_options {
 	const struct policy *policy; /* the first; each worker takes its own */
 	struct rule_actions client_actions, actions;
 	struct limits_options limits;
+	struct quota_options quotas;
 	struct bandwidth_options bandwidth;
 	struct resolver_options names;
 	struct outbound_options outbound;
@@ -84,6 +86,15 @@ size_t proxy_kill(struct proxy *p, uint64_t *ids, size_t count);
 
 /* Its counts; NULL: nothing has a bound. */
 struct limits *proxy_limits(const struct proxy *p);
+
+/* What users with a quota have moved; NULL: there are no quotas. */
+struct quotas *proxy_quotas(const struct proxy *p);
+
+/*
+ * Lets every worker end the sessions of users whose quota is used up, where
+ * that says so; waits until all have.  As proxy_set_policy().
+ */
+size_t proxy_end_over_quota(struct proxy *p);
 
 /* What a worker needs of its own; for tcp_server_options, with p as ctx. */
 int proxy_worker_start(void *p, unsigned worker) MUST_CHECK;

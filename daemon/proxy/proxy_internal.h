@@ -24,6 +24,7 @@ struct proxy_worker {
 	struct loop *loop;
 	struct list requests; /* those in a task */
 	bool enforcing;       /* what ends now is ended by hand */
+	bool over_quota;      /* by end_over_quota() */
 	struct mail mail;     /* of what is under way: */
 	struct swap *swap;
 	struct kill *kill;
@@ -39,6 +40,7 @@ struct proxy {
 	struct sessions *sessions;
 	struct bandwidths *bandwidths;   /* NULL: nothing is bounded */
 	struct limits *limits;           /* NULL: there are none */
+	struct quotas *quotas;           /* likewise */
 	struct upstreams *upstreams;     /* likewise */
 	struct proxy_counts *counts;     /* one a worker */
 	struct proxy_counts *own_counts; /* they are ours, or NULL */

@@ -63,6 +63,19 @@ struct session *record_open_admitted(const struct proxy_listener *l,
 	return s;
 }
 
+void record_moved(struct proxy *p, struct session *s, const uint64_t bytes[2],
+		  int64_t changed_ms)
+{
+	if (p->quotas)
+		quotas_count(p->quotas, sessions_slot(p->sessions, s),
+			     bytes[0] - s->bytes_up + bytes[1] - s->bytes_down);
+	session_begin(s);
+	s->bytes_up = bytes[0];
+	s->bytes_down = bytes[1];
+	s->changed_ms = changed_ms;
+	session_end(s);
+}
+
 /* --- Closing ------------------------------------------------------------ */
 
 /*

@@ -22,6 +22,10 @@ struct session *record_open(const struct proxy_listener *l,
 struct session *record_open_admitted(const struct proxy_listener *l,
 				     const struct tcp_conn *c, unsigned tag);
 
+/* What has moved until now; with a quota it counts for its user.  Writes it. */
+void record_moved(struct proxy *p, struct session *s, const uint64_t bytes[2],
+		  int64_t changed_ms);
+
 /* Ends it with its line in the log, if it is to have one; `error`: an errno. */
 void record_close(struct proxy *p, struct session *s, enum outcome o,
 		  int error);

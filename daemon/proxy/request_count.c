@@ -5,6 +5,7 @@
 
 #include "daemon/proxy/limits_steps.h"
 #include "daemon/proxy/proxy_internal.h"
+#include "daemon/proxy/quota_members.h"
 
 static struct limits_session counted(const struct proxy *p,
 				     const struct session *s)
@@ -18,11 +19,24 @@ static struct limits_session counted(const struct proxy *p,
 	};
 }
 
+static enum outcome begin_quota(struct request *rq)
+{
+	struct proxy *p = rq->here->proxy;
+	const struct span user = { (const uint8_t *)rq->user, rq->user_len };
+
+	return quotas_begin(
+		p->quotas, sessions_slot(p->sessions, rq->session), user,
+		quota_members_find(policy_quotas(rq->here->policy), user));
+}
+
 enum outcome request_count_user(struct request *rq)
 {
 	struct proxy *p = rq->here->proxy;
+	enum outcome o = p->quotas ? begin_quota(rq) : OUTCOME_NONE;
 	struct limits_session s;
 
+	if (o != OUTCOME_NONE)
+		return o;
 	if (!p->limits || rq->user_len == 0)
 		return OUTCOME_NONE;
 	s = counted(p, rq->session);

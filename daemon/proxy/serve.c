@@ -48,13 +48,7 @@ void request_began(struct request *rq)
 
 static void relay_progress(void *ctx, const struct tcp_relay_count *n)
 {
-	struct session *s = ctx;
-
-	session_begin(s);
-	s->bytes_up = n->bytes[0];
-	s->bytes_down = n->bytes[1];
-	s->changed_ms = n->progress_ms;
-	session_end(s);
+	record_moved(proxy_here()->proxy, ctx, n->bytes, n->progress_ms);
 }
 
 static void relay_ended(void *ctx, enum tcp_relay_end end, int error,
@@ -71,9 +65,13 @@ static void relay_ended(void *ctx, enum tcp_relay_end end, int error,
 		[TCPSERVER_END_NO_MEMORY] = OUTCOME_NO_RESOURCES,
 	};
 
+	const struct proxy_worker *w = proxy_here();
+
 	relay_progress(ctx, n);
-	record_close(proxy_here()->proxy, ctx,
-		     proxy_here()->enforcing ? OUTCOME_KILLED : outcomes[end],
+	record_close(w->proxy, ctx,
+		     w->enforcing    ? OUTCOME_KILLED
+		     : w->over_quota ? OUTCOME_QUOTA
+				     : outcomes[end],
 		     error);
 }
 
@@ -341,7 +339,7 @@ void proxy_serve(struct tcp_conn *c, void *ctx)
 	o = serve(&rq);
 	list_remove(&rq.link);
 	if (rq.killed && o != OUTCOME_NONE)
-		o = OUTCOME_KILLED;
+		o = rq.over_quota ? OUTCOME_QUOTA : OUTCOME_KILLED;
 	request_put_exchange(&rq);
 	if (rq.input.at != rq.input.first)
 		free(rq.input.at);

@@ -11,7 +11,7 @@
 #include <semaphore.h>
 
 struct swap {
-	const struct policy *policy;
+	const struct policy *policy; /* NULL: only ends what is over */
 	bool enforce;
 	sem_t taken; /* by so many workers */
 	atomic_size_t ended;
@@ -65,6 +65,39 @@ static size_t enforce(struct proxy_worker *w)
 	return count;
 }
 
+/* --- Quotas that are used up ---------------------------------------------- */
+
+static bool is_over(const struct proxy_worker *w, const struct session *s)
+{
+	return quotas_ends(w->proxy->quotas,
+			   sessions_slot(w->proxy->sessions, s));
+}
+
+static bool is_relay_over(void *ctx, void *arg)
+{
+	return is_over(arg, ctx);
+}
+
+static size_t end_over_quota(struct proxy_worker *w)
+{
+	struct list *at, *safe;
+	size_t count = 0;
+
+	list_for_each_safe (at, safe, &w->requests) {
+		struct request *rq = list_entry(at, struct request, link);
+
+		if (rq->killed || rq->waiting || !is_over(w, rq->session))
+			continue;
+		rq->killed = rq->over_quota = true;
+		task_cancel(rq->task);
+		count++;
+	}
+	w->over_quota = true;
+	count += relays_kill_if(net_self(), is_relay_over, w);
+	w->over_quota = false;
+	return count;
+}
+
 /* --- The change ---------------------------------------------------------- */
 
 static void take(struct mail *m)
@@ -73,31 +106,49 @@ static void take(struct mail *m)
 	struct swap *s = w->swap;
 	const struct policy *old = w->policy;
 
-	w->policy = policy_ref(s->policy);
-	if (s->enforce)
-		(void)atomic_fetch_add(&s->ended, enforce(w));
-	policy_unref(old);
+	if (s->policy) {
+		w->policy = policy_ref(s->policy);
+		if (s->enforce)
+			(void)atomic_fetch_add(&s->ended, enforce(w));
+		policy_unref(old);
+	} else {
+		(void)atomic_fetch_add(&s->ended, end_over_quota(w));
+	}
 	(void)sem_post(&s->taken); /* `s` may be gone from here on */
+}
+
+static void all_take(struct proxy *p, struct swap *s)
+{
+	unsigned count = p->options.workers;
+
+	(void)sem_init(&s->taken, 0, 0);
+	for (unsigned i = 0; i < count; i++) {
+		struct proxy_worker *w = &p->worker[i];
+
+		w->mail.run = take;
+		w->swap = s;
+		loop_post(w->loop, &w->mail);
+	}
+	while (count > 0)
+		if (sem_wait(&s->taken) == 0)
+			count--;
+	(void)sem_destroy(&s->taken);
 }
 
 size_t proxy_set_policy(struct proxy *p, const struct policy *policy,
 			bool enforce_it)
 {
-	unsigned count = p->options.workers;
 	struct swap s = { .policy = policy, .enforce = enforce_it };
 
-	(void)sem_init(&s.taken, 0, 0);
-	for (unsigned i = 0; i < count; i++) {
-		struct proxy_worker *w = &p->worker[i];
-
-		w->mail.run = take;
-		w->swap = &s;
-		loop_post(w->loop, &w->mail);
-	}
-	while (count > 0)
-		if (sem_wait(&s.taken) == 0)
-			count--;
-	(void)sem_destroy(&s.taken);
+	all_take(p, &s);
 	p->options.policy = policy;
+	return s.ended;
+}
+
+size_t proxy_end_over_quota(struct proxy *p)
+{
+	struct swap s = { 0 };
+
+	all_take(p, &s);
 	return s.ended;
 }

@@ -93,6 +93,7 @@ START_TEST(a_tunnel_that_broke_is_an_error_as_well)
 	static const enum outcome whole[] = {
 		OUTCOME_CLOSED,  OUTCOME_IDLE,     OUTCOME_HALF_CLOSED,
 		OUTCOME_EXPIRED, OUTCOME_SHUTDOWN, OUTCOME_KILLED,
+		OUTCOME_QUOTA,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(broken); i++) {
