@@ -155,10 +155,9 @@ static void check_all_names(struct check *k)
 	const struct conf *c = k->c;
 	size_t most = max_size(max_size(c->listener_count, c->tls_count),
 			       max_size(c->client_count, c->rule_count));
-	struct named *list = calloc(max_size(max_size(most, c->upstream_count),
-					     c->quota_count) +
-					    1,
-				    sizeof(*list));
+	struct named *list = calloc(
+		max_size(max_size(most, c->upstream_count), c->quota_count) + 1,
+		sizeof(*list));
 
 	if (!list) {
 		k->result = -ENOMEM;
@@ -200,17 +199,6 @@ static void check_quotas(struct check *k)
 	for (size_t i = 0; i < k->c->quota_count; i++) {
 		const struct conf_quota *q = &k->c->quotas[i];
 
-		if (!q->users.count && !q->groups.count)
-			COMPLAIN(k, q->where,
-				 "'%s' is nobody's: name 'users' or 'groups' "
-				 "(users = \"*\" is everybody who has logged "
-				 "in)",
-				 q->name);
-		if (!q->day && !q->month)
-			COMPLAIN(k, q->where,
-				 "'%s' bounds nothing: say how much as in day "
-				 "= \"10G\" or month = \"200G\"",
-				 q->name);
 		if (q->groups.count && !*k->c->auth.groups_file)
 			COMPLAIN(k, q->where,
 				 "'%s' names groups, but there are none: "

@@ -106,6 +106,20 @@ static void check_users_bounded(struct sense *k)
 	     "of 'clients' lets anybody log in");
 }
 
+static void check_quota(struct sense *k, const struct conf_quota *q)
+{
+	if (!q->users.count && !q->groups.count)
+		WARN(k, q->where,
+		     "'%s' is nobody's: name 'users' or 'groups' (users = "
+		     "\"*\" is everybody who has logged in)",
+		     q->name);
+	if (!q->day && !q->month)
+		WARN(k, q->where,
+		     "'%s' bounds nothing: say how much as in day = \"10G\" or "
+		     "month = \"200G\"",
+		     q->name);
+}
+
 void conf_check_bounds(struct sense *k)
 {
 	const struct conf *c = k->c;
@@ -140,4 +154,6 @@ void conf_check_bounds(struct sense *k)
 		     "limits: 'bandwidth_session' is more than "
 		     "'bandwidth_user', and never reached by who has logged "
 		     "in");
+	for (size_t i = 0; i < k->c->quota_count; i++)
+		check_quota(k, &k->c->quotas[i]);
 }

@@ -14,6 +14,7 @@
 #include "daemon/log.h"
 #include "daemon/notify.h"
 #include "daemon/prepare.h"
+#include "daemon/quotas.h"
 #include "daemon/report.h"
 
 #include <fcntl.h>

@@ -33,13 +33,13 @@ struct generation {
 	struct siblings siblings;
 	struct setup setup;
 	struct listening listening;
-	struct admin *admin;     /* NULL: there is no such listener */
-	struct data_files files; /* until `refresh` has them */
+	struct admin *admin;         /* NULL: there is no such listener */
+	struct data_files files;     /* until `refresh` has them */
 	struct quota_keeper *quotas; /* or NULL */
-	struct refresh *refresh; /* while it serves */
-	char asked[64];          /* a refresh, before; see ask() */
-	bool serving;            /* its workers accept */
-	bool acked, going;       /* HANDOFF_ACK, HANDOFF_GO came */
+	struct refresh *refresh;     /* while it serves */
+	char asked[64];              /* a refresh, before; see ask() */
+	bool serving;                /* its workers accept */
+	bool acked, going;           /* HANDOFF_ACK, HANDOFF_GO came */
 	enum order order;
 	char failure[HANDOFF_TEXT_MAX]; /* errors before it is prepared */
 	struct handoff_received received;

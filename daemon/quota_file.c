@@ -82,8 +82,7 @@ static struct file_stamp stamp_of(const char *path)
 {
 	struct stat st;
 
-	return stat(path, &st) < 0 ? (struct file_stamp){ 0 }
-				   : file_stamp(&st);
+	return stat(path, &st) < 0 ? (struct file_stamp){ 0 } : file_stamp(&st);
 }
 
 bool quota_file_has_changed(const struct quota_file *f)
@@ -116,8 +115,7 @@ static char *read_all(const char *path, int *ret_r)
 	size = (size_t)st.st_size;
 	text = malloc(size + 1);
 	*ret_r = text ? 0 : -ENOMEM;
-	while (text && len < size &&
-	       (n = read(fd, text + len, size - len)) > 0)
+	while (text && len < size && (n = read(fd, text + len, size - len)) > 0)
 		len += (size_t)n;
 	if (text)
 		text[len] = '\0';

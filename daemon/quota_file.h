@@ -8,7 +8,7 @@
 #include "daemon/quota_state.h"
 
 struct quota_file {
-	const char *path;        /* borrowed; "": there is none */
+	const char *path; /* borrowed; "": there is none */
 	char *folder;
 	struct file_stamp stamp; /* of what was read or written last */
 	int locked;              /* the folder, or -1 */

@@ -32,8 +32,8 @@ int quota_state_get(struct quota_state *s, struct span user,
 
 	if (count >= s->room) {
 		size_t room = s->room ? 2 * s->room : 64;
-		struct quota_used *more =
-			realloc(s->used, room * sizeof(*more));
+		struct quota_used *more = realloc(s->used,
+						  room * sizeof(*more));
 
 		if (!more)
 			return -ENOMEM;
@@ -129,9 +129,8 @@ static int read_user(struct quota_state *s, char *line)
 	    !read_number(&line, UINT64_MAX, &month_bytes))
 		return -EBADMSG;
 	len = read_name(line);
-	if (len == 0 || quota_state_find(s, (struct span){
-						    (const uint8_t *)line,
-						    len }))
+	if (len == 0 ||
+	    quota_state_find(s, (struct span){ (const uint8_t *)line, len }))
 		return -EBADMSG;
 	r = quota_state_get(s, (struct span){ (const uint8_t *)line, len }, &u);
 	if (r == 0)
@@ -192,10 +191,9 @@ char *quota_state_format(const struct quota_state *s, uint32_t month,
 
 		if (u->month != month || !u->month_bytes)
 			continue;
-		(void)fprintf(out,
-			      "%" PRIu32 " %" PRIu64 " %" PRIu32 " %" PRIu64
-			      " ",
-			      u->day, u->day_bytes, u->month, u->month_bytes);
+		(void)fprintf(
+			out, "%" PRIu32 " %" PRIu64 " %" PRIu32 " %" PRIu64 " ",
+			u->day, u->day_bytes, u->month, u->month_bytes);
 		put_name(out, text_table_text(&s->users, i));
 		count++;
 	}

@@ -77,8 +77,8 @@ static char *show(struct quota_keeper *k, const char *user)
 static char *reset(struct quota_keeper *k, const char *user)
 {
 	char why[256];
-	int r = quota_keeper_reset(k, (struct span){ (const uint8_t *)user,
-						     strlen(user) });
+	int r = quota_keeper_reset(
+		k, (struct span){ (const uint8_t *)user, strlen(user) });
 
 	if (r == 0)
 		return answer_ok();

@@ -24,8 +24,8 @@ struct quota_keeper {
 	const struct setup *setup;
 	struct quotas *quotas;
 	struct quota_file file;
-	struct quota_state state;    /* as the file has it, or should */
-	uint64_t added[QUOTA_ENTRIES]; /* to the state, of each entry */
+	struct quota_state state;       /* as the file has it, or should */
+	uint64_t added[QUOTA_ENTRIES];  /* to the state, of each entry */
 	uint64_t others[QUOTA_ENTRIES]; /* of siblings, not written yet */
 	uint32_t day, month;
 	bool dirty; /* more was used than the file says */
@@ -152,9 +152,9 @@ static void add_sibling(struct quota_keeper *k, const struct segment *s)
 		memcpy(user, list[i].user, sizeof(user));
 		name = (struct span){ (const uint8_t *)user,
 				      strnlen(user, sizeof(user)) };
-		own = quotas_entry(k->quotas, name,
-				   quota_members_find(
-					   policy_quotas(k->setup->policy),
+		own = quotas_entry(
+			k->quotas, name,
+			quota_members_find(policy_quotas(k->setup->policy),
 					   name));
 		if (own)
 			k->others[index_of(k, own)] += more;
@@ -246,7 +246,7 @@ static void look(struct quota_keeper *k)
 
 	turn_day(k);
 	if (quota_file_has_changed(&k->file))
-		(void)quota_file_read(&k->file, &k->state);
+		quota_file_tell(&k->file, quota_file_read(&k->file, &k->state));
 	sum_others(k);
 	while ((e = quotas_next(k->quotas, &at))) {
 		end |= judge(k, e);
@@ -275,19 +275,19 @@ void quota_keeper_each(struct quota_keeper *k,
 	(void)save(k, false);
 	look(k);
 	while ((e = quotas_next(k->quotas, &at))) {
-		const struct quota_bound *b =
-			quotas_bound(k->quotas, e->number);
+		const struct quota_bound *b = quotas_bound(k->quotas,
+							   e->number);
 		struct quota_used u = known_of(k, e);
 		uint64_t more = get(&e->counted) - get(&e->saved);
 
 		if (b)
-			fn(ctx, &(struct quota_view){
-					.user = e->user,
-					.quota = b->name,
-					.day = u.day_bytes + more,
-					.month = u.month_bytes + more,
-					.bound = b,
-					.over = e->over });
+			fn(ctx,
+			   &(struct quota_view){ .user = e->user,
+						 .quota = b->name,
+						 .day = u.day_bytes + more,
+						 .month = u.month_bytes + more,
+						 .bound = b,
+						 .over = e->over });
 	}
 }
 

@@ -46,7 +46,7 @@ struct refresh {
 	struct setup *setup;
 	struct data_files files;
 	struct quota_keeper *quotas; /* or NULL */
-	bool looks; /* there is something to look at now and then */
+	bool looks;       /* there is something to look at now and then */
 	pthread_t thread; /* if it is running: there is something for it */
 	bool running;
 	pthread_mutex_t lock;

@@ -19,7 +19,8 @@ struct refresh;
 /*
  * For a setup whose workers run, until refresh_free(): nobody else touches
  * s->policy meanwhile.  Takes *files over, whose stamps are older than that
- * policy; borrows `quotas`, which may be NULL.  -ENOMEM, -errno of pthread_create(3): nothing was taken.
+ * policy; borrows `quotas`, which may be NULL.  -ENOMEM, -errno of
+ * pthread_create(3): nothing was taken.
  */
 int refresh_new(struct refresh **ret, struct setup *s, struct data_files *files,
 		struct quota_keeper *quotas) MUST_CHECK;

@@ -398,7 +398,7 @@ static void release(scmp_filter_ctx *ctx)
 static int add_state(scmp_filter_ctx ctx)
 {
 	static const int calls[] = {
-		SCMP_SYS(flock),    SCMP_SYS(fsync),    SCMP_SYS(rename),
+		SCMP_SYS(flock),    SCMP_SYS(fsync),     SCMP_SYS(rename),
 		SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(unlink),
 		SCMP_SYS(unlinkat),
 	};

@@ -26,17 +26,17 @@
 enum { RULE_PATH_BENEATH = 1, RULE_NET_PORT = 2 };
 
 /* Rights on files and folders; some came with later versions. */
-#define FS_WRITE_FILE ((uint64_t)1 << 1)
-#define FS_READ_FILE  ((uint64_t)1 << 2)
-#define FS_READ_DIR   ((uint64_t)1 << 3)
+#define FS_WRITE_FILE  ((uint64_t)1 << 1)
+#define FS_READ_FILE   ((uint64_t)1 << 2)
+#define FS_READ_DIR    ((uint64_t)1 << 3)
 #define FS_REMOVE_FILE ((uint64_t)1 << 5)
-#define FS_MAKE_REG   ((uint64_t)1 << 8)
-#define FS_FIRST_ALL  (((uint64_t)1 << 13) - 1)
-#define FS_REFER      ((uint64_t)1 << 13) /* version 2 */
-#define FS_TRUNCATE   ((uint64_t)1 << 14) /* 3 */
-#define FS_IOCTL_DEV  ((uint64_t)1 << 15) /* 5 */
-#define NET_BIND_TCP  ((uint64_t)1 << 0)  /* 4; connecting is not handled */
-#define SCOPE_ALL     ((uint64_t)3)       /* 6: abstract sockets, signals */
+#define FS_MAKE_REG    ((uint64_t)1 << 8)
+#define FS_FIRST_ALL   (((uint64_t)1 << 13) - 1)
+#define FS_REFER       ((uint64_t)1 << 13) /* version 2 */
+#define FS_TRUNCATE    ((uint64_t)1 << 14) /* 3 */
+#define FS_IOCTL_DEV   ((uint64_t)1 << 15) /* 5 */
+#define NET_BIND_TCP   ((uint64_t)1 << 0)  /* 4; connecting is not handled */
+#define SCOPE_ALL      ((uint64_t)3)       /* 6: abstract sockets, signals */
 
 #define READ   (FS_READ_FILE | FS_READ_DIR)
 #define APPEND (FS_WRITE_FILE | FS_MAKE_REG)

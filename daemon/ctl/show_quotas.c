@@ -9,8 +9,8 @@
 #define TEXT_BYTES 1024
 
 static const struct column columns[] = {
-	{ "USER", false },     { "QUOTA", false }, { "TODAY", true },
-	{ "OF", true },        { "MONTH", true },  { "OF", true },
+	{ "USER", false },    { "QUOTA", false }, { "TODAY", true },
+	{ "OF", true },       { "MONTH", true },  { "OF", true },
 	{ "USED UP", false },
 };
 
@@ -23,8 +23,8 @@ static char *text_in(const json_t *j, const char *key, char *out)
 
 static char *size_in(const json_t *j, const char *key, char *out)
 {
-	return human_size(
-		(uint64_t)json_integer_value(json_object_get(j, key)), out);
+	return human_size((uint64_t)json_integer_value(json_object_get(j, key)),
+			  out);
 }
 
 static const char *bound_in(const json_t *j, const char *key, char *out)
@@ -62,9 +62,9 @@ int show_quotas(FILE *out, const struct reply *r)
 	int bad = 0;
 
 	columns_init(&c, out, columns, ARRAY_SIZE(columns));
-	json_array_foreach(r->lines, i, j)
-		if (bad == 0 && json_object_get(j, "user"))
-			bad = put_row(&c, j);
+	json_array_foreach(r->lines, i,
+			   j) if (bad == 0 && json_object_get(j, "user"))
+		bad = put_row(&c, j);
 	columns_done(&c);
 	return bad;
 }

@@ -11,6 +11,7 @@
 #include "daemon/proxy/associate_internal.h"
 #include "daemon/proxy/associate_name.h"
 #include "daemon/proxy/associate_pace.h"
+#include "daemon/proxy/record.h"
 #include "daemon/proxy/rule_times.h"
 #include "daemon/proxy/rules_parent.h"
 #include "daemon/proxy/upstream.h"

@@ -6,6 +6,7 @@
 
 #include "core/task.h"
 #include "daemon/proxy/proxy_internal.h"
+#include "daemon/proxy/record.h"
 #include "daemon/proxy/rule_times.h"
 
 #define TELL_EVERY_MS 1000

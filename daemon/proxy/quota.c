@@ -114,8 +114,8 @@ struct quota_entry *quotas_entry(struct quotas *q, struct span user,
 	    memchr(user.at, '\0', user.len))
 		return NULL;
 	for (uint32_t i = 0; i < PROBES_MAX; i++) {
-		struct quota_entry *e =
-			&q->o.memory[(hash + i) % QUOTA_ENTRIES];
+		struct quota_entry
+			*e = &q->o.memory[(hash + i) % QUOTA_ENTRIES];
 
 		if (claim(e) == QUOTA_FREE) {
 			fill(q, e, user, number);
@@ -156,11 +156,11 @@ static void set_number(const struct quotas *q, struct quota_entry *e,
 	if (was == number)
 		return;
 	if (!was)
-		__atomic_store_n(&e->stop_at,
-				 __atomic_load_n(&e->counted,
-						 __ATOMIC_RELAXED) +
-					 first_stop(q, number),
-				 __ATOMIC_RELAXED);
+		__atomic_store_n(
+			&e->stop_at,
+			__atomic_load_n(&e->counted, __ATOMIC_RELAXED) +
+				first_stop(q, number),
+			__ATOMIC_RELAXED);
 	__atomic_store_n(&e->number, number, __ATOMIC_RELAXED);
 }
 
