@@ -182,10 +182,8 @@ static const struct passed_row {
 	const char *name;
 	enum passed_to to;
 } passed[] = {
-	{ "refresh", PASSED_ALL },
-	{ "explain", PASSED_SERVING },
-	{ "quotas", PASSED_SERVING },
-	{ "log-level", PASSED_ALL },
+	{ "refresh", PASSED_ALL },    { "explain", PASSED_SERVING },
+	{ "quotas", PASSED_SERVING }, { "log-level", PASSED_ALL },
 	{ "kill", PASSED_NAMED },
 };
 

@@ -238,7 +238,8 @@ static void turn_day(struct quota_keeper *k)
 	k->month = month;
 }
 
-static void look(struct quota_keeper *k)
+/* What was used, and who has used it up; true: some sessions are to end. */
+static bool look(struct quota_keeper *k)
 {
 	struct quota_entry *e;
 	uint32_t at = 0;
@@ -252,13 +253,13 @@ static void look(struct quota_keeper *k)
 		end |= judge(k, e);
 		k->dirty |= get(&e->counted) != get(&e->saved);
 	}
-	if (end)
-		(void)proxy_end_over_quota(k->setup->proxy);
+	return end;
 }
 
 void quota_keeper_look(struct quota_keeper *k)
 {
-	look(k);
+	if (look(k))
+		(void)proxy_end_over_quota(k->setup->proxy);
 	if (k->dirty && clock_ms() >= k->save_ms)
 		(void)save(k, false);
 }
@@ -273,7 +274,7 @@ void quota_keeper_each(struct quota_keeper *k,
 	uint32_t at = 0;
 
 	(void)save(k, false);
-	look(k);
+	(void)look(k);
 	while ((e = quotas_next(k->quotas, &at))) {
 		const struct quota_bound *b = quotas_bound(k->quotas,
 							   e->number);
@@ -311,7 +312,7 @@ int quota_keeper_reset(struct quota_keeper *k, struct span user)
 	settle(k, true);
 	quota_file_unlock(&k->file);
 	quota_file_tell(&k->file, r);
-	look(k);
+	(void)look(k);
 	return r;
 }
 
@@ -366,7 +367,7 @@ int quota_keeper_new(struct quota_keeper **ret, const struct setup *s,
 	zone_follow();
 	quota_file_tell(&k->file, quota_file_read(&k->file, &k->state));
 	show_known(k);
-	look(k);
+	(void)look(k);
 	k->save_ms = clock_deadline(QUOTA_SAVE_MS);
 	*ret = k;
 	return 0;

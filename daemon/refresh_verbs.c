@@ -86,10 +86,8 @@ char *refresh_answer(struct refresh *r, char *line, int fd)
 		const char *verb;
 		char *(*run)(struct refresh *r, char *words, const char *who);
 	} verbs[] = {
-		{ "refresh", do_refresh },
-		{ "explain", do_explain },
-		{ "quotas", do_quotas },
-		{ "kill", do_kill },
+		{ "refresh", do_refresh },     { "explain", do_explain },
+		{ "quotas", do_quotas },       { "kill", do_kill },
 		{ "log-level", do_log_level },
 	};
 	char who[PEER_BYTES];

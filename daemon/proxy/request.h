@@ -27,8 +27,8 @@ struct request {
 	struct list link;                 /* in the worker's list */
 	struct task *task;                /* that serves it */
 	uint64_t policy;                  /* its number when this began */
-	bool killed;     /* by hand, or its user is gone, or */
-	bool over_quota; /* has used up his quota */
+	bool killed;                      /* by hand, or its user is gone, or */
+	bool over_quota;                  /* has used up his quota */
 	struct tcp_conn *client, *server; /* server: once connected */
 	struct proxy_worker *here;
 	const struct proxy_listener *listener;
