@@ -82,7 +82,9 @@ static struct file_stamp stamp_of(const char *path)
 {
 	struct stat st;
 
-	return stat(path, &st) < 0 ? (struct file_stamp){ 0 } : file_stamp(&st);
+	if (stat(path, &st) < 0)
+		return (struct file_stamp){ 0 };
+	return file_stamp(&st);
 }
 
 bool quota_file_has_changed(const struct quota_file *f)

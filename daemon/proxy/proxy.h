@@ -87,15 +87,6 @@ size_t proxy_kill(struct proxy *p, uint64_t *ids, size_t count);
 /* Its counts; NULL: nothing has a bound. */
 struct limits *proxy_limits(const struct proxy *p);
 
-/* What users with a quota have moved; NULL: there are no quotas. */
-struct quotas *proxy_quotas(const struct proxy *p);
-
-/*
- * Lets every worker end the sessions of users whose quota is used up, where
- * that says so; waits until all have.  As proxy_set_policy().
- */
-size_t proxy_end_over_quota(struct proxy *p);
-
 /* What a worker needs of its own; for tcp_server_options, with p as ctx. */
 int proxy_worker_start(void *p, unsigned worker) MUST_CHECK;
 void proxy_worker_stop(void *p, unsigned worker);

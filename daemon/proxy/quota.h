@@ -55,3 +55,17 @@ const struct quota_bound *quotas_bound(const struct quotas *q, uint16_t number);
 
 /* How many sessions were not counted, since the table was full. */
 uint64_t quotas_uncounted(const struct quotas *q);
+
+/* --- Of a proxy ------------------------------------------------------------
+ */
+
+struct proxy;
+
+/* What users with a quota have moved; NULL: there are no quotas. */
+struct quotas *proxy_quotas(const struct proxy *p);
+
+/*
+ * Lets every worker end the sessions of users whose quota is used up, where
+ * that says so; waits until all have.  As proxy_set_policy().
+ */
+size_t proxy_end_over_quota(struct proxy *p);

@@ -24,11 +24,11 @@ struct input {
 
 /* One client's request, on the stack of its task. */
 struct request {
-	struct list link;                 /* in the worker's list */
-	struct task *task;                /* that serves it */
-	uint64_t policy;                  /* its number when this began */
-	bool killed;                      /* by hand, or its user is gone, or */
-	bool over_quota;                  /* has used up his quota */
+	struct list link;  /* in the worker's list */
+	struct task *task; /* that serves it */
+	uint64_t policy;   /* its number when this began */
+	bool killed,
+		over_quota; /* by hand, its user is gone; or has had enough */
 	struct tcp_conn *client, *server; /* server: once connected */
 	struct proxy_worker *here;
 	const struct proxy_listener *listener;
@@ -52,8 +52,7 @@ struct request {
 	bool parent_forwards;       /* see request_via_http_parent() */
 	uint8_t parent_health;      /* enum parent_health, as it was chosen */
 	uint64_t parents_silent;    /* that let it down: a bit for each */
-	bool agreed; /* SOCKS5: on a method; a request and replies may follow */
-	bool granted; /* a reply said so */
+	bool agreed, granted;       /* SOCKS5: on a method; a reply said so */
 	bool again;   /* the client's connection takes another request */
 	bool waiting; /* for the first byte of that one: request_next() */
 	bool resting; /* the connection does so, without this task */
