@@ -124,10 +124,37 @@ static int shake_hands(struct tcp_conn *c, int64_t deadline)
 	return r;
 }
 
+/*
+ * What OpenSSL keeps is then an empty shell, of a type that does not look into
+ * the key to say how long it is.
+ */
+static void drop_key(EVP_PKEY *key)
+{
+	(void)EVP_PKEY_set_type(key, EVP_PKEY_X25519);
+	EVP_PKEY_free(key);
+}
+
+/*
+ * OpenSSL keeps the keys that were agreed with as long as the connection.  No
+ * message needs them any more, and whoever reads this memory some day is not
+ * to decrypt by them what was said before.
+ */
+static void drop_ephemeral_keys(SSL *ssl)
+{
+	EVP_PKEY *key;
+
+	if (SSL_get_peer_tmp_key(ssl, &key))
+		drop_key(key);
+	if (SSL_get_tmp_key(ssl, &key))
+		drop_key(key);
+	tls_forget_errors();
+}
+
 static void established(struct tcp_conn *c)
 {
 	struct tls_conn *t = c->tls;
 
+	drop_ephemeral_keys(t->ssl);
 	t->established = true;
 	c->splice_in = t->kernel_in;
 	c->splice_out = t->kernel_out;

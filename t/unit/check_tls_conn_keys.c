@@ -82,6 +82,46 @@ START_TEST(a_flood_of_new_keys_ends_it)
 }
 END_TEST
 
+static void expect_no_key(EVP_PKEY *key)
+{
+	uint8_t bytes[200];
+	size_t len = sizeof(bytes);
+
+	ck_assert_int_eq(EVP_PKEY_get_id(key), EVP_PKEY_X25519);
+	ck_assert_int_eq(EVP_PKEY_get_raw_public_key(key, bytes, &len), 0);
+	len = sizeof(bytes);
+	ck_assert_int_eq(EVP_PKEY_get_raw_private_key(key, bytes, &len), 0);
+	EVP_PKEY_free(key);
+}
+
+static void expect_no_ephemeral_keys(struct tcp_conn *c)
+{
+	EVP_PKEY *key;
+
+	if (SSL_get_peer_tmp_key(ssl_of(c), &key))
+		expect_no_key(key);
+	if (SSL_get_tmp_key(ssl_of(c), &key))
+		expect_no_key(key);
+}
+
+static void forgotten(void)
+{
+	struct tls_pair p;
+
+	tls_pair_open(&p, &no_ktls, &no_ktls, 0);
+	expect_no_ephemeral_keys(p.client);
+	expect_no_ephemeral_keys(p.server);
+	conn_send(p.client, 0, 1000);
+	conn_expect(p.server, 0, 1000);
+	tls_pair_close(&p);
+}
+
+START_TEST(keys_that_were_agreed_with_do_not_stay)
+{
+	on_loop_tls(_i, forgotten, NULL);
+}
+END_TEST
+
 /* A megabyte of socket can hold 40,000 of these. */
 static void crumbs(void)
 {
@@ -283,6 +323,7 @@ int main(void)
 	tcase_add_unchecked_fixture(t, tls_files_open, tls_files_close);
 	tcase_add_test(t, either_side_may_take_new_keys);
 	tcase_add_test(t, a_flood_of_new_keys_ends_it);
+	add_for_versions(t, keys_that_were_agreed_with_do_not_stay);
 	add_for_versions(t, a_read_takes_a_bounded_number_of_records);
 	add_for_versions(t, an_end_may_have_to_wait_for_room);
 	tcase_add_test(t, reading_waits_for_room_when_keys_must_be_sent);
