@@ -235,6 +235,8 @@ $(B)/obj/%.o: %.S $(B)/flags | build/config.h
 	@mkdir -p $(@D)
 	$(Q)$(compile) -c -o $@ $<
 
+$(B)/obj/daemon/admin_page.o: daemon/page.html
+
 # From nothing each time: ar would keep members whose source is gone.
 define archive
 $(say) AR $@

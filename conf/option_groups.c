@@ -375,6 +375,12 @@ static const struct conf_option admin_options[] = {
 	  .max = 10000,
 	  .help = "Users with metrics of their own, all others are one; 0: "
 		  "users have none" },
+	{ "pac_host", CONF_TYPE_NAME, AT(pac_host), .def = "", .max = 253,
+	  .help = "The name by which browsers reach the listeners, for "
+		  "/proxy.pac; \"\": that by which they asked for it" },
+	{ "pac_direct", CONF_TYPE_TO, AT(pac_direct), .def = "", .max = 1024,
+	  .help = "What browsers fetch without us: names, \".suffix\", "
+		  "prefixes, \"plain\" (names without a dot); [ ]: nothing" },
 };
 #undef STRUCT
 

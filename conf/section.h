@@ -65,12 +65,17 @@ struct conf_names {
 	uint32_t pending; /* questions under way, per worker */
 };
 
+/* In `pac_direct`: every host without a dot. */
+#define CONF_PAC_PLAIN "plain"
+
 struct conf_admin {
 	const char *socket;         /* "auto", "" (none) or an absolute path */
 	struct conf_endpoints http; /* empty: it is off */
 	uint16_t tls;               /* an entry's number from 1; 0: none */
 	const char *users;          /* a path; "": nobody has to log in */
 	uint32_t user_metrics;      /* users with series of their own */
+	const char *pac_host;       /* what browsers call us; "": as they do */
+	struct conf_matches pac_direct; /* no files; CONF_PAC_PLAIN is a name */
 };
 
 struct conf_debug {

@@ -170,14 +170,19 @@ static bool wants_openmetrics(const struct conversation *v)
 	return false;
 }
 
-static int answer(struct conversation *v, const struct admin_path *path)
+static int answer(struct conversation *v, const struct admin_path *path,
+		  struct span query)
 {
+	const struct span in = { v->bytes, v->len };
 	struct admin_view *view = NULL;
 	struct making m = {
 		.answer = { .admin = v->admin,
 			    .status = 200,
 			    .openmetrics = wants_openmetrics(v),
-			    .type = path->type },
+			    .type = path->type,
+			    .host = http_head_value(&v->head, in,
+						    HTTP_FIELD_HOST),
+			    .query = query },
 		.path = path,
 	};
 	struct response r;
@@ -205,14 +210,20 @@ static bool has_body(const struct http_head *h)
 	return h->chunked || (h->has_length && h->length > 0);
 }
 
-static struct span path_of(const struct conversation *v)
+/* The path; *ret_query is what stands behind '?', or empty. */
+static struct span path_of(const struct conversation *v, struct span *ret_query)
 {
 	const struct span in = { v->bytes, v->len };
 	struct span path = http_span(v->head.path, in);
-	const uint8_t *query = path.len ? memchr(path.at, '?', path.len) : NULL;
+	const uint8_t *mark = path.len ? memchr(path.at, '?', path.len) : NULL;
 
-	if (query)
-		path.len = (size_t)(query - path.at);
+	*ret_query = (struct span){ 0 };
+	if (mark) {
+		size_t len = (size_t)(mark - path.at);
+
+		*ret_query = (struct span){ mark + 1, path.len - len - 1 };
+		path.len = len;
+	}
 	if (path.len == 0)
 		path = (struct span){ (const uint8_t *)"/", 1 };
 	return path;
@@ -234,6 +245,7 @@ static int respond(struct conversation *v)
 {
 	const struct http_head *h = &v->head;
 	const struct admin_path *path;
+	struct span query;
 
 	v->keep = http_head_persists(h) && !has_body(h);
 	if (h->method != HTTP_METHOD_GET && h->method != HTTP_METHOD_HEAD) {
@@ -242,10 +254,10 @@ static int respond(struct conversation *v)
 	}
 	if (has_body(h))
 		return refuse(v, 400);
-	path = admin_path_find(path_of(v));
+	path = admin_path_find(path_of(v, &query));
 	if (!(path && path->open) && !may_look(v))
 		return refuse(v, 401);
-	return path ? answer(v, path) : refuse(v, 404);
+	return path ? answer(v, path, query) : refuse(v, 404);
 }
 
 /* The length of a head; 0: the client has gone; -errno, -EBADMSG. */

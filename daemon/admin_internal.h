@@ -5,7 +5,9 @@
  *   admin_look.c   what the master says of all generations
  *   admin_http.c   requests and responses
  *   admin_login.c  who may look
- *   admin_pages.c  which path is what; all that is JSON or a word
+ *   admin_pages.c  which path is what; status and health
+ *   admin_sessions.c, admin_limits.c  what has many rows
+ *   admin_page.c   the status page, and the program for browsers
  *   metrics_text.c metrics as Prometheus reads them
  */
 #pragma once

@@ -5,13 +5,10 @@
  */
 #include "daemon/admin_pages.h"
 
-#include "daemon/row.h"
-
 #include <string.h>
 #include <time.h>
 
-#define SESSIONS_MAX 1000u /* shown */
-#define JSON_FLAGS   (JSON_COMPACT | JSON_ENSURE_ASCII)
+#define JSON_FLAGS (JSON_COMPACT | JSON_ENSURE_ASCII)
 
 static int64_t monotonic_ms(void)
 {
@@ -178,9 +175,10 @@ static int make_status(struct admin_answer *a)
 		(void)json_object_set_new(j, "upstreams", json_upstreams(&m));
 		(void)json_object_set_new(
 			j, "limits",
-			json_pack(
-				"{s:I}", "connections",
-				(json_int_t)a->admin->setup->max_connections));
+			json_pack("{s:I, s:o}", "connections",
+				  (json_int_t)a->admin->setup->max_connections,
+				  "fullest", admin_fullest(a->view)));
+		(void)json_object_set_new(j, "live", admin_running(a->view));
 	}
 	metrics_done(&m);
 	if (r == 0)
@@ -189,45 +187,18 @@ static int make_status(struct admin_answer *a)
 	return r;
 }
 
-/* --- Sessions ------------------------------------------------------------ */
-
-struct listing {
-	json_t *rows;
-	size_t left_out;
-};
-
-static int list_row(void *ctx, const struct row *row)
-{
-	struct listing *l = ctx;
-
-	if (json_array_size(l->rows) < SESSIONS_MAX)
-		(void)json_array_append_new(l->rows, row_json(row));
-	else
-		l->left_out++;
-	return 0;
-}
-
-static int make_sessions(struct admin_answer *a)
-{
-	struct listing l = { .rows = json_array() };
-	int64_t now = monotonic_ms();
-
-	/* One of another version is left out. */
-	for (size_t i = 0; l.rows && i < a->view->count; i++)
-		(void)!rows_each(a->view->segments[i], now, list_row, &l);
-	return put_json(a, json_pack("{s:o, s:I}", "sessions", l.rows,
-				     "left_out", (json_int_t)l.left_out));
-}
-
 /* --- All of them --------------------------------------------------------- */
 
 #define JSON "application/json"
 #define TEXT "text/plain; charset=utf-8"
 
 static const struct admin_path paths[] = {
+	{ "/", "text/html; charset=utf-8", false, false, admin_make_page },
+	{ "/proxy.pac", "application/x-ns-proxy-autoconfig", false, true,
+	  admin_make_pac },
 	{ "/metrics", TEXT, true, false, admin_make_metrics },
 	{ "/status.json", JSON, true, false, make_status },
-	{ "/sessions.json", JSON, true, false, make_sessions },
+	{ "/sessions.json", JSON, true, false, admin_make_sessions },
 	{ "/healthz", TEXT, true, true, make_health },
 	{ "/readyz", TEXT, true, true, make_ready },
 };

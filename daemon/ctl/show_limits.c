@@ -7,9 +7,9 @@
  */
 #include "daemon/ctl/show_limits.h"
 
-#include "core/prefix.h"
 #include "daemon/ctl/columns.h"
 #include "daemon/ctl/human.h"
+#include "daemon/limit_words.h"
 #include "daemon/tables.h"
 
 #include <inttypes.h>
@@ -36,17 +36,6 @@ struct listing {
 };
 
 /* As the configuration calls them. */
-static const char *const options[LIMITS_KINDS] = {
-	[LIMITS_CLIENT] = "limits.per_client",
-	[LIMITS_CLIENT_RULE_CLIENT] = "clients.sessions_per_client",
-	[LIMITS_LISTENER] = "listeners.sessions",
-	[LIMITS_CLIENT_RULE] = "clients.sessions",
-	[LIMITS_USER] = "limits.per_user",
-	[LIMITS_RULE_CLIENT] = "rules.sessions_per_client",
-	[LIMITS_RULE_USER] = "rules.sessions_per_user",
-	[LIMITS_RULE] = "rules.sessions",
-};
-
 static const char *const rates[LIMITS_KINDS] = {
 	[LIMITS_CLIENT] = "limits.rate_per_client",
 	[LIMITS_CLIENT_RULE_CLIENT] = "clients.rate_per_client",
@@ -56,19 +45,6 @@ static const char *const rates[LIMITS_KINDS] = {
 };
 
 /* --- Reading ------------------------------------------------------------ */
-
-static const char *names_of(unsigned kind)
-{
-	switch (kind) {
-	case LIMITS_LISTENER:
-		return "listeners";
-	case LIMITS_CLIENT_RULE:
-	case LIMITS_CLIENT_RULE_CLIENT:
-		return "clients";
-	default:
-		return "rules"; /* of which users and clients have number 0 */
-	}
-}
 
 static int add_row(struct listing *l, const struct segment *s,
 		   uint32_t generation, const struct limits_label *label,
@@ -91,7 +67,7 @@ static int add_row(struct listing *l, const struct segment *s,
 	row->label = *label;
 	row->count = count;
 	row->generation = generation;
-	table_name_read(&row->of, s, names_of(label->kind), label->number);
+	table_name_read(&row->of, s, limit_names(label->kind), label->number);
 	return 0;
 }
 
@@ -192,25 +168,6 @@ static int by_fullness(const void *a, const void *b)
 
 /* --- Showing ------------------------------------------------------------ */
 
-/* A prefix, or a user's name as it is. */
-static const char *who(const struct limits_label *label, char out[64])
-{
-	static const uint8_t mapped[12] = { [10] = 0xff, 0xff };
-	struct prefix p = { .bits = label->bits };
-
-	if (label->kind == LIMITS_USER || label->kind == LIMITS_RULE_USER) {
-		memcpy(out, label->text, label->len);
-		out[label->len] = '\0';
-		return out;
-	}
-	out[0] = '\0';
-	if (label->len != sizeof(p.ip))
-		return out;
-	memcpy(p.ip, label->text, sizeof(p.ip));
-	p.v4 = p.bits >= 96 && memcmp(p.ip, mapped, sizeof(mapped)) == 0;
-	return prefix_format(&p, out, PREFIX_STRLEN);
-}
-
 static int put_json(struct listing *l, json_t *j)
 {
 	int bad = j ? json_dumpf(j, l->out, JSON_COMPACT | JSON_ENSURE_ASCII)
@@ -233,15 +190,16 @@ static json_t *json_of(const char *text)
 
 static int show_json_row(struct listing *l, const struct row_of_limit *r)
 {
-	char text[64];
-	json_t *j = json_pack(
-		"{s:s, s:I, s:I}", "limit", options[r->label.kind], "count",
-		(json_int_t)r->count, "bound", (json_int_t)r->label.bound);
+	char text[LIMIT_WHO_BYTES];
+	json_t *j = json_pack("{s:s, s:I, s:I}", "limit",
+			      limit_option(r->label.kind), "count",
+			      (json_int_t)r->count, "bound",
+			      (json_int_t)r->label.bound);
 	int bad = 0;
 
 	if (j && *r->of.text)
 		bad |= json_object_set_new(j, "of", json_of(r->of.text));
-	if (j && *who(&r->label, text))
+	if (j && *limit_who(&r->label, text))
 		bad |= json_object_set_new(j, "who", json_of(text));
 	if (bad) {
 		json_decref(j);
@@ -258,7 +216,7 @@ static int show_json_refusals(struct listing *l)
 
 	for (int k = 0; refused && k < LIMITS_KINDS; k++) {
 		bad |= json_object_set_new(
-			refused, options[k],
+			refused, limit_option(k),
 			json_integer((json_int_t)l->refused[k]));
 		if (rates[k])
 			bad |= json_object_set_new(
@@ -295,9 +253,10 @@ static int put_row(struct columns *c, const struct row_of_limit *r)
 		count,
 		bound,
 		full,
-		options[r->label.kind],
+		limit_option(r->label.kind),
 		or_dash(human_text(r->of.text, of, sizeof(of))),
-		or_dash(human_text(who(&r->label, text), safe, sizeof(safe))),
+		or_dash(human_text(limit_who(&r->label, text), safe,
+				   sizeof(safe))),
 	};
 
 	(void)snprintf(count, sizeof(count), "%" PRIu64, r->count);
@@ -312,7 +271,7 @@ static void show_refusals(const struct listing *l)
 	for (int k = 0; k < LIMITS_KINDS; k++) {
 		if (l->refused[k])
 			(void)fprintf(l->out, "refused by %s: %" PRIu64 "\n",
-				      options[k], l->refused[k]);
+				      limit_option(k), l->refused[k]);
 		if (l->refused_rate[k])
 			(void)fprintf(l->out, "refused by %s: %" PRIu64 "\n",
 				      rates[k], l->refused_rate[k]);
