@@ -1,17 +1,10 @@
 /*
- * UDP ASSOCIATE, RFC 1928 §7: the request, the bounds, and the control
- * connection, whose task owns the association and ends it.
- *
- * Datagrams are no matter of the task: a socket that has something gives the
- * association a turn, at once, which handles one batch of each of its sockets.
- * If there is more, it queues behind all others of that kind, and few of these
- * have a turn before the loop looks for events again: who sends little does not
- * wait for those who flood.
+ * UDP ASSOCIATE, RFC 1928 §7: the request, and the control connection, whose
+ * task owns the association and ends it.  Datagrams are no matter of the task.
  */
 #include "daemon/proxy/associate_internal.h"
 #include "daemon/proxy/associate_name.h"
 #include "daemon/proxy/associate_pace.h"
-#include "daemon/proxy/record.h"
 #include "daemon/proxy/rule_times.h"
 #include "daemon/proxy/rules_parent.h"
 #include "daemon/proxy/upstream.h"
@@ -21,206 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TELL_EVERY_MS 1000
-
-/* How many that have more than a batch get a turn between two looks. */
-#define BUSY_TURNS 2
-
 /* A client has nothing to say on its control connection. */
 #define CONTROL_BYTES (64u << 10)
 
 /* How often one is looked at that nothing ends.  If nothing has passed for so
  * long, it gives back what memory it can do without. */
 #define LOOK_MS 30000
-
-static void busy_turns(struct work *w);
-
-/* --- All of a worker ---------------------------------------------------- */
-
-int associations_new(struct associations **ret,
-		     const struct associate_options *o)
-{
-	struct associations *all;
-	int r;
-
-	*ret = NULL;
-	if (o->max == 0)
-		return 0;
-	all = calloc(1, sizeof(*all));
-	if (!all)
-		return -ENOMEM;
-	all->o = *o;
-	all->budget.max = o->bytes;
-	for (size_t i = 0; i < CLIENT_BUCKETS; i++)
-		list_init(&all->client[i]);
-	list_init(&all->moved);
-	list_init(&all->busy);
-	all->turns.run = busy_turns;
-	r = siphash_key_draw(&all->key);
-	if (r == 0)
-		r = dgram_batch_new(&all->batch);
-	if (r < 0) {
-		free(all);
-		return r;
-	}
-	*ret = all;
-	return 0;
-}
-
-void associations_free(struct associations *all)
-{
-	if (!all)
-		return;
-	ASSERT(all->count == 0 && all->budget.used == 0);
-	timer_stop(loop_self(), &all->tell);
-	work_cancel(loop_self(), &all->turns);
-	dgram_batch_free(all->batch);
-	free(all);
-}
-
-/* --- Bounds for each client --------------------------------------------- */
-
-static struct prefix prefix_of_client(const struct associations *all,
-				      const struct tcp_addr *a)
-{
-	return prefix_of(a, a->family == AF_INET ? all->o.client_prefix4
-						 : all->o.client_prefix6);
-}
-
-static size_t hash_client(const struct associations *all,
-			  const struct tcp_addr *a)
-{
-	struct prefix p = prefix_of_client(all, a);
-
-	return siphash(&all->key, p.ip, sizeof(p.ip)) % CLIENT_BUCKETS;
-}
-
-static bool has_room(const struct associations *all,
-		     const struct tcp_addr *client)
-{
-	const struct list *bucket = &all->client[hash_client(all, client)];
-	struct prefix p = prefix_of_client(all, client);
-	size_t count = 0;
-
-	if (all->count >= all->o.max)
-		return false;
-	if (all->o.per_client == 0)
-		return true;
-	for (const struct list *at = bucket->next; at != bucket; at = at->next)
-		if (prefix_match(
-			    &p, &list_entry(at, struct association, same_client)
-					 ->query.client))
-			count++;
-	return count < all->o.per_client;
-}
-
-/* --- Progress ----------------------------------------------------------- */
-
-static void note_progress(struct association *a)
-{
-	list_remove(&a->moved);
-	record_moved(a->here->proxy, a->session,
-		     (uint64_t[]){ a->bytes_up, a->bytes_down }, a->moved_ms);
-}
-
-static void tell(struct timer *t)
-{
-	struct associations *all = container_of(t, struct associations, tell);
-
-	while (!list_empty(&all->moved))
-		note_progress(
-			list_first(&all->moved, struct association, moved));
-}
-
-void association_moved(struct association *a, bool up, unsigned count,
-		       size_t bytes)
-{
-	struct associations *all = a->all;
-
-	if (count == 0)
-		return;
-	*(up ? &a->bytes_up : &a->bytes_down) += bytes;
-	count_add(up ? &a->counts->datagrams_up : &a->counts->datagrams_down,
-		  count);
-	a->moved_ms = loop_now(loop_self());
-	association_passed(a, up, bytes);
-	if (a->moved.next)
-		return;
-	list_append(&all->moved, &a->moved);
-	if (timer_armed(&all->tell))
-		return;
-	all->tell.fire = tell;
-	/* No memory: the end tells. */
-	(void)!timer_set(loop_self(), &all->tell, a->moved_ms + TELL_EVERY_MS);
-}
-
-void association_dropped(struct association *a, unsigned count)
-{
-	if (count)
-		count_add(&a->counts->datagrams_dropped, count);
-}
-
-/* --- Turns -------------------------------------------------------------- */
-
-static bool is_ready(const struct association_socket *s)
-{
-	return s->d.watch.ready & EPOLLIN;
-}
-
-/* What another policy has said is not true any more. */
-static void follow_policy(struct association *a)
-{
-	uint64_t number = policy_number(a->here->policy);
-
-	if (a->policy == number)
-		return;
-	a->policy = number;
-	contacts_forget_verdicts(&a->contacts);
-	a->way.len = 0;
-	a->sender.known = false;
-}
-
-void association_turn(struct association *a)
-{
-	struct associations *all = a->all;
-	bool more = false;
-
-	follow_policy(a);
-	if (is_ready(&a->client) && association_may_pass(a, true))
-		more |= association_up(a);
-	for (int i = 0; i < 2; i++)
-		if (is_ready(&a->target[i]) && association_may_pass(a, false))
-			more |= association_down(a, &a->target[i]);
-	association_pay(a);
-	if (!more)
-		return;
-	list_append(&all->busy, &a->busy);
-	work_queue(loop_self(), &all->turns);
-}
-
-static void busy_turns(struct work *w)
-{
-	struct associations *all = container_of(w, struct associations, turns);
-
-	for (int i = 0; i < BUSY_TURNS && !list_empty(&all->busy); i++) {
-		struct association *a = list_first(&all->busy,
-						   struct association, busy);
-
-		list_remove(&a->busy);
-		association_turn(a);
-	}
-	if (!list_empty(&all->busy))
-		work_queue(loop_self(), w);
-}
-
-void association_wake(struct association *a, struct association_socket *s)
-{
-	/* Of no use: it is not connected, so that no error is anybody's. */
-	s->d.watch.ready &= ~(uint32_t)EPOLLERR;
-	loop_gather(loop_self());
-	if (!a->busy.next)
-		association_turn(a);
-}
 
 /* --- Opening and closing ------------------------------------------------ */
 
@@ -264,10 +63,7 @@ static struct association *make(struct request *rq)
 	contacts_init(&a->contacts, &all->budget, &all->key);
 	list_init(&a->names);
 	a->moved_ms = loop_now(loop_self());
-	all->count++;
-	all->opened++;
-	list_append(&all->client[hash_client(all, &a->query.client)],
-		    &a->same_client);
+	associations_enter(all, a);
 	return a;
 }
 
@@ -301,7 +97,7 @@ static enum outcome open_association(struct association **ret,
 	/* By a UNIX socket: there is no address that it could send from. */
 	if (tcp_conn_peer(rq->client)->family == AF_UNIX)
 		return OUTCOME_BAD_COMMAND;
-	if (!has_room(all, tcp_conn_peer(rq->client)) ||
+	if (!associations_have_room(all, tcp_conn_peer(rq->client)) ||
 	    !budget_take(&all->budget, sizeof(*a) + TASK_BYTES))
 		return OUTCOME_LIMIT;
 	a = make(rq);
@@ -516,7 +312,7 @@ enum outcome request_associate(struct request *rq)
 	o = grant(rq);
 	if (o == OUTCOME_NONE)
 		o = attend(a, rq);
-	note_progress(a);
+	association_note_progress(a);
 	rq->rule = rq->session->rule;
 	release(a);
 	return o;

@@ -3,6 +3,8 @@
  * its control connection.
  *
  *   associate.c        the request, the control connection, the end
+ *   associate_worker.c what all of a worker share, bounds for each client
+ *   associate_turn.c   whose turn it is, progress
  *   associate_open.c   sockets, ports, buffers
  *   associate_up.c     datagrams from the client
  *   associate_down.c   replies
@@ -14,7 +16,22 @@
 
 #include "daemon/proxy/associate_state.h"
 
-/* --- Life --------------------------------------------------------------- */
+/* --- All of a worker, associate_worker.c -------------------------------- */
+
+/* Whether a client may have one more. */
+bool associations_have_room(const struct associations *all,
+			    const struct tcp_addr *client);
+
+/* One more of the client whom its query names; it leaves by same_client. */
+void associations_enter(struct associations *all, struct association *a);
+
+/* --- Turns, associate_turn.c -------------------------------------------- */
+
+/* Those that have more than a batch: `turns` of a worker. */
+void associations_turn(struct work *w);
+
+/* Brings the record up to date. */
+void association_note_progress(struct association *a);
 
 /* Datagrams passed, `bytes` of payload in all; up: from the client. */
 void association_moved(struct association *a, bool up, unsigned count,

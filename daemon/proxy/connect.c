@@ -12,95 +12,6 @@
 
 #include <string.h>
 
-/* What the later of two families gets, beyond RFC 8305 §3. */
-#define FAMILY_WAIT_MS 50
-
-/* And once what came first has failed. */
-#define REST_WAIT_MS 2000
-
-void request_set_state(struct request *rq, enum session_state state)
-{
-	tally_state(rq, state);
-	session_begin(rq->session);
-	rq->session->state = (uint8_t)state;
-	session_end(rq->session);
-}
-
-/* --- What we do not connect to ------------------------------------------ */
-
-/* Where it cannot be told: yes. */
-static bool is_this_machine(const struct proxy_worker *w,
-			    const struct tcp_addr *a)
-{
-	return local_addrs_has(w->local, a) || local_addrs_routed_here(a) != 0;
-}
-
-/* Our own listeners: a tunnel into ourselves would be the first of many. */
-bool proxy_is_own(const struct proxy_worker *w, const struct tcp_addr *a)
-{
-	const struct proxy *p = w->proxy;
-	size_t count = atomic_load_explicit(&p->own_count,
-					    memory_order_acquire);
-
-	for (size_t i = 0; i < count; i++) {
-		const struct tcp_addr *own = &p->own[i];
-
-		if (own->port != a->port)
-			continue;
-		if (addr_is_any(own) ? is_this_machine(w, a)
-				     : addr_same_ip(own, a))
-			return true;
-		/* 0.0.0.0 and :: connect to this machine, ip(7). */
-		if (addr_is_any(a))
-			return true;
-	}
-	return false;
-}
-
-struct rule_query request_query(const struct request *rq)
-{
-	return (struct rule_query){
-		.client = *tcp_conn_peer(rq->client),
-		.host = { .at = (const uint8_t *)rq->host,
-			  .len = strlen(rq->host) },
-		.user = { .at = (const uint8_t *)rq->user,
-			  .len = rq->user_len },
-		.protocol = rq->protocol->number,
-		.command = rq->command,
-		.port = rq->port,
-		.listener = rq->listener->number,
-	};
-}
-
-void request_choose_out(struct request *rq)
-{
-	const struct outbound_options *o = &rq->here->proxy->options.outbound;
-	struct tcp_addr inbound = { 0 };
-
-	/* An association may send to both, whatever it names. */
-	sa_family_t family = rq->command == COMMAND_UDP ? AF_UNSPEC
-							: rq->target.family;
-
-	/* A system call, for whom it concerns only. */
-	if (o->rotate == OUTBOUND_SAME_AS_INBOUND &&
-	    tcp_conn_local(rq->client, &inbound) == 0)
-		addr_unmap(&inbound);
-	outbound_choose(rq->here->outbound, family, tcp_conn_peer(rq->client),
-			&inbound, &rq->out);
-}
-
-static bool has_way(const struct request *rq, sa_family_t family)
-{
-	return family == AF_INET ? rq->out.ipv4 : rq->out.ipv6;
-}
-
-uint16_t proxy_upstream(const struct proxy *p, uint16_t rule)
-{
-	const struct rule_action *a = rule_action(&p->options.actions, rule);
-
-	return a ? a->upstream : 0;
-}
-
 static uint16_t upstream_of(const struct request *rq, uint16_t rule)
 {
 	return proxy_upstream(rq->here->proxy, rule);
@@ -122,7 +33,8 @@ static bool may_connect(struct request *rq, struct rule_query *q,
 		return false;
 	}
 	/* A parent may have one. */
-	if (!has_way(rq, q->target.family) && !upstream_of(rq, v.rule)) {
+	if (!request_has_way(rq, q->target.family) &&
+	    !upstream_of(rq, v.rule)) {
 		*why = OUTCOME_NO_SOURCE;
 		return false;
 	}
@@ -160,17 +72,6 @@ static void take_turns(struct candidates *c, sa_family_t first)
 	}
 }
 
-struct span request_full_name(const struct request *rq,
-			      const struct resolve_answer *found, char *room)
-{
-	size_t len = 0;
-
-	if (rq->host[0])
-		len = resolver_full_name(rq->here->resolver, rq->host, found,
-					 room);
-	return (struct span){ (const uint8_t *)room, len };
-}
-
 /* Keeps what the rules allow, in the order in which it is to be tried. */
 static enum outcome choose(struct request *rq, struct candidates *c,
 			   const struct resolve_answer *found)
@@ -197,74 +98,6 @@ static enum outcome choose(struct request *rq, struct candidates *c,
 }
 
 /* --- Names -------------------------------------------------------------- */
-
-enum outcome outcome_of_name(int r)
-{
-	switch (r) {
-	case -ENOENT:
-		return OUTCOME_NAME_NOT_FOUND;
-	case -EINVAL:
-		return OUTCOME_BAD_ADDRESS;
-	case -ETIMEDOUT:
-		return OUTCOME_NAME_TIMEOUT;
-	case -EIO:
-		return OUTCOME_NAME_FAILED;
-	case -ECANCELED:
-		return OUTCOME_SHUTDOWN;
-	case -EBUSY:
-		return OUTCOME_LIMIT;
-	default:
-		return OUTCOME_NO_RESOURCES;
-	}
-}
-
-static bool any_has_way(const struct request *rq,
-			const struct resolve_answer *found)
-{
-	for (unsigned i = 0; i < found->count; i++)
-		if (has_way(rq, found->addr[i].family))
-			return true;
-	return false;
-}
-
-/*
- * Asks for the addresses.  Where those of IPv6 come first, IPv4 gets a little
- * time to come, too: with both in hand a family that is dead costs little.
- * One to which no way leads is no reason to be content without the other.
- */
-enum outcome request_resolve(struct request *rq, struct resolve_answer *found)
-{
-	struct resolver *resolver = rq->here->resolver;
-	int64_t deadline = tcp_deadline(
-		rq->here->proxy->options.timeouts.name_ms);
-	int r;
-
-	request_set_state(rq, SESSION_NAME);
-	r = resolver_lookup_for(resolver, tcp_conn_peer(rq->client), rq->host,
-				found, deadline);
-	if (r < 0)
-		return outcome_of_name(r);
-	if (found->partial) {
-		if (any_has_way(rq, found))
-			deadline = min_i64(deadline,
-					   tcp_deadline(FAMILY_WAIT_MS));
-		/* Fails: we go on with what we have. */
-		(void)!resolver_rest(resolver, rq->host, found, deadline);
-	}
-	return OUTCOME_NONE;
-}
-
-enum outcome request_resolve_rest(struct request *rq,
-				  struct resolve_answer *found,
-				  enum outcome why)
-{
-	int r = resolver_rest(rq->here->resolver, rq->host, found,
-			      tcp_deadline(REST_WAIT_MS));
-
-	if (r == -ECANCELED)
-		return OUTCOME_SHUTDOWN;
-	return r < 0 ? why : OUTCOME_NONE;
-}
 
 /*
  * Whether a name is for a parent to resolve: by rq->rule then.  What others say
@@ -346,7 +179,7 @@ static int take_rest(void *ctx, struct tcp_addr *ret, unsigned max,
 	struct candidates fresh;
 	unsigned count = 0;
 	int r = resolver_rest(rq->here->resolver, rq->host, &found,
-			      min_i64(deadline, tcp_deadline(REST_WAIT_MS)));
+			      min_i64(deadline, tcp_deadline(REQUEST_REST_MS)));
 
 	if (r == -ETIMEDOUT)
 		return 0;

@@ -55,6 +55,7 @@ unsigned proxy_worker_number(void);
 
 /* How this request gets out: rq->out. */
 void request_choose_out(struct request *rq);
+bool request_has_way(const struct request *rq, sa_family_t family);
 
 /* It has what it asked for: notes that, and tells who wants to know. */
 void request_began(struct request *rq);

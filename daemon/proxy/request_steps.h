@@ -47,6 +47,9 @@ void request_next(struct request *rq, enum outcome o);
 /* The first byte is there; for request_read(). */
 void request_arrived(struct request *rq);
 
+/* What slow addresses of a name get once those that came first have failed. */
+#define REQUEST_REST_MS 2000
+
 /* The addresses of rq->host; may leave out those of a family that is slow. */
 enum outcome request_resolve(struct request *rq, struct resolve_answer *ret);
 
