@@ -11,9 +11,9 @@ import subprocess
 
 from lib import client
 from lib.case import Skip, each, patient, same, timeout, tool
-from lib.clients import (CLEAN, HELLO, LOGIN, NAME, NAME6, PASSWORD, SOURCES, USER,
-                         Echo, guarded, named, node_modules, proxy, secure,
-                         url, verdicts)
+from lib.clients import (CLEAN, Echo, HELLO, LOGIN, NAME, NAME6, PAGE,
+                         PASSWORD, SOURCES, USER, guarded, named, node_modules,
+                         pages, proxy, secure, url, verdicts)
 from lib.origin import Origin, unused_port, web
 from lib.tls import Certificate
 
@@ -256,40 +256,16 @@ def test_perl_associates(t, said):
 
 # --- Chromium ---------------------------------------------------------------
 
-PAGE = '''<html><body><script>
-Promise.all(%s.map(u => fetch(u).then(r => r.text()))).then(
-\ttexts => { document.body.textContent = 'got ' + texts.join('') },
-\tfailed => { document.body.textContent = 'failed ' + failed });
-</script></body></html>'''
-
-
-def page(bodies):
-    """A web server that lets scripts of any page read its answers."""
-    def serve(s):
-        head = b''
-        while b'\r\n\r\n' not in head:
-            more = s.recv(4096)
-            if not more:
-                return
-            head += more
-        body = bodies.get(head.split(b' ', 2)[1].decode(), HELLO.decode())
-        s.sendall(b'HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n'
-                  b'Access-Control-Allow-Origin: *\r\nConnection: close\r\n'
-                  b'Content-Length: %d\r\n\r\n%s' %
-                  (len(body), body.encode()))
-    return serve
-
-
 @each('socks4', 'socks5')
 @timeout(120)
 def test_chromium(t, scheme):
     """A page that fetches twelve more, over TLS and over IPv6."""
     d = named(t)
     certificate = Certificate(t, NAME)
-    tls = Origin(t, secure(page({}), certificate))
-    six = Origin(t, page({}), host='::1')
+    tls = Origin(t, secure(pages({}), certificate))
+    six = Origin(t, pages({}), host='::1')
     bodies = {}
-    plain = Origin(t, page(bodies))
+    plain = Origin(t, pages(bodies))
     wanted = [url(plain, NAME) + str(i) for i in range(10)]
     wanted.append(url(tls, NAME, 'https'))
     if scheme == 'socks5':

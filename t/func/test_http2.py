@@ -9,7 +9,8 @@ import time
 from lib import client, conf
 from lib.case import each, eventually, patient, same, timeout, tool
 from lib.client import noise, read_exact, read_to_end
-from lib.clients import CLEAN, HELLO, NAME, SOURCES, secure, url
+from lib.clients import (CLEAN, HELLO, NAME, PAGE, SOURCES, pages, secure,
+                         url)
 from lib.daemon import Daemon
 from lib.origin import Origin, echo
 from lib.tls import Certificate
@@ -148,30 +149,6 @@ def test_a_reload_cuts_no_tunnel(t):
     same(p.returncode, 0)
     # The connection went with the last of them, and the generation, too.
     eventually(lambda: len(d.control.generations()) == 1)
-
-
-PAGE = '''<html><body><script>
-Promise.all(%s.map(u => fetch(u).then(r => r.text()))).then(
-\ttexts => { document.body.textContent = 'got ' + texts.join('') },
-\tfailed => { document.body.textContent = 'failed ' + failed });
-</script></body></html>'''
-
-
-def pages(bodies):
-    """A web server that lets scripts of any page read its answers."""
-    def serve(s):
-        head = b''
-        while b'\r\n\r\n' not in head:
-            more = s.recv(4096)
-            if not more:
-                return
-            head += more
-        body = bodies.get(head.split(b' ', 2)[1].decode(), HELLO.decode())
-        s.sendall(b'HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n'
-                  b'Access-Control-Allow-Origin: *\r\nConnection: close\r\n'
-                  b'Content-Length: %d\r\n\r\n%s' %
-                  (len(body), body.encode()))
-    return serve
 
 
 @each('https', 'http')

@@ -84,6 +84,31 @@ def curl(t, *args, seconds=20):
     return done.returncode, done.stdout, done.stderr.decode()
 
 
+# A page that fetches others, and says what came.
+PAGE = '''<html><body><script>
+Promise.all(%s.map(u => fetch(u).then(r => r.text()))).then(
+\ttexts => { document.body.textContent = 'got ' + texts.join('') },
+\tfailed => { document.body.textContent = 'failed ' + failed });
+</script></body></html>'''
+
+
+def pages(bodies):
+    """A web server that lets scripts of any page read its answers."""
+    def serve(s):
+        head = b''
+        while b'\r\n\r\n' not in head:
+            more = s.recv(4096)
+            if not more:
+                return
+            head += more
+        body = bodies.get(head.split(b' ', 2)[1].decode(), HELLO.decode())
+        s.sendall(b'HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n'
+                  b'Access-Control-Allow-Origin: *\r\nConnection: close\r\n'
+                  b'Content-Length: %d\r\n\r\n%s' %
+                  (len(body), body.encode()))
+    return serve
+
+
 def secure(serve, certificate):
     """The server `serve` behind TLS."""
     c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
