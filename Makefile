@@ -533,7 +533,7 @@ sysusersdir = $(prefix)/lib/sysusers.d
 tmpfilesdir = $(prefix)/lib/tmpfiles.d
 sample := $(wildcard conf/spliced.conf)
 
-install: all install-library ## into $(DESTDIR)$(prefix); keeps a present spliced.conf
+install: all install-library install-completion ## into $(DESTDIR)$(prefix); keeps a present spliced.conf
 	$(Q)$(INSTALL) -d '$(DESTDIR)$(sbindir)'
 	$(Q)$(INSTALL) -m 755 $(B)/spliced '$(DESTDIR)$(sbindir)/spliced'
 	$(Q)$(INSTALL) -m 755 $(B)/splicedctl '$(DESTDIR)$(sbindir)/splicedctl'
@@ -556,7 +556,7 @@ install: all install-library ## into $(DESTDIR)$(prefix); keeps a present splice
 		'$(DESTDIR)$(sysconfdir)/spliced/spliced.conf' || { $(call \
 		install_text,$(sample),$(sysconfdir)/spliced); })
 
-uninstall: uninstall-library ## remove what install put there, but spliced.conf
+uninstall: uninstall-library uninstall-completion ## remove what install put there, but spliced.conf
 	$(Q)rm -f '$(DESTDIR)$(sbindir)/spliced' \
 		'$(DESTDIR)$(sbindir)/splicedctl' \
 		'$(DESTDIR)$(sbindir)/spliced-pam' \

@@ -1,5 +1,21 @@
-# What others get: a tarball, Debian packages made of it, the root of a small
-# container image.
+# What others get: completion for their shells, a tarball, Debian packages made
+# of it, the root of a small container image.
+
+# Each shell has a folder and a name of its own for it.
+completion = \
+	$(if $(filter %.bash,$1),bash-completion/completions/$(basename $(notdir \
+		$1)))$(if $(filter %.fish,$1),fish/vendor_completions.d/$(notdir \
+		$1))$(if $(filter _%,$(notdir $1)),zsh/site-functions/$(notdir $1))
+completions := $(wildcard man/completion/*)
+
+install-completion:
+	$(foreach file,$(completions),$(Q)$(call install_text,$(file),$(patsubst \
+		%/,%,$(datarootdir)/$(dir $(call completion,$(file)))),$(notdir \
+		$(call completion,$(file))))$(newline))
+
+uninstall-completion:
+	$(if $(completions),$(Q)rm -f $(foreach file,$(completions),\
+		'$(DESTDIR)$(datarootdir)/$(call completion,$(file))'))
 
 dist_name = spliced-$(VERSION)
 dist: configure build/config.mk ## build/spliced-VERSION.tar.gz, reproducible
@@ -19,4 +35,4 @@ image: $(B)/spliced $(B)/splicedctl ## build/image, the root of a container
 	$(say) IMAGE build/image
 	$(Q)sh t/helper/image.sh $(B) build/image
 
-.PHONY: dist deb image
+.PHONY: dist deb image install-completion uninstall-completion
