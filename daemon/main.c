@@ -125,6 +125,8 @@ int main(int argc, char **argv)
 		return check(&o);
 	case VERB_IMPORT:
 		return import_danted(o.danted);
+	case VERB_INIT:
+		return init_run(&o.init);
 	case VERB_RUN:
 		break;
 	}

@@ -33,6 +33,14 @@ static const char help[] =
 	"and\n"
 	"                       --at for another time than now (\"mon "
 	"14:00\")\n"
+	"      --init               write a first configuration, after some\n"
+	"                       questions on a terminal; or from --listen "
+	"ADDR,\n"
+	"                       --allow PREFIX, --user NAME, --tls PEMFILE, "
+	"--log\n"
+	"                       TARGET; to --output FILE, with --force over "
+	"one\n"
+	"                       that is there\n"
 	"      --import-danted FILE\n"
 	"                       print the configuration that a danted.conf "
 	"becomes,\n"
@@ -63,6 +71,13 @@ enum {
 	OPT_ADDRESS,
 	OPT_AT,
 	OPT_IMPORT,
+	OPT_INIT,
+	OPT_ALLOW,
+	OPT_USER,
+	OPT_TLS,
+	OPT_LOG,
+	OPT_OUTPUT,
+	OPT_FORCE,
 	OPT_COMMAND,
 	OPT_LISTENER,
 	OPT_PROTOCOL,
@@ -82,14 +97,86 @@ static const struct option longs[] = {
 	{ "listener", required_argument, NULL, OPT_LISTENER },
 	{ "protocol", required_argument, NULL, OPT_PROTOCOL },
 	{ "import-danted", required_argument, NULL, OPT_IMPORT },
+	{ "init", no_argument, NULL, OPT_INIT },
+	{ "allow", required_argument, NULL, OPT_ALLOW },
+	{ "user", required_argument, NULL, OPT_USER },
+	{ "tls", required_argument, NULL, OPT_TLS },
+	{ "log", required_argument, NULL, OPT_LOG },
+	{ "output", required_argument, NULL, OPT_OUTPUT },
+	{ "force", no_argument, NULL, OPT_FORCE },
 	{ "single", no_argument, NULL, OPT_SINGLE },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
 
+static int take_allow(struct init_plan *p)
+{
+	if (p->allow_count == INIT_LIST_MAX) {
+		(void)fprintf(stderr, "spliced: at most %d --allow\n",
+			      INIT_LIST_MAX);
+		return -EINVAL;
+	}
+	p->allow[p->allow_count++] = optarg;
+	return 0;
+}
+
+/* Those of --init; 1: it is none of them. */
+static int take_init(struct init_plan *p, int option)
+{
+	switch (option) {
+	case OPT_ALLOW:
+		return take_allow(p);
+	case OPT_USER:
+		p->user = optarg;
+		return 0;
+	case OPT_TLS:
+		p->certificate = optarg;
+		return 0;
+	case OPT_LOG:
+		p->log = optarg;
+		return 0;
+	case OPT_OUTPUT:
+		p->output = optarg;
+		return 0;
+	case OPT_FORCE:
+		p->force = true;
+		return 0;
+	default:
+		return 1;
+	}
+}
+
+/* What belongs to --init, and the addresses, which others have, too. */
+static int check_init(struct options *o)
+{
+	struct init_plan *p = &o->init;
+
+	if (o->verb != VERB_INIT) {
+		if (!p->allow_count && !p->user && !p->certificate && !p->log &&
+		    !p->output && !p->force)
+			return 0;
+		(void)fputs("spliced: --allow, --user, --tls, --log, --output "
+			    "and --force belong to --init\n",
+			    stderr);
+		return -EINVAL;
+	}
+	if (o->listen_count > INIT_LIST_MAX) {
+		(void)fprintf(stderr, "spliced: at most %d --listen\n",
+			      INIT_LIST_MAX);
+		return -EINVAL;
+	}
+	for (size_t i = 0; i < o->listen_count; i++)
+		p->listen[p->listen_count++] = o->listen[i];
+	return 0;
+}
+
 static int take(struct options *o, int option)
 {
+	int r = take_init(&o->init, option);
+
+	if (r <= 0)
+		return r;
 	switch (option) {
 	case 'c':
 		o->config = optarg;
@@ -129,6 +216,9 @@ static int take(struct options *o, int option)
 	case OPT_IMPORT:
 		o->verb = VERB_IMPORT;
 		o->danted = optarg;
+		return 0;
+	case OPT_INIT:
+		o->verb = VERB_INIT;
 		return 0;
 	case OPT_SINGLE:
 		o->single = true;
@@ -180,6 +270,8 @@ int options_parse(struct options *ret, int argc, char **argv)
 		r = take(&o, option);
 	if (r == 0)
 		r = take_question(&o, argv + optind, argc - optind);
+	if (r == 0)
+		r = check_init(&o);
 	if (r == 0 && optind < argc) {
 		(void)fprintf(stderr, "spliced: unexpected argument '%s'\n",
 			      argv[optind]);

@@ -5,6 +5,7 @@
 
 #include "core/base.h"
 #include "daemon/explain.h"
+#include "daemon/init.h"
 
 enum verb {
 	VERB_RUN,
@@ -12,6 +13,7 @@ enum verb {
 	VERB_DUMP,
 	VERB_EXPLAIN,
 	VERB_IMPORT,
+	VERB_INIT,
 	VERB_HELP,
 	VERB_VERSION,
 };
@@ -26,6 +28,7 @@ struct options {
 	const char *danted; /* the file of VERB_IMPORT */
 	bool single;        /* without master and generations */
 	struct explain_words explain;
+	struct init_plan init; /* but for its addresses: `listen` */
 };
 
 /* Exit codes; the manual names them, too. */
