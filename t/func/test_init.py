@@ -43,7 +43,7 @@ def terminal(t, *args, answers=()):
         except OSError:
             break
         text += more
-        while answers and (m := re.compile(r'\] $|word[^\n]*: $').search(
+        while answers and (m := re.compile(r'\] $|(?:word|Again): $').search(
                 text, seen)):
             seen = m.end()
             os.write(fd, answers.pop(0).encode())
