@@ -9,6 +9,7 @@
 #include "core/sock.h"
 
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 
 #define BATCH_MAX     16u
@@ -114,6 +115,22 @@ static int admit(const struct tcp_listener *l, const struct tcp_addr *peer)
 	return l->options.admit ? l->options.admit(peer, l->ctx) : 0;
 }
 
+/*
+ * One client between two ticks is asked, so that it costs the others nothing:
+ * TCP has had its last word from him when he entered the queue.
+ */
+static void note_wait(struct worker *w, int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+		return; /* of a UNIX socket */
+	w->sample = false;
+	__atomic_store_n(&w->net.usage->reserved[WORKER_USAGE_ACCEPT_MS],
+			 info.tcpi_last_ack_recv, __ATOMIC_RELAXED);
+}
+
 /* Accepts one; 0, or why not. */
 static int accept_one(struct acceptor *a)
 {
@@ -133,6 +150,8 @@ static int accept_one(struct acceptor *a)
 		return r;
 	}
 	a->back_off_ms = 0;
+	if (a->worker->sample)
+		note_wait(a->worker, fd);
 	if (a->worker->spare < 0) /* another thread was quicker, then */
 		a->worker->spare = open_spare();
 	if (worker_handshakes_full(a->worker)) {

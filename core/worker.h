@@ -7,6 +7,13 @@
 
 #include <pthread.h>
 
+/*
+ * Of tcp_worker_usage.reserved: how long, in ms, the first client accepted
+ * since the last tick but one had waited in the queue of its listening socket;
+ * 0: nobody came.
+ */
+#define WORKER_USAGE_ACCEPT_MS 0
+
 struct worker {
 	struct tcp_server *server;
 	unsigned number;
@@ -17,6 +24,7 @@ struct worker {
 	struct net net;
 	struct list acceptors;
 	struct timer tick; /* with the server's tick_ms: that the loop turns */
+	bool sample;       /* the next client is asked how long it waited */
 	int64_t ticked_ms; /* when it last did; 0: never */
 	struct tcp_worker_counts *counts;
 };

@@ -113,6 +113,33 @@ static json_t *json_drained(const struct drained *d)
 	return array;
 }
 
+/* Names of the one that serves. */
+static json_t *json_listeners(const struct view *v)
+{
+	json_t *array = json_array();
+	struct table_name name;
+	uint32_t count = 0;
+
+	for (size_t i = 0; array && i < v->generation_count; i++) {
+		const struct segment *s = v->generations[i].segment;
+
+		if (!s || v->generations[i].number != v->serving)
+			continue;
+		(void)segment_table(s, "listeners", sizeof(name), &count);
+		/* The last element is empty: a table has one at least. */
+		for (unsigned k = 1; k <= count && k <= UINT16_MAX; k++) {
+			table_name_read(&name, s, "listeners", k);
+			if (*name.text &&
+			    json_array_append_new(array, json_text(name.text)) <
+				    0) {
+				json_decref(array);
+				return NULL;
+			}
+		}
+	}
+	return array;
+}
+
 static json_t *json_reload(const struct view_reload *r)
 {
 	return json_pack("{s:b, s:I, s:I, s:o}", "ok", r->ok, "generation",
@@ -156,7 +183,7 @@ char *answer_status(const struct view *v, int64_t now_us)
 			table_totals_add(&t, v->generations[i].segment, true);
 	return last_line(
 		json_pack("{s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o,"
-			  " s:I, s:o, s:o}",
+			  " s:I, s:o, s:o, s:o}",
 			  "protocol", ANSWER_PROTOCOL, "state", v->state,
 			  "version", PACKAGE_VERSION, "pid",
 			  (json_int_t)getpid(), "uptime_s",
@@ -167,7 +194,8 @@ char *answer_status(const struct view *v, int64_t now_us)
 			  "connections", json_connections(&t), "reloads",
 			  json_reloads(v), "crashes", (json_int_t)v->crashes,
 			  "totals", json_totals(&t), "drained",
-			  json_drained(v->drained)),
+			  json_drained(v->drained), "listeners",
+			  json_listeners(v)),
 		true);
 }
 

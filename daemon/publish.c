@@ -53,10 +53,10 @@ enum {
 	LIMIT_LABELS,
 	LIMIT_RATES,
 	QUOTA_USERS,
+	USAGE,
 	/* Only where there is a listener for metrics. */
 	BY_LISTENER,
 	BY_PARENT,
-	USAGE,
 	NAMES,
 	PROCESS,
 	/* Only where users have metrics. */
@@ -140,7 +140,7 @@ static struct metrics_tables metrics_tables(const struct segment *s,
 					    const struct segment_spec *specs,
 					    size_t count, const struct conf *c)
 {
-	struct metrics_tables m = { 0 };
+	struct metrics_tables m = { .usage = table(s, &specs[USAGE]) };
 
 	if (count <= BY_LISTENER)
 		return m;
@@ -148,7 +148,7 @@ static struct metrics_tables metrics_tables(const struct segment *s,
 		.proxy = { .listeners = table(s, &specs[BY_LISTENER]),
 			   .listener_count = (unsigned)c->listener_count },
 		.parents = table(s, &specs[BY_PARENT]),
-		.usage = table(s, &specs[USAGE]),
+		.usage = m.usage,
 		.names = table(s, &specs[NAMES]),
 		.process = table(s, &specs[PROCESS]),
 	};

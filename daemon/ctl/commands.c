@@ -10,6 +10,7 @@
 #include "daemon/ctl/show_limits.h"
 #include "daemon/ctl/show_quotas.h"
 #include "daemon/ctl/show_sessions.h"
+#include "daemon/ctl/top.h"
 
 #include "daemon/line_word.h"
 
@@ -361,6 +362,14 @@ static const struct command commands[] = {
 		.take = take_word,
 		.ask = ask_log_level,
 		.show = put_log_level,
+	},
+	{
+		.name = "top",
+		.usage = "  top                  sessions, users and "
+			 "generations "
+			 "as they go; a terminal\n",
+		.says = "what passes through, as it goes",
+		.run = top_run,
 	},
 	{
 		.name = "version",

@@ -1,0 +1,110 @@
+/*
+ * What `splicedctl top` shows, without a terminal: samples go in, and rates and
+ * sorted tables come out.  Pure but for memory.
+ */
+#pragma once
+
+#include "daemon/filter.h"
+
+#define TOP_USER_BYTES   40
+#define TOP_TARGET_BYTES 96
+#define TOP_INPUT_BYTES  128
+#define TOP_ID_BYTES     ROW_ID_BYTES
+
+enum top_view { TOP_SESSIONS, TOP_USERS, TOP_GENERATIONS };
+enum top_sort { TOP_TRAFFIC, TOP_AGE, TOP_IDLE, TOP_CLIENT, TOP_USER };
+enum top_mode { TOP_TABLE, TOP_TYPING, TOP_ASKING, TOP_HELP };
+
+struct top_session {
+	char id[TOP_ID_BYTES];
+	struct tcp_addr client;
+	char user[TOP_USER_BYTES]; /* printable, maybe cut; "" none */
+	char target[TOP_TARGET_BYTES];
+	const char *state;
+	uint64_t bytes, rate; /* both ways; a second */
+	int64_t age_ms, idle_ms;
+};
+
+struct top_user {
+	const char *name; /* of one of the sessions; "" none */
+	uint64_t sessions, bytes, rate;
+};
+
+struct top_generation {
+	uint32_t number;
+	int64_t pid, age_ms, active, tunnels, accepted;
+	char state[16], version[32];
+};
+
+struct top_worker {
+	uint32_t generation;
+	unsigned number;
+	uint64_t active;
+	uint32_t lag_ms, accept_ms;
+	int64_t silent_ms; /* since its last tick; -1: it has none */
+};
+
+/* What a session had carried at the sample before. */
+struct top_before {
+	uint32_t generation;
+	uint64_t id, bytes;
+};
+
+struct top_counts {
+	int64_t at_ms;
+	uint64_t up, down, accepted;
+};
+
+struct top {
+	/* What is shown, and how; top_keys.c. */
+	enum top_view view;
+	enum top_sort sort;
+	enum top_mode mode;
+	bool paused;
+	size_t selected, first;    /* rows of the table; `first`: at its top */
+	size_t page;               /* rows that fit, as was drawn last */
+	char chosen[TOP_ID_BYTES]; /* the session that is selected */
+	char victim[TOP_ID_BYTES]; /* that is asked about */
+	char input[TOP_INPUT_BYTES], filter_text[TOP_INPUT_BYTES];
+	struct filters filters; /* point into filter_text */
+	char message[256];      /* a sentence until the next key; or "" */
+
+	/* The sample. */
+	bool answers;  /* the daemon, the last time */
+	char why[256]; /* not */
+	char state[16], version[32];
+	int64_t uptime_ms, active, handshakes, tunnels, crashes;
+	uint32_t serving;
+	uint64_t up_rate, down_rate, accept_rate;
+	struct top_counts now, last;
+	struct top_session *sessions;
+	struct top_user *users;
+	struct top_generation *generations;
+	struct top_worker *workers;
+	struct top_before *seen, *before; /* of now and last */
+	size_t session_count, session_room, user_count, generation_count;
+	size_t generation_room, worker_count, worker_room;
+	size_t seen_count, seen_room, before_count, before_room;
+	uint64_t live_up, live_down; /* of sessions that have not ended */
+};
+
+/* One all zero is fine. */
+void top_done(struct top *t);
+
+/* --- A sample, from begin to end; `status` and lines as the daemon sends -- */
+
+void top_begin(struct top *t, int64_t now_ms);
+void top_add_status(struct top *t, const json_t *status);
+int top_add_generation(struct top *t, const json_t *line) MUST_CHECK;
+int top_add_row(struct top *t, const struct row *r) MUST_CHECK; /* -ENOMEM */
+int top_add_worker(struct top *t, const struct top_worker *w) MUST_CHECK;
+void top_end(struct top *t);
+
+/* There is none: nobody answers, because of that. */
+void top_lost(struct top *t, const char *why);
+
+/* Sorts again, and finds the selected row again. */
+void top_sort(struct top *t);
+
+/* Rows of the table that is shown. */
+size_t top_rows(const struct top *t);

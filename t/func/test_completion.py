@@ -1,0 +1,119 @@
+"""Completion of splicedctl, by the shells themselves."""
+import os
+import re
+import shlex
+import shutil
+
+from lib.case import Skip, eventually, same
+from lib.client import echoes, tunnel
+from lib.daemon import Daemon
+from lib.origin import Origin, echo
+from test_top import Terminal
+
+FOLDER = os.path.join(os.path.dirname(__file__), '..', '..', 'man',
+                      'completion')
+COMMANDS = {'status', 'generations', 'sessions', 'limits', 'kill', 'reload',
+            'refresh', 'explain', 'passwd', 'drain', 'log-level', 'top',
+            'version'}
+
+
+def environment(t):
+    """With the splicedctl of this build, and no files of a user."""
+    path = os.path.abspath(t.build) + ':' + os.environ['PATH']
+    return {**os.environ, 'PATH': path, 'HOME': t.folder('home'),
+            'LANG': 'C.UTF-8'}
+
+
+def need(shell):
+    if not shutil.which(shell):
+        raise Skip(f'there is no {shell}')
+
+
+def bash(t, line):
+    """What bash offers for the last word of a line, which may be empty."""
+    script = os.path.join(FOLDER, 'splicedctl.bash')
+    words = line.split(' ')
+    # As readline cuts them.
+    words = [part for w in words for part in
+             ([w] if '=' not in w else
+              re.findall(r'[^=]+|=', w) if w else [''])]
+    text = (f'source {shlex.quote(script)}; '
+            f'COMP_WORDS=({" ".join(map(shlex.quote, words))}); '
+            f'COMP_CWORD={len(words) - 1}; _splicedctl; '
+            'printf "%s\\n" "${COMPREPLY[@]}"')
+    done = t.run('bash', '--norc', '-c', text, env=environment(t))
+    same(done.returncode, 0)
+    return set(done.stdout.decode().split())
+
+
+def fish(t, line):
+    script = os.path.join(FOLDER, 'splicedctl.fish')
+    done = t.run('fish', '--no-config', '-c',
+                 f'source {script}; complete -C {shlex.quote(line)}',
+                 env=environment(t))
+    same((done.returncode, done.stderr), (0, b''))
+    return {text.split('\t')[0] for text in
+            done.stdout.decode().splitlines()}
+
+
+def offers(t, complete):
+    """What both of them know."""
+    d = Daemon(t)
+    o = Origin(t, echo)
+    ctl = f'splicedctl --socket {d.control.path}'
+    assert COMMANDS <= complete(t, 'splicedctl '), complete(t, 'splicedctl ')
+    same(complete(t, 'splicedctl log-level w'), {'warning'})
+    same(complete(t, 'splicedctl reload --wa'), {'--wait'})
+    assert {'user=', 'bytes>'} <= complete(t, 'splicedctl sessions ')
+    with tunnel(d.address, o.target) as s:
+        assert echoes(s)
+        found = complete(t, f'{ctl} kill 1.')
+        assert len(found) == 1 and \
+            re.fullmatch(r'1\.\d+\.\d+', found.pop()), found
+    assert 'lan' in complete(t, f'{ctl} drain ')
+    same(complete(t, f'{ctl} drain --off l'), set())
+    d.control.run('drain', 'lan')
+    same(complete(t, f'{ctl} drain --off l'), {'lan'})
+    same(complete(t, f'{ctl} explain --listener l'), {'lan'})
+    # Without a daemon there is nothing to say, and nothing goes wrong.
+    same(complete(t, 'splicedctl --socket /nonexistent kill 1.'), set())
+
+
+def test_bash_completes(t):
+    need('bash')
+    offers(t, bash)
+
+
+def test_fish_completes(t):
+    need('fish')
+    offers(t, fish)
+
+
+def test_zsh_completes(t):
+    need('zsh')
+    need('tmux')
+    d = Daemon(t)
+    env = environment(t)
+    s = Terminal(t, 'zsh', '-f', env=f'HOME={env["HOME"]} PATH={env["PATH"]}')
+    s.shows('%')
+    s.keys(f"fpath=({os.path.abspath(FOLDER)} $fpath); "
+           'autoload -U compinit; compinit -u -D; PS1="> "; clear', 'Enter')
+    s.shows('(?m)^> ?$')
+    s.keys('splicedctl log', 'Tab', 'war', 'Tab')
+    s.shows(r'(?m)^> splicedctl log-level warning')
+    s.keys('C-u', f'splicedctl --socket {d.control.path} drain l', 'Tab')
+    eventually(lambda: re.search(r'drain lan', s.screen('-J')))
+    s.keys('C-u', 'splicedctl re', 'Tab')
+    s.shows(r'(?m)^reload +-- read the configuration anew')
+
+
+def test_completion_knows_every_command(t):
+    done = t.run(os.path.join(t.build, 'splicedctl'), '--help')
+    listed = set(re.findall(r'(?m)^  ([a-z][a-z-]+)\b(?=.*\S)',
+                            done.stdout.decode().split('--socket')[0]))
+    for name in ('splicedctl.bash', '_splicedctl', 'splicedctl.fish'):
+        with open(os.path.join(FOLDER, name), encoding='utf-8') as f:
+            text = f.read()
+        for command in listed:
+            assert re.search(rf'\b{command}\b', text), (name, command)
+    same(listed - COMMANDS, set())
