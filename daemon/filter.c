@@ -46,6 +46,11 @@ static const char *get_client_rule(const struct row *r)
 	return r->client_rule;
 }
 
+static const char *get_upstream(const struct row *r)
+{
+	return r->upstream;
+}
+
 static int64_t get_state(const struct row *r)
 {
 	return r->session.state;
@@ -99,6 +104,7 @@ static const struct filter_key keys[] = {
 	{ "listener", KIND_TEXT, "=NAME", .text = get_listener },
 	{ "rule", KIND_TEXT, "=NAME", .text = get_rule },
 	{ "client_rule", KIND_TEXT, "=NAME", .text = get_client_rule },
+	{ "upstream", KIND_TEXT, "=NAME", .text = get_upstream },
 	{ "protocol", KIND_WORD, "=socks5, =socks4 or =http",
 	  .word = row_protocol_word, .number = get_protocol },
 	{ "command", KIND_WORD, "=connect, =bind or =udp",

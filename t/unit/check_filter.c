@@ -58,6 +58,26 @@ START_TEST(without_filters_all_pass)
 }
 END_TEST
 
+START_TEST(users_and_upstreams_are_names)
+{
+	ck_assert(!passes("user=alice"));
+	row.session.user_len = 5;
+	memcpy(row.session.user, "alice", 5);
+	ck_assert(passes("user=alice"));
+	ck_assert(!passes("user=alic") && !passes("user=alicea"));
+	memset(row.session.user, 'x', SESSION_USER_BYTES);
+	row.session.user_len = SESSION_USER_BYTES;
+	ck_assert(passes("user=xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"));
+	ck_assert(passes("user=xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxyy"));
+	ck_assert(!passes("user=xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"));
+	refused("user>alice", "user is asked for by =");
+	(void)snprintf(row.upstream, sizeof(row.upstream), "abroad");
+	ck_assert(passes("upstream=abroad"));
+	ck_assert(!passes("upstream=abroa"));
+	row.upstream[0] = '\0';
+}
+END_TEST
+
 START_TEST(clients_are_addresses_and_prefixes)
 {
 	ck_assert(passes("client=10.1.2.3"));
@@ -191,6 +211,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, without_filters_all_pass);
+	tcase_add_test(t, users_and_upstreams_are_names);
 	tcase_add_test(t, clients_are_addresses_and_prefixes);
 	tcase_add_test(t, hosts_are_names_domains_or_addresses);
 	tcase_add_test(t, texts_and_words_are_exact);
