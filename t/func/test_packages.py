@@ -72,6 +72,19 @@ def test_the_sockets_name_of_the_library_is_the_packages(t):
     assert source(package + '.symbols').startswith(f'{soname} {package} ')
 
 
+def test_what_configure_wants_is_asked_for(t):
+    with open(os.path.join(TOP, 'configure.ac'), encoding='utf-8') as f:
+        wanted = re.findall(r'^SPLICED_LIB\(.*\[(lib\S+-dev)\]\)$', f.read(),
+                            re.M)
+    assert len(wanted) > 8, wanted
+    with open(os.path.join(TOP, 'systemd/container/Containerfile'),
+              encoding='utf-8') as f:
+        image = f.read().split()
+    for name in wanted:
+        assert f'\n {name} (>=' in source('control'), name
+        assert name in image, name
+
+
 # --- Built ------------------------------------------------------------------
 
 @slow
