@@ -29,7 +29,7 @@ _splicedctl_ask()
 _splicedctl()
 {
 	local verbs='status generations sessions limits kill reload refresh
-		explain passwd drain log-level top version'
+		explain passwd drain log-level quotas top version'
 	local filters='client= host= user= upstream= listener= rule=
 		client_rule= protocol= command= state= generation= bytes> up>
 		down> age> idle>'

@@ -1,7 +1,7 @@
 # Completion of splicedctl(8) for fish.
 
 set -l verbs status generations sessions limits kill reload refresh explain \
-	passwd drain log-level top version
+	passwd drain log-level quotas top version
 
 # What a running spliced says: COMMAND KEY
 function __splicedctl_ask
@@ -34,8 +34,8 @@ function __splicedctl_drained
 end
 
 set -l filters client= host= user= upstream= listener= rule= client_rule= \
-	protocol= command= state= generation= 'bytes>' 'up>' 'down>' 'age>' \
-	'idle>'
+	protocol= command= state= generation= 'bytes\\>' 'up\\>' 'down\\>' 'age\\>' \
+	'idle\\>'
 
 complete -c splicedctl -f
 complete -c splicedctl -s s -l socket -r -F -d 'its control socket'
@@ -55,6 +55,7 @@ complete -c splicedctl -n $none -a explain -d 'which rule decides, and why'
 complete -c splicedctl -n $none -a passwd -d "set a user's password"
 complete -c splicedctl -n $none -a drain -d 'stop accepting'
 complete -c splicedctl -n $none -a log-level -d 'what the log takes'
+complete -c splicedctl -n $none -a quotas -d 'what counts against quotas'
 complete -c splicedctl -n $none -a top -d 'what passes through, as it goes'
 complete -c splicedctl -n $none -a version -d 'the version of the daemon'
 

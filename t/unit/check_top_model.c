@@ -328,6 +328,7 @@ END_TEST
 START_TEST(every_size_of_a_screen_is_drawn)
 {
 	char text[TOP_LINE_BYTES];
+	size_t longer = 0;
 
 	begin(1000, 0, 0);
 	for (unsigned i = 1; i <= 100; i++)
@@ -343,14 +344,14 @@ START_TEST(every_size_of_a_screen_is_drawn)
 				for (size_t y = 0; y < lines; y++) {
 					(void)top_line(&t, y, lines, columns,
 						       text);
-					ck_assert_uint_le(strlen(text),
-							  columns);
+					longer += strlen(text) > columns;
 				}
 			}
 	}
 	(void)top_press(&t, '1');
 	(void)top_press(&t, TOP_KEY_END);
 	top_layout(&t, 24);
+	ck_assert_uint_eq(longer, 0);
 	ck_assert_uint_eq(t.page, 18);
 	ck_assert_uint_eq(t.first, 82);
 	(void)top_press(&t, TOP_KEY_PAGE_UP);
