@@ -8,8 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#define CLIENTS_MAX   32
-#define FIRST_BYTE_MS 10000
+#define CLIENTS_MAX 32
 
 static void *admin_ctx(struct setup *s, size_t listener UNUSED)
 {
@@ -25,7 +24,6 @@ static struct tcp_listen_options admin_options(const struct conf *c,
 		.v6only = l->v6only,
 		.unix_mode = l->mode,
 		.tls_handshake_ms = c->timeouts.tls_ms,
-		.first_byte_ms = FIRST_BYTE_MS,
 	};
 }
 
@@ -101,12 +99,27 @@ int admin_new(struct admin **ret, struct setup *s, int control,
 	return 0;
 }
 
+void admin_note_process(const struct admin *a)
+{
+	struct table_process *to = a->setup->published.metrics.process;
+	struct tcp_pool_stats pool = { 0 };
+
+	if (a->setup->auth)
+		auth_stats(a->setup->auth, &pool);
+	__atomic_store_n(&to->logins_done, pool.completed, __ATOMIC_RELAXED);
+	__atomic_store_n(&to->logins_refused, pool.refused, __ATOMIC_RELAXED);
+	__atomic_store_n(&to->logins_waiting, pool.queued, __ATOMIC_RELAXED);
+	__atomic_store_n(&to->login_threads, pool.threads, __ATOMIC_RELAXED);
+	__atomic_store_n(&to->log_dropped, log_dropped(), __ATOMIC_RELAXED);
+}
+
 void admin_free(struct admin *a)
 {
 	if (!a)
 		return;
 	if (a->server)
 		(void)tcp_server_shutdown(a->server, 0);
+	admin_note_process(a);
 	listening_done(&a->listening);
 	tcp_server_free(a->server);
 	admin_login_free(a->login);
@@ -176,6 +189,13 @@ void admin_draining(struct admin *a)
 
 void admin_stop(struct admin *a)
 {
-	if (a && a->running)
-		tcp_server_stop_accepting(a->server);
+	if (!a || !a->running)
+		return;
+	__atomic_store_n(&a->stopped, true, __ATOMIC_RELAXED);
+	tcp_server_stop_accepting(a->server);
+}
+
+bool admin_is_busy(const struct admin *a)
+{
+	return a && __atomic_load_n(&a->busy, __ATOMIC_RELAXED) > 0;
 }

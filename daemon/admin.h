@@ -38,5 +38,8 @@ void admin_draining(struct admin *a);
 /* Lets nobody in any more: another generation serves. */
 void admin_stop(struct admin *a);
 
+/* Tells whether somebody waits for an answer, which may need the master's. */
+bool admin_is_busy(const struct admin *a);
+
 /* The master's answer, HANDOFF_SEEN; takes its descriptors. */
 void admin_seen(struct admin *a, struct handoff_received *r);

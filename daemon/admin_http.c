@@ -20,6 +20,7 @@ struct conversation {
 	struct tcp_conn *client;
 	size_t len; /* bytes that came */
 	bool keep;  /* the connection goes on after this response */
+	bool busy;  /* something is to be answered, or that is to be seen */
 	struct http_head head;
 	uint8_t bytes[HTTP_HEAD_MAX];
 };
@@ -247,7 +248,8 @@ static int respond(struct conversation *v)
 	const struct admin_path *path;
 	struct span query;
 
-	v->keep = http_head_persists(h) && !has_body(h);
+	v->keep = http_head_persists(h) && !has_body(h) &&
+		  !__atomic_load_n(&v->admin->stopped, __ATOMIC_RELAXED);
 	if (h->method != HTTP_METHOD_GET && h->method != HTTP_METHOD_HEAD) {
 		v->keep = false; /* there may be content behind it */
 		return refuse(v, 405);
@@ -258,6 +260,20 @@ static int respond(struct conversation *v)
 	if (!(path && path->open) && !may_look(v))
 		return refuse(v, 401);
 	return path ? answer(v, path, query) : refuse(v, 404);
+}
+
+/* Whoever rests between two requests is not waited for. */
+static void set_busy(struct conversation *v, bool busy)
+{
+	unsigned *count = &v->admin->busy;
+
+	if (v->busy == busy)
+		return;
+	v->busy = busy;
+	if (busy)
+		(void)__atomic_fetch_add(count, 1, __ATOMIC_RELAXED);
+	else
+		(void)__atomic_fetch_sub(count, 1, __ATOMIC_RELAXED);
 }
 
 /* The length of a head; 0: the client has gone; -errno, -EBADMSG. */
@@ -282,6 +298,7 @@ static int read_head(struct conversation *v)
 		if (n <= 0)
 			return (int)n;
 		v->len += (size_t)n;
+		set_busy(v, true);
 	}
 }
 
@@ -311,6 +328,8 @@ void admin_serve(struct tcp_conn *c, void *ctx)
 	v->admin = ctx;
 	v->client = c;
 	v->len = 0;
+	v->busy = false;
+	set_busy(v, true);
 	do {
 		r = read_head(v);
 		if (r <= 0) {
@@ -320,10 +339,12 @@ void admin_serve(struct tcp_conn *c, void *ctx)
 		if (respond(v) < 0)
 			break;
 		/* A login stays nowhere. */
+		set_busy(v, v->len > (size_t)r);
 		v->len -= (size_t)r;
 		memmove(v->bytes, v->bytes + r, v->len);
 		explicit_bzero(v->bytes + v->len, sizeof(v->bytes) - v->len);
 	} while (v->keep);
+	set_busy(v, false);
 	free(v);
 	tcp_conn_linger(c, HTTP_HEAD_MAX, tcp_deadline(1000));
 }

@@ -8,7 +8,7 @@
  *   admin_pages.c  which path is what; status and health
  *   admin_sessions.c, admin_limits.c  what has many rows
  *   admin_page.c   the status page, and the program for browsers
- *   metrics_text.c metrics as Prometheus reads them
+ *   metrics_*.c    metrics as Prometheus reads them
  */
 #pragma once
 
@@ -39,8 +39,15 @@ struct admin {
 	struct list waiting;       /* who wait for the next view */
 	struct admin_login *login; /* NULL: everybody may look */
 	bool draining, running;
+	bool stopped;  /* another generation serves: clients shall go there */
+	unsigned busy; /* clients who have not got what they came for */
 	int64_t started_us; /* CLOCK_REALTIME */
 };
+
+/* --- admin.c ------------------------------------------------------------ */
+
+/* Notes what only this process knows where all may read it. */
+void admin_note_process(const struct admin *a);
 
 /* --- admin_look.c ------------------------------------------------------- */
 

@@ -18,6 +18,7 @@
 #define KEYS_RETRY_MS   60000
 #define KEYS_TELL_MS    1000 /* until the master has heard of them */
 #define SHARE_MS        100  /* between looks at the other generations */
+#define ADMIN_MS        1000 /* for answers that are under way */
 #define LOOK_MS         20   /* at what is left; then rarer and rarer */
 #define LOOK_RARELY_MS  250
 
@@ -253,6 +254,16 @@ static void stop_accepting(struct generation *g)
 			 strerror(-r));
 }
 
+/* They get their answers, for which we may have to ask the master. */
+static void wait_for_admin(struct generation *g)
+{
+	int64_t until = clock_ms() + ADMIN_MS;
+
+	while (admin_is_busy(g->admin) && g->order != ORDER_HALT &&
+	       clock_ms() < until)
+		generation_turn(g, LOOK_MS);
+}
+
 static void end(struct generation *g)
 {
 	struct ending e = { 0 };
@@ -265,6 +276,7 @@ static void end(struct generation *g)
 	if (e.order != ORDER_HALT)
 		stop_accepting(g);
 	wait_for_sessions(g, &e);
+	wait_for_admin(g);
 	refresh_free(TAKE_PTR(g->refresh));
 	e.cut += tcp_server_shutdown(g->setup.server, 0);
 	quota_keeper_free(TAKE_PTR(g->quotas));

@@ -416,6 +416,11 @@ int auth_new(struct auth **ret, const struct auth_options *o)
 	return 0;
 }
 
+void auth_stats(const struct auth *a, struct tcp_pool_stats *ret)
+{
+	tcp_pool_stats(a->pool, ret);
+}
+
 void auth_free(struct auth *a)
 {
 	if (!a)

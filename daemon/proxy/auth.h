@@ -11,6 +11,7 @@
 struct auth;
 struct login;
 struct policy;
+struct tcp_pool_stats;
 
 /* How many may wait for their turn; see limits.handshakes for their clients. */
 #define AUTH_QUEUE 256
@@ -39,6 +40,9 @@ int auth_new(struct auth **ret, const struct auth_options *o) MUST_CHECK;
 
 /* NULL is harmless. */
 void auth_free(struct auth *a);
+
+/* Of the threads that hash. */
+void auth_stats(const struct auth *a, struct tcp_pool_stats *ret);
 
 /* What a client says; borrowed. */
 struct login_claim {
