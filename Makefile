@@ -529,6 +529,7 @@ tmpfiles := $(firstword $(wildcard systemd/*tmpfiles*))
 # Not for every machine: read them, then copy them to spliced.service.d/.
 drop_ins := $(wildcard systemd/*.conf)
 drop_ins := $(filter-out %sysusers.conf %tmpfiles.conf,$(drop_ins))
+dashboards := $(wildcard systemd/grafana/*)
 sysusersdir = $(prefix)/lib/sysusers.d
 tmpfilesdir = $(prefix)/lib/tmpfiles.d
 sample := $(wildcard conf/spliced.conf)
@@ -548,6 +549,8 @@ install: all install-library install-completion ## into $(DESTDIR)$(prefix); kee
 		$(Q)$(call install_text,$(unit),$(unitdir))$(newline))
 	$(foreach file,$(drop_ins),\
 		$(Q)$(call install_text,$(file),$(docdir)/systemd)$(newline))
+	$(foreach file,$(dashboards),$(Q)$(INSTALL) -D -m 644 $(file) \
+		'$(DESTDIR)$(docdir)/grafana/$(notdir $(file))'$(newline))
 	$(if $(sysusers),$(Q)$(call \
 		install_text,$(sysusers),$(sysusersdir),spliced.conf))
 	$(if $(tmpfiles),$(Q)$(call \
@@ -570,6 +573,8 @@ uninstall: uninstall-library uninstall-completion ## remove what install put the
 			'$(DESTDIR)$(unitdir)/$(notdir $(unit))') \
 		$(foreach file,$(drop_ins),\
 			'$(DESTDIR)$(docdir)/systemd/$(notdir $(file))') \
+		$(foreach file,$(dashboards),\
+			'$(DESTDIR)$(docdir)/grafana/$(notdir $(file))') \
 		$(if $(sysusers),'$(DESTDIR)$(sysusersdir)/spliced.conf') \
 		$(if $(tmpfiles),'$(DESTDIR)$(tmpfilesdir)/spliced.conf')
 
