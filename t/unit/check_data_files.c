@@ -37,6 +37,7 @@ static void setup(void)
 	put(users, "a");
 	put(groups, "a");
 	c.auth.users_file = users;
+	c.admin.users = "";
 	c.auth.groups_file = groups;
 	ck_assert_int_eq(data_files_init(&files, &c), 0);
 	ck_assert_uint_eq(files.count, 2);
