@@ -51,7 +51,7 @@ void conf_check_admin(struct check *k)
 			 "everybody who reaches it sees all sessions; listen "
 			 "on 127.0.0.1, ::1 or \"unix:/PATH\", or name a file "
 			 "of 'users'");
-	if (a->tls && has_only_sockets(&l))
+	if (a->tls && a->http.count && has_only_sockets(&l))
 		COMPLAIN(k, l.where,
 			 "admin: 'tls' is for addresses of 'http', and there "
 			 "is none");
@@ -62,10 +62,10 @@ void conf_sense_admin(struct sense *k)
 	const struct conf_admin *a = &k->c->admin;
 	const struct conf_listener l = conf_admin_listener(k->c);
 
-	if (!a->http.count && (*a->users || a->user_metrics))
+	if (!a->http.count && (a->tls || *a->users || a->user_metrics))
 		WARN(k, l.where,
-		     "admin: 'users' and 'user_metrics' do nothing without "
-		     "'http'");
+		     "admin: 'tls', 'users' and 'user_metrics' do nothing "
+		     "without 'http'");
 	if (!a->http.count && (*a->pac_host || a->pac_direct.count))
 		WARN(k, l.where,
 		     "admin: 'pac_host' and 'pac_direct' do nothing without "
