@@ -38,6 +38,10 @@ void top_draw_end(void)
 {
 	if (!screen)
 		return;
+	/* Without a second screen what follows is written over this line. */
+	(void)move(getmaxy(stdscr) - 1, 0);
+	(void)clrtoeol();
+	(void)refresh();
 	(void)endwin();
 	delscreen(screen);
 	screen = NULL;
