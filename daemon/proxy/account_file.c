@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-
 int account_file_fault(struct users_fault *fault, unsigned line,
 		       const char *why)
 {

@@ -3,7 +3,7 @@
  * is configured, from whom the rules let something be sent to.  The header goes
  * right in front of what came.
  */
-#include "daemon/proxy/associate_internal.h"
+#include "daemon/proxy/associate_up.h"
 
 #include <string.h>
 

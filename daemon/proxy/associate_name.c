@@ -8,7 +8,7 @@
 #include "daemon/proxy/associate_name.h"
 
 #include "core/task.h"
-#include "daemon/proxy/associate_internal.h"
+#include "daemon/proxy/associate_up.h"
 
 #include <ctype.h>
 #include <stdlib.h>

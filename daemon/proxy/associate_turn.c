@@ -5,8 +5,8 @@
  * have a turn before the loop looks for events again: who sends little does not
  * wait for those who flood.
  */
-#include "daemon/proxy/associate_internal.h"
 #include "daemon/proxy/associate_pace.h"
+#include "daemon/proxy/associate_up.h"
 #include "daemon/proxy/record.h"
 
 #define TELL_EVERY_MS 1000

@@ -3,7 +3,7 @@
  * it go there?  Most of them have the header of the one before, and go where
  * that one went.
  */
-#include "daemon/proxy/associate_internal.h"
+#include "daemon/proxy/associate_up.h"
 #include "daemon/proxy/associate_name.h"
 #include "daemon/proxy/associate_pace.h"
 #include "daemon/proxy/request_count.h"

@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-
 /* Of a line that is wrong so much is shown. */
 #define SHOWN "%.60s"
 
