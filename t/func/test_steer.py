@@ -184,8 +184,7 @@ def test_a_drained_listener_answers_that_it_is(t):
         same(d.control.status()['drained'], ['edge'])
         assert re.search(r'(?m)^drained +edge ',
                          d.control.run('status').out)
-        assert any(line['outcome'] == 'maintenance'
-                   for line in d.access()), d.access()
+        d.wait_access(outcome='maintenance')
         # Those that come later know it, too.
         d.reload()
         eventually(lambda: connect_status(lan, o.target) == 200)

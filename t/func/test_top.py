@@ -1,4 +1,5 @@
 """splicedctl top in a terminal of 80x24: tmux types and looks."""
+import itertools
 import os
 import re
 import shlex
@@ -14,9 +15,12 @@ from lib.origin import Origin, echo
 class Terminal:
     """A command in a tmux of its own."""
 
+    # One that ends may still answer at its socket.
+    numbers = itertools.count()
+
     def __init__(self, t, *words, columns=80, lines=24, env=''):
         self.t = t
-        self.socket = t.path('tmux')
+        self.socket = t.path(f'tmux-{next(self.numbers)}')
         command = ' '.join(map(shlex.quote, words))
         self.tmux('-f', '/dev/null', 'new-session', '-d', '-x', str(columns),
                   '-y', str(lines), f'{env} {command}; echo "ended $?"; cat')

@@ -25,7 +25,7 @@ static void write_list(struct option_at at, const char *value, char *out,
 	static const char *const rest[][2] = {
 		{ "tls", "" },     { "listeners", "tls = \"edge\";" },
 		{ "clients", "" }, { "upstreams", "" },
-		{ "rules", "" },
+		{ "rules", "" },   { "quotas", "" },
 	};
 	char assignment[6000];
 	size_t used = (size_t)snprintf(out, size,

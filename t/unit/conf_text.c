@@ -20,6 +20,8 @@ static const struct {
 	{ "upstreams", "url", "\"socks5h://192.0.2.1\"" },
 	{ "clients", "action", "\"allow\"" },
 	{ "rules", "action", "\"allow\"" },
+	{ "quotas", "users", "\"*\"" },
+	{ "quotas", "month", "\"1G\"" },
 };
 
 void conf_text_entry(char *out, size_t size, const char *list, const char *key,
