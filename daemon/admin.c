@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define CLIENTS_MAX 32
 
@@ -79,6 +80,8 @@ int admin_new(struct admin **ret, struct setup *s, int control,
 	a->control = -1;
 	json_object_seed(0); /* now, since it opens a device */
 	list_init(&a->waiting);
+	(void)pthread_mutex_init(&a->lock, NULL);
+	(void)gethostname(a->machine, sizeof(a->machine) - 1);
 	/* Ours, since another thread closes the other one. */
 	if (control >= 0)
 		a->control = fcntl(control, F_DUPFD_CLOEXEC, 3);
@@ -125,7 +128,20 @@ void admin_free(struct admin *a)
 	admin_login_free(a->login);
 	close_fd(&a->control);
 	a->setup->admin = NULL;
+	(void)pthread_mutex_destroy(&a->lock);
 	free(a);
+}
+
+void admin_lock(struct admin *a)
+{
+	if (a)
+		(void)pthread_mutex_lock(&a->lock);
+}
+
+void admin_unlock(struct admin *a)
+{
+	if (a)
+		(void)pthread_mutex_unlock(&a->lock);
 }
 
 int admin_open(struct admin *a, struct adopt *passed)

@@ -28,6 +28,10 @@ int admin_open(struct admin *a, struct adopt *passed) MUST_CHECK;
 /* Where these are; NULL: nowhere. */
 struct listening *admin_listening(struct admin *a);
 
+/* Around a change of `proxy` once its thread runs. */
+void admin_lock(struct admin *a);
+void admin_unlock(struct admin *a);
+
 /* Starts its thread; then lets clients in.  -errno after a line in the log. */
 int admin_prepare(struct admin *a) MUST_CHECK;
 int admin_start(struct admin *a) MUST_CHECK;

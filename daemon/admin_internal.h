@@ -17,6 +17,7 @@
 #include "daemon/admin.h"
 
 #include <jansson.h>
+#include <pthread.h>
 
 struct admin_login;
 
@@ -33,10 +34,13 @@ struct admin {
 	struct conf_listener listener;
 	struct listening listening;
 	const struct listening *proxy; /* where clients are served */
+	pthread_mutex_t lock;          /* of `proxy` */
+	char machine[256];             /* its own name */
 	struct tcp_server *server;
 	struct loop *loop;         /* of its thread */
 	int control;               /* our own; -1: without a master */
 	struct list waiting;       /* who wait for the next view */
+	int64_t asked_until;       /* an answer may come so long; 0: none */
 	struct admin_login *login; /* NULL: everybody may look */
 	bool draining, running;
 	bool stopped;  /* another generation serves: clients shall go there */
@@ -70,6 +74,14 @@ void admin_login_free(struct admin_login *l);
  */
 bool admin_log_in(struct admin_login *l, struct tcp_conn *c, struct span value,
 		  int64_t deadline);
+
+/*
+ * Tells whether a client may be answered who calls us by this value of Host,
+ * empty: by none.  Where nobody logs in, a browser on this machine shall not
+ * show what is here to a page whose own name was made to lead here.
+ */
+bool admin_is_called(const struct admin *a, const struct tcp_conn *c,
+		     struct span host);
 
 /* --- admin_http.c ------------------------------------------------------- */
 

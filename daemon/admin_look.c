@@ -1,6 +1,8 @@
 /*
  * What the master says of all generations.  The main thread takes its answer
- * and posts it here; requests that come while one is under way share it.
+ * and posts it here.  One question is under way at a time, for all who had come
+ * when it was sent: answers to as many as clients like to ask would fill the
+ * way by which the master gives its orders.
  */
 #include "daemon/admin_internal.h"
 
@@ -13,11 +15,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#define ASK_MS 1000 /* an answer that takes longer is lost */
+
 /* A request that waits, on its task's stack. */
 struct waiter {
 	struct list link;
 	struct task *task;
 	struct admin_view *view;
+	bool asked; /* the question under way was sent after he came */
 };
 
 /* The master's answer on its way to the admin's thread. */
@@ -51,16 +56,35 @@ void admin_view_put(struct admin_view *v)
 	free(v);
 }
 
+/* --- The question --------------------------------------------------------- */
+
+/* Asks for all who wait.  -errno of handoff_tell(). */
+static int ask(struct admin *a)
+{
+	struct list *at, *safe;
+	int r = handoff_tell(a->control, HANDOFF_LOOK);
+
+	if (r < 0)
+		return r;
+	a->asked_until = tcp_deadline(ASK_MS);
+	list_for_each_safe (at, safe, &a->waiting)
+		list_entry(at, struct waiter, link)->asked = true;
+	return 0;
+}
+
 /* --- The answer ---------------------------------------------------------- */
 
 static void take_view(struct mail *m)
 {
 	struct seen *s = container_of(m, struct seen, mail);
+	struct admin *a = s->admin;
 	struct list *at, *safe;
 
-	list_for_each_safe (at, safe, &s->admin->waiting) {
+	list_for_each_safe (at, safe, &a->waiting) {
 		struct waiter *w = list_entry(at, struct waiter, link);
 
+		if (!w->asked)
+			continue;
 		list_remove(&w->link);
 		if (s->view)
 			s->view->references++;
@@ -69,6 +93,10 @@ static void take_view(struct mail *m)
 	}
 	admin_view_put(s->view);
 	free(s);
+	a->asked_until = 0;
+	/* Those who came meanwhile; if it fails they give up after a while. */
+	if (!list_empty(&a->waiting))
+		(void)!ask(a);
 }
 
 /* All of them or nothing: else counters would seem to go back. */
@@ -105,13 +133,13 @@ void admin_seen(struct admin *a, struct handoff_received *r)
 static struct admin_view *look_at_ourselves(struct admin *a)
 {
 	const struct segment *own = a->setup->published.segment;
+	bool draining = __atomic_load_n(&a->draining, __ATOMIC_RELAXED);
 	struct view_generation g = { .pid = getpid(),
-				     .state = a->draining ? "draining"
-							  : "serving",
+				     .state = draining ? "draining" : "serving",
 				     .started_us = a->started_us,
 				     .segment = own };
 	char addresses[1024];
-	struct view v = { .state = a->draining ? "stopping" : "serving",
+	struct view v = { .state = draining ? "stopping" : "serving",
 			  .started_us = a->started_us,
 			  .addresses = addresses,
 			  .generations = &g,
@@ -121,7 +149,9 @@ static struct admin_view *look_at_ourselves(struct admin *a)
 	char *text;
 
 	(void)clock_gettime(CLOCK_REALTIME, &now);
+	admin_lock(a);
 	listening_format(a->proxy, addresses, sizeof(addresses));
+	admin_unlock(a);
 	text = answer_overview(&v, (int64_t)now.tv_sec * 1000000 +
 					   now.tv_nsec / 1000);
 	if (!text)
@@ -148,10 +178,10 @@ struct admin_view *admin_look(struct admin *a, int64_t deadline)
 
 	if (a->control < 0)
 		return a->setup->generation ? NULL : look_at_ourselves(a);
-	if (handoff_tell(a->control, HANDOFF_LOOK) < 0)
-		return NULL;
 	list_append(&a->waiting, &w.link);
-	r = task_wait(deadline);
+	r = tcp_deadline(0) < a->asked_until ? 0 : ask(a);
+	if (r == 0)
+		r = task_wait(deadline);
 	list_remove(&w.link);
 	if (r < 0) {
 		admin_view_put(w.view);

@@ -69,20 +69,33 @@ int admin_make_page(struct admin_answer *a)
 
 /* --- The program --------------------------------------------------------- */
 
-int admin_make_pac(struct admin_answer *a)
+/* NULL: no memory. */
+static struct pac_address *addresses_of(const struct listening *l,
+					size_t *ret_count)
 {
-	const struct listening *l = a->admin->proxy;
 	struct pac_address *at = calloc(max_size(l->count, 1), sizeof(*at));
 	size_t count = 0;
-	int r;
 
-	if (!at)
-		return -ENOMEM;
-	for (size_t i = 0; i < l->count; i++)
+	for (size_t i = 0; at && i < l->count; i++)
 		if (l->entries[i].open && !l->entries[i].endpoint->socket)
 			at[count++] = (struct pac_address){
 				l->entries[i].listener, l->entries[i].addr
 			};
+	*ret_count = count;
+	return at;
+}
+
+int admin_make_pac(struct admin_answer *a)
+{
+	struct pac_address *at;
+	size_t count;
+	int r;
+
+	admin_lock(a->admin);
+	at = addresses_of(a->admin->proxy, &count);
+	admin_unlock(a->admin);
+	if (!at)
+		return -ENOMEM;
 	r = pac_write(a->body, &a->admin->setup->conf->admin, at, count,
 		      a->host);
 	free(at);

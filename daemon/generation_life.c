@@ -41,6 +41,17 @@ void generation_share_limit(struct generation *g)
 				       max > others ? max - others : 0);
 }
 
+/* The admin's thread shows where clients are served. */
+static size_t retry_listening(struct generation *g)
+{
+	size_t opened;
+
+	admin_lock(g->admin);
+	opened = listening_retry(&g->listening);
+	admin_unlock(g->admin);
+	return opened;
+}
+
 /* Those that optional listeners have opened late. */
 static void tell_sockets(struct generation *g)
 {
@@ -105,7 +116,7 @@ static void serve(struct generation *g)
 			share = now + SHARE_MS;
 		}
 		if (g->listening.missing && now >= retry) {
-			if (retry && listening_retry(&g->listening))
+			if (retry && retry_listening(g))
 				tell_sockets(g);
 			retry = now + LISTEN_RETRY_MS;
 		}

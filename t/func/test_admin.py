@@ -311,6 +311,22 @@ def test_what_it_does_not_serve_is_refused(t):
         same(read_all(s).count(b'HTTP/1.1 200 OK'), 3)
 
 
+def test_many_questions_do_not_fill_the_way_to_the_master(t):
+    d, port = start(t)
+    for _ in range(20):  # which makes an answer long
+        d.reload(text=f'{"x" * 200}: 1;', fails='unknown')
+    text = 200 * b'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n'
+    clients = [dial(('127.0.0.1', port)) for _ in range(30)]
+    for s in clients:
+        s.sendall(text)
+        s.shutdown(socket.SHUT_WR)
+    for s in clients:
+        with s:
+            same(read_all(s).count(b' 200 OK\r\n'), 200)
+    assert 'does not listen' not in d.log(), d.log()[-300:]
+    d.rebase()
+
+
 def test_many_clients_wait_for_their_turn(t):
     d, port = start(t)
     held = [dial(('127.0.0.1', port)) for _ in range(32)]
