@@ -49,6 +49,8 @@ static const char *reason(int status)
 		return "Method Not Allowed";
 	case 408:
 		return "Request Timeout";
+	case 421:
+		return "Misdirected Request";
 	case 431:
 		return "Request Header Fields Too Large";
 	case 500:
@@ -125,10 +127,13 @@ static int send_response(struct conversation *v, const struct response *r)
 /* In words, since somebody may look at it by hand. */
 static int refuse(struct conversation *v, int status)
 {
-	char text[64];
+	char text[128];
 	struct response r = { .status = status, .type = "text/plain" };
 
-	(void)snprintf(text, sizeof(text), "%d %s\n", status, reason(status));
+	(void)snprintf(text, sizeof(text), "%d %s%s\n", status, reason(status),
+		       status == 421 ? ": ask by an address, \"localhost\" or "
+				       "admin.pac_host"
+				     : "");
 	r.body = text;
 	r.len = strlen(text);
 	return send_response(v, &r);
@@ -257,6 +262,12 @@ static int respond(struct conversation *v)
 	if (has_body(h))
 		return refuse(v, 400);
 	path = admin_path_find(path_of(v, &query));
+	if (!(path && path->open) &&
+	    !admin_is_called(v->admin, v->client,
+			     http_head_value(h,
+					     (struct span){ v->bytes, v->len },
+					     HTTP_FIELD_HOST)))
+		return refuse(v, 421);
 	if (!(path && path->open) && !may_look(v))
 		return refuse(v, 401);
 	return path ? answer(v, path, query) : refuse(v, 404);
@@ -345,6 +356,7 @@ void admin_serve(struct tcp_conn *c, void *ctx)
 		explicit_bzero(v->bytes + v->len, sizeof(v->bytes) - v->len);
 	} while (v->keep);
 	set_busy(v, false);
+	explicit_bzero(v->bytes, v->len); /* nor one that came in part */
 	free(v);
 	tcp_conn_linger(c, HTTP_HEAD_MAX, tcp_deadline(1000));
 }

@@ -150,3 +150,38 @@ bool admin_log_in(struct admin_login *l, struct tcp_conn *c, struct span value,
 		r = login_verify(l->auth, login, &by, deadline);
 	return r == 0;
 }
+
+/* --- Where nobody does --------------------------------------------------- */
+
+/* Cuts port and brackets off. */
+static char *name_in(char *host)
+{
+	if (*host != '[') {
+		host[strcspn(host, ":")] = '\0';
+		return host;
+	}
+	host++;
+	host[strcspn(host, "]")] = '\0';
+	return host;
+}
+
+bool admin_is_called(const struct admin *a, const struct tcp_conn *c,
+		     struct span host)
+{
+	char text[256] = "", *name;
+	struct tcp_addr ip;
+
+	/* No browser comes by a path, or passes over a wrong certificate. */
+	if (a->login || a->listener.tls || host.len == 0 ||
+	    tcp_conn_peer(c)->family == AF_UNIX)
+		return true;
+	if (host.len >= sizeof(text))
+		return false;
+	memcpy(text, host.at, host.len);
+	name = name_in(text);
+	return addr_parse_ip(&ip, name) == 0 ||
+	       strcasecmp(name, "localhost") == 0 ||
+	       (*name &&
+		(strcasecmp(name, a->machine) == 0 ||
+		 strcasecmp(name, a->setup->conf->admin.pac_host) == 0));
+}

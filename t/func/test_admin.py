@@ -17,7 +17,7 @@ from lib.origin import Origin, echo, unused_port
 from lib.parents import Microsocks
 from lib.serving import served
 from lib.tls import Certificate
-from lib.users import users
+from lib.users import readable, users
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
@@ -290,7 +290,7 @@ def say(port, text):
 
 def test_what_it_does_not_serve_is_refused(t):
     d, port = start(t)
-    head = b' HTTP/1.1\r\nHost: x\r\nConnection: close\r\n'
+    head = b' HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n'
     big = b'X: ' + b'x' * 17000 + b'\r\n\r\n'
     for text, code in ((b'GET /nothing' + head + b'\r\n', b'404'),
                        (b'POST /metrics' + head + b'\r\n', b'405'),
@@ -309,6 +309,38 @@ def test_what_it_does_not_serve_is_refused(t):
         s.sendall(2 * b'GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n' +
                   b'GET /readyz' + head + b'\r\n')
         same(read_all(s).count(b'HTTP/1.1 200 OK'), 3)
+
+
+def ask_as(at, path, host):
+    """The status of a request that calls this machine so."""
+    return get(at, path, Host=host)[0]
+
+
+def test_a_name_that_was_made_to_lead_here_is_no_name_of_ours(t):
+    path = t.path('http')
+    d, port = start(t, admin={'pac_host': 'proxy.example'})
+    for name in ('evil.example', f'evil.example:{port}', 'localhost.evil',
+                 '127.0.0.1.evil', 'x' * 255):
+        for at in ('/', '/metrics', '/status.json', '/sessions.json', '/x'):
+            same((name, at, ask_as(port, at, name)), (name, at, 421))
+        for at in ('/healthz', '/readyz', '/proxy.pac'):
+            assert ask_as(port, at, name) != 421, (name, at)
+    for name in ('localhost', f'LocalHost:{port}', '127.0.0.1', '[::1]:80',
+                 socket.gethostname(), 'Proxy.Example:3128'):
+        same((name, ask_as(port, '/metrics', name)), (name, 200))
+    with dial(('127.0.0.1', port)) as s:  # a program without any name
+        s.sendall(b'GET /metrics HTTP/1.0\r\n\r\n')
+        assert read_all(s).startswith(b'HTTP/1.1 200')
+    d, port = start(t, admin={'http': ['unix:' + path]})
+    same(ask_as(path, '/metrics', 'by.another.proxy'), 200)
+
+
+def test_whoever_logs_in_may_use_any_name(t):
+    path = readable(users(t, {'alice': 'secret'}))
+    d, port = start(t, admin={'users': path})
+    same(ask_as(port, '/metrics', 'evil.example'), 401)
+    same(get(port, '/metrics', login=('alice', 'secret'),
+             Host='monitor.example')[0], 200)
 
 
 def test_many_questions_do_not_fill_the_way_to_the_master(t):
