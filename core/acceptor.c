@@ -125,7 +125,7 @@ static void note_wait(struct worker *w, int fd)
 	socklen_t len = sizeof(info);
 
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
-		return; /* of a UNIX socket */
+		return;
 	w->sample = false;
 	__atomic_store_n(&w->net.usage->reserved[WORKER_USAGE_ACCEPT_MS],
 			 info.tcpi_last_ack_recv, __ATOMIC_RELAXED);
@@ -150,7 +150,7 @@ static int accept_one(struct acceptor *a)
 		return r;
 	}
 	a->back_off_ms = 0;
-	if (a->worker->sample)
+	if (a->worker->sample && ss.ss_family != AF_UNIX)
 		note_wait(a->worker, fd);
 	if (a->worker->spare < 0) /* another thread was quicker, then */
 		a->worker->spare = open_spare();

@@ -5,13 +5,14 @@ import stat
 import sys
 
 from lib import conf
-from lib.case import each, eventually, same
+from lib.case import alone, each, eventually, same, timeout
 from lib.client import (BIND, CONNECT, UDP, echoes, read_exact, read_to_end,
                         socks5_greet, socks5_login, socks5_reply,
                         socks5_request)
 from lib.daemon import Daemon
 from lib.origin import Origin, echo
 from lib.users import users
+from test_syscalls import Count
 
 
 def knock(path):
@@ -58,6 +59,18 @@ def test_clients_are_served(t, kind):
     served(path, o, 5)
     d.wait_access(5, client='unix', outcome='closed')
     assert written in d.log()
+
+
+@alone
+@timeout(60)
+def test_it_is_not_asked_what_only_tcp_knows(t):
+    path, written = place(t, 'path')
+    d = Daemon(t, {'listeners': [by(written)], 'workers': 1})
+    o = Origin(t, echo)
+    served(path, o)
+    with Count(t, d.worker) as calls:
+        served(path, o, 20)
+    assert calls.calls.get('getsockopt', 0) <= 5, calls.table(20)
 
 
 @places
