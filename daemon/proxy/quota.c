@@ -177,6 +177,12 @@ enum outcome quotas_begin(struct quotas *q, uint32_t slot, struct span user,
 	return is_over(e) ? OUTCOME_QUOTA : OUTCOME_NONE;
 }
 
+void quotas_vacate(struct quotas *q, uint32_t slot)
+{
+	ASSERT(slot < q->slots);
+	q->of_slot[slot] = 0;
+}
+
 void quotas_count(struct quotas *q, uint32_t slot, uint64_t bytes)
 {
 	uint16_t i = q->of_slot[slot];

@@ -36,6 +36,9 @@ void quotas_free(struct quotas *q); /* NULL is harmless */
 enum outcome quotas_begin(struct quotas *q, uint32_t slot, struct span user,
 			  uint16_t number);
 
+/* A session begins in a slot: it is nobody's until quotas_begin(). */
+void quotas_vacate(struct quotas *q, uint32_t slot);
+
 /* The session of a slot has moved more bytes. */
 void quotas_count(struct quotas *q, uint32_t slot, uint64_t bytes);
 

@@ -33,11 +33,14 @@ struct session *record_open(const struct proxy_listener *l,
 			    const struct tcp_addr *client, uint16_t rule,
 			    int64_t since)
 {
-	struct session *s = sessions_open(l->proxy->sessions,
-					  proxy_worker_number());
+	struct proxy *p = l->proxy;
+	struct session *s = sessions_open(p->sessions, proxy_worker_number());
 
 	if (!s)
 		return NULL;
+	/* Who had the slot before may be over his quota. */
+	if (p->quotas)
+		quotas_vacate(p->quotas, sessions_slot(p->sessions, s));
 	session_begin(s);
 	s->client = *client;
 	s->listener = l->number;

@@ -6,10 +6,10 @@ import signal
 
 from lib import client
 from lib.case import eventually, same, tool
-from lib.client import read_exact, read_to_end, socks5_ask
+from lib.client import dial, echoes, read_exact, read_to_end, socks5_ask
 from lib.daemon import Daemon, check
 from lib.faketime import FakeTime
-from lib.origin import Origin, web
+from lib.origin import Origin, echo, web
 from lib.users import demand, readable, users
 
 ALICE, BOB = ('alice', 'secret'), ('bob', 'hidden')
@@ -106,6 +106,27 @@ def test_running_sessions_end_where_it_says_so(t):
         read_exact(s, len(BODY))
         same(read_to_end(s)[0], b'')
     d.wait_access(outcome='quota', user='alice')
+
+
+def test_nobody_ends_for_who_had_his_place_before(t):
+    """A session that has not logged in yet, where that of a user was who has
+    used up his quota."""
+    d = Daemon(t, {**changes(t, {'users': ['*'], 'month': '100k',
+                                 'over': 'end'}), 'workers': 1})
+    o, q = Origin(t, echo), Origin(t, stay)
+    with socks5_ask(d.address, o.target, login=BOB)[0] as bob:
+        assert echoes(bob)
+        with socks5_ask(d.address, q.target, login=ALICE)[0] as s:
+            read_to_end(s)
+        d.wait_access(outcome='quota', user='alice')
+        with dial(d.address) as s:
+            s.sendall(b'\x05')
+            eventually(lambda: 'handshake' in d.control.run('sessions').out)
+            # Whoever is to end with Bob has ended then.
+            assert echoes(bob, b'z' * 60000)
+            same(read_to_end(bob)[0], b'')
+            s.sendall(b'\x01\x02')
+            same(read_exact(s, 2), b'\x05\x02')
 
 
 def test_it_outlives_reload_crash_and_restart(t):

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import signal
 
 from lib import client
 from lib.case import each, eventually, same
@@ -195,6 +196,21 @@ def test_a_drained_listener_answers_that_it_is(t):
                                            'again\n'))
         eventually(lambda: connect_status(edge, o.target) == 200)
         same(d.control.status()['drained'], [])
+
+
+def test_a_drained_listener_is_so_to_another_program(t):
+    d = Daemon(t, TWO)
+    o = Origin(t, echo)
+    lan, edge = d.addresses
+    same(d.control.run('drain', 'edge').returncode, 0)
+    for generation in (2, 3):
+        d.signal(signal.SIGUSR2)
+        d.wait_ready(generation=generation)
+        same(d.control.status()['drained'], ['edge'])
+        same(connect_status(edge, o.target), 503)
+        same(connect_status(lan, o.target), 200)
+    same(d.control.run('drain', '--off', 'edge').returncode, 0)
+    eventually(lambda: connect_status(edge, o.target) == 200)
 
 
 @each((('drain', 'nobody'), 'has no such listener'),

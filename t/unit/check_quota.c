@@ -65,6 +65,9 @@ START_TEST(where_it_says_so_sessions_are_to_end)
 	quotas_count(q, 1, 50);
 	ck_assert(quotas_ends(q, 1));
 	ck_assert(!quotas_ends(q, 2));
+	/* Another session is in its slot, of a user who is not known yet. */
+	quotas_vacate(q, 1);
+	ck_assert(!quotas_ends(q, 1));
 }
 END_TEST
 
