@@ -189,7 +189,8 @@ char *quota_state_format(const struct quota_state *s, uint32_t month,
 	for (uint32_t i = 0; i < s->users.count; i++) {
 		const struct quota_used *u = &s->used[i];
 
-		if (u->month != month || !u->month_bytes)
+		/* A later month is that of a clock that was right before. */
+		if (u->month < month || !u->month_bytes)
 			continue;
 		(void)fprintf(
 			out, "%" PRIu32 " %" PRIu64 " %" PRIu32 " %" PRIu64 " ",

@@ -150,6 +150,13 @@ START_TEST(days_and_months_forget)
 	ck_assert_str_eq(text, "spliced-quotas 1\n"
 			       "20261202 2 202612 3 alice\nend 1\n");
 	free(text);
+	/* As of a machine that begins without knowing the time. */
+	use("bob", 19700101, 1);
+	text = written(197001);
+	ck_assert_str_eq(text, "spliced-quotas 1\n"
+			       "20261202 2 202612 3 alice\n"
+			       "19700101 1 197001 1 bob\nend 2\n");
+	free(text);
 }
 END_TEST
 
