@@ -110,7 +110,20 @@ static uint64_t sum(const uint64_t *n, size_t count)
 	return all;
 }
 
-static json_t *json_listeners(const struct metrics *m)
+static bool is_drained(const json_t *status, const char *listener)
+{
+	const json_t *drained = json_object_get(status, "drained");
+
+	for (size_t i = 0; i < json_array_size(drained); i++) {
+		const json_t *name = json_array_get(drained, i);
+
+		if (!strcmp(json_string_value(name), listener))
+			return true;
+	}
+	return false;
+}
+
+static json_t *json_listeners(const struct metrics *m, const json_t *status)
 {
 	json_t *all = json_array();
 
@@ -121,8 +134,9 @@ static json_t *json_listeners(const struct metrics *m)
 
 		(void)json_array_append_new(
 			all,
-			json_pack("{s:o, s:I, s:I, s:I}", "name",
+			json_pack("{s:o, s:b, s:I, s:I, s:I}", "name",
 				  admin_text(l->name, strlen(l->name)),
+				  "draining", is_drained(status, l->name),
 				  "sessions", (json_int_t)sessions, "bytes_up",
 				  (json_int_t)l->n.bytes_up, "bytes_down",
 				  (json_int_t)l->n.bytes_down));
@@ -171,7 +185,8 @@ static int make_status(struct admin_answer *a)
 	int r = admin_metrics(&m, a->view);
 
 	if (j && r == 0) {
-		(void)json_object_set_new(j, "listeners", json_listeners(&m));
+		(void)json_object_set_new(j, "listeners",
+					  json_listeners(&m, j));
 		(void)json_object_set_new(j, "upstreams", json_upstreams(&m));
 		(void)json_object_set_new(
 			j, "limits",

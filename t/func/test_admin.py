@@ -65,8 +65,12 @@ def test_sessions_are_counted_by_listener_protocol_and_outcome(t):
         same((name, value(m, f'spliced_{name}_seconds_count')), (name, count))
         same(value(m, f'spliced_{name}_seconds_bucket', le='+Inf'), count)
     status = get_json(port, '/status.json')
-    same(status['listeners'], [{'name': 'lan', 'sessions': 3,
-                                'bytes_up': 3004, 'bytes_down': 3004}])
+    same(status['listeners'], [{'name': 'lan', 'draining': False,
+                                'sessions': 3, 'bytes_up': 3004,
+                                'bytes_down': 3004}])
+    d.control.run('drain', 'lan')
+    eventually(lambda: get_json(port, '/status.json')['listeners'][0][
+        'draining'])
     same((status['state'], status['generation']), ('serving', 1))
 
 
