@@ -264,19 +264,19 @@ char *answer_overview(const struct view *v, int64_t now_us)
 			table_totals_add(&t, g->segment, true);
 		generations = append(generations, json_generation(g, now_us));
 	}
-	j = json_pack("{s:s, s:s, s:I, s:f, s:I, s:I, s:o, s:o, s:o, s:o, s:o, "
-		      "s:I, s:I, s:I}",
-		      "state", v->state, "version", PACKAGE_VERSION, "pid",
-		      (json_int_t)getpid(), "started",
-		      (double)v->started_us / 1e6, "uptime_s",
-		      age_s(v->started_us, now_us), "generation",
-		      (json_int_t)v->serving, "addresses",
-		      json_words(v->addresses ? v->addresses : ""),
-		      "connections", json_connections(&t), "totals",
-		      json_totals(&t), "generations", generations, "reloads",
-		      json_past(v), "reloads_ok", (json_int_t)v->reloads,
-		      "reloads_failed", (json_int_t)v->failed_reloads,
-		      "crashes", (json_int_t)v->crashes);
+	j = json_pack(
+		"{s:s, s:s, s:I, s:f, s:I, s:I, s:o, s:o, s:o, s:o, s:o, "
+		"s:o, s:I, s:I, s:I}",
+		"state", v->state, "version", PACKAGE_VERSION, "pid",
+		(json_int_t)getpid(), "started", (double)v->started_us / 1e6,
+		"uptime_s", age_s(v->started_us, now_us), "generation",
+		(json_int_t)v->serving, "addresses",
+		json_words(v->addresses ? v->addresses : ""), "connections",
+		json_connections(&t), "totals", json_totals(&t), "drained",
+		json_drained(v->drained), "generations", generations, "reloads",
+		json_past(v), "reloads_ok", (json_int_t)v->reloads,
+		"reloads_failed", (json_int_t)v->failed_reloads, "crashes",
+		(json_int_t)v->crashes);
 	text = j ? json_dumps(j, LINE_FLAGS) : NULL;
 	json_decref(j);
 	return text;
