@@ -96,12 +96,12 @@ static enum outcome read_request(struct request *rq)
 	o = parse_head(rq, &head);
 	if (o != OUTCOME_NONE)
 		return o;
+	rq->is_head = head.method == HTTP_METHOD_HEAD;
 	if (tcp_conn_tag(rq->client) & TAG_SERVED) {
 		o = request_admit_again(rq);
 		if (o != OUTCOME_NONE)
 			return o;
 	}
-	rq->is_head = head.method == HTTP_METHOD_HEAD;
 	rq->is_options = head.method == HTTP_METHOD_OPTIONS;
 	rq->uploads = head.method != HTTP_METHOD_CONNECT &&
 		      (head.chunked || head.length);

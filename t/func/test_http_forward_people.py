@@ -139,6 +139,18 @@ def test_client_rules_hold_for_the_next_request(t, how):
     same(len(o.requests), 3)
 
 
+def test_a_head_that_is_denied_gets_no_body(t):
+    d = guarded(t)
+    listed(t, d)
+    o = Web(t)
+    with Client(d, source='127.0.0.5') as c:
+        same(c.get(o).status, 200)
+        put(t, d, 'out', '127.0.0.5\n')
+        c.send(ask(o, method='HEAD'))
+        same(c.response('HEAD').status, 403)
+        assert c.ended()
+
+
 def test_another_client_rule_is_taken_over(t):
     d = guarded(t)
     listed(t, d, limits={'per_client': 2})
