@@ -307,7 +307,7 @@ static enum outcome listen_for_peer(struct bind *b)
 		return outcome_from_errno(rq->error);
 	tally_state(rq, SESSION_CONNECT);
 	session_begin(s);
-	s->state = SESSION_CONNECT;
+	session_set_state(s, SESSION_CONNECT);
 	s->bound = b->passive.addr;
 	session_end(s);
 	return OUTCOME_NONE;

@@ -283,7 +283,7 @@ static enum outcome dial(struct request *rq, struct candidates *c, bool partial)
 	rq->rule = c->rule[0];
 	tally_state(rq, SESSION_CONNECT);
 	session_begin(s);
-	s->state = SESSION_CONNECT;
+	session_set_state(s, SESSION_CONNECT);
 	s->target = c->addr[0];
 	session_end(s);
 	r = tcp_dial(&rq->server, c->addr, c->count, &rq->out.dial,

@@ -69,9 +69,13 @@ struct session *record_open_admitted(const struct proxy_listener *l,
 void record_moved(struct proxy *p, struct session *s, const uint64_t bytes[2],
 		  int64_t changed_ms)
 {
-	if (p->quotas)
+	int64_t more = (int64_t)(bytes[0] + bytes[1]) -
+		       (int64_t)(s->bytes_up + s->bytes_down);
+
+	/* A request that is made again by another way begins at nothing. */
+	if (p->quotas && more > 0)
 		quotas_count(p->quotas, sessions_slot(p->sessions, s),
-			     bytes[0] - s->bytes_up + bytes[1] - s->bytes_down);
+			     (uint64_t)more);
 	session_begin(s);
 	s->bytes_up = bytes[0];
 	s->bytes_down = bytes[1];
@@ -108,7 +112,7 @@ static void tell_end(struct proxy *p, struct session *s, enum outcome o,
 
 	upstream_leave(p->upstreams, s);
 	session_begin(s);
-	s->state = SESSION_ENDED;
+	session_set_state(s, SESSION_ENDED);
 	s->outcome = (uint8_t)o;
 	s->error = (int16_t)error;
 	s->ended_ms = tcp_deadline(0);

@@ -11,7 +11,7 @@ void request_set_state(struct request *rq, enum session_state state)
 {
 	tally_state(rq, state);
 	session_begin(rq->session);
-	rq->session->state = (uint8_t)state;
+	session_set_state(rq->session, state);
 	session_end(rq->session);
 }
 

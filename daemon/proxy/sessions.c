@@ -166,7 +166,7 @@ static void slot_give(struct sessions *a, struct range *r, uint32_t i)
 	struct session *s = &a->slot[i];
 
 	session_begin(s);
-	s->state = SESSION_FREE;
+	session_set_state(s, SESSION_FREE);
 	s->more = r->free;
 	session_end(s);
 	r->free = i;

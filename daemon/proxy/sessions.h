@@ -53,6 +53,12 @@ struct span sessions_host_tail(const struct sessions *a,
 void session_begin(struct session *s);
 void session_end(struct session *s);
 
+/* Between these two; who walks looks at it before he reads the rest. */
+static inline void session_set_state(struct session *s, enum session_state to)
+{
+	__atomic_store_n(&s->state, (uint8_t)to, __ATOMIC_RELAXED);
+}
+
 /* Copies a record as it was at one moment; false: it changed too often. */
 bool session_read(const struct session *s, struct session *ret);
 
