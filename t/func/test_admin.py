@@ -112,6 +112,8 @@ def test_a_unix_socket_and_no_control_socket_will_do(t):
     d.signal(signal.SIGHUP)
     eventually(lambda: get_json(path, '/status.json')['generation'] == 2)
     same(value(metrics(path), 'spliced_reloads_total', result='ok'), 1)
+    # Until the old one has ended, it would be taken for the one that serves.
+    eventually(lambda: len(get_json(path, '/status.json')['generations']) == 1)
     d.rebase()
 
 
