@@ -20,7 +20,7 @@ int top_draw_begin(void)
 
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
 		return -ENOTTY;
-	screen = newterm(NULL, stdout, stdin);
+	screen = top_terminal_is_known() ? newterm(NULL, stdout, stdin) : NULL;
 	if (!screen)
 		return -ENODEV;
 	(void)cbreak();

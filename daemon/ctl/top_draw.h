@@ -22,3 +22,6 @@ void top_draw(struct top *t);
  * is gone.
  */
 int top_draw_key(int64_t ms);
+
+/* Tells whether $TERM is described; newterm() loses memory where it is not. */
+bool top_terminal_is_known(void);
