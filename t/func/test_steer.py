@@ -10,6 +10,7 @@ from lib.client import dial, echoes, http_status, noise, tunnel
 from lib.control import fails
 from lib.daemon import Daemon
 from lib.origin import Origin, Silent, echo
+from lib.udp import Association, Echo
 
 WHO = r'splicedctl \(uid \d+, pid \d+\)'
 
@@ -104,6 +105,20 @@ def test_who_has_no_tunnel_yet_is_killed_too(t):
         client.read_to_end(connect)
         for s in (greeting, connect):
             same(d.wait_access(client=name_of(s))['outcome'], 'killed')
+
+
+def test_associations_are_killed_too(t):
+    d = Daemon(t)
+    e = Echo(t)
+    u, other = Association(t, d.address), Association(t, d.address)
+    assert u.echoes(e.target) and other.echoes(e.target)
+    done = d.control.run('kill', id_of(d, u.control))
+    same((done.returncode, done.out), (0, 'sessions killed: 1\n'))
+    u.wait_gone()
+    assert is_reset(u.control)
+    same(d.wait_access(command='udp')['outcome'], 'killed')
+    assert other.echoes(e.target)
+    other.close()
 
 
 def test_who_is_not_there_is_not_killed(t):
