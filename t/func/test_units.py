@@ -478,7 +478,9 @@ def test_the_other_tests_pass_under_the_unit(t):
     s = Service(t, start=False)
     top = s.box.path('/opt/suite')
     mine = shutil.ignore_patterns('test_units.py', 'test_systemd.py',
-                                  'test_library.py')  # needs the sources
+                                  # These need the sources.
+                                  'test_library.py', 'test_packages.py',
+                                  'test_image.py')
     for name in ('t/func', 't/helper', 'conf'):
         shutil.copytree(os.path.join(TOP, name), f'{top}/{name}', ignore=mine)
     for name in ('spliced', 'splicedctl', 'spliced-pam', 't/helper',
