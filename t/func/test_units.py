@@ -452,7 +452,9 @@ NOT_THERE = ('sandbox.all_threads_of_a_generation_are_confined',
              # These compile as they run.
              'clients_languages.', 'clients_http.node', 'clients_http.java',
              'clients_web.node', 'clients_web.java', 'clients_web.chromium',
-             'http2.', 'http_differ.')
+             'http2.', 'http_differ.', 'page.',
+             # These make network namespaces.
+             'scale.')
 
 
 def run_suite(s, pattern=None):
@@ -481,7 +483,7 @@ def test_the_other_tests_pass_under_the_unit(t):
                                   # These need the sources.
                                   'test_library.py', 'test_packages.py',
                                   'test_image.py')
-    for name in ('t/func', 't/helper', 'conf'):
+    for name in ('t/func', 't/helper', 'conf', 'man', 'systemd'):
         shutil.copytree(os.path.join(TOP, name), f'{top}/{name}', ignore=mine)
     for name in ('spliced', 'splicedctl', 'spliced-pam', 't/helper',
                  'bench'):
