@@ -127,8 +127,8 @@ static void note_wait(struct worker *w, int fd)
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
 		return;
 	w->sample = false;
-	__atomic_store_n(&w->net.usage->reserved[WORKER_USAGE_ACCEPT_MS],
-			 info.tcpi_last_ack_recv, __ATOMIC_RELAXED);
+	__atomic_store_n(&w->net.usage->accept_ms, info.tcpi_last_ack_recv,
+			 __ATOMIC_RELAXED);
 }
 
 /* Accepts one; 0, or why not. */

@@ -103,7 +103,10 @@ struct tcp_worker_usage {
 	uint64_t tls_handshakes, tls_failures; /* since the start; both sides */
 	uint64_t pipes, buffer_bytes;          /* now */
 	uint64_t lag_ms;                       /* of its last tick */
-	uint64_t reserved[3];
+	/* How long the first client accepted since the last tick but one had
+	 * waited in the queue of its listening socket; 0: nobody came. */
+	uint64_t accept_ms;
+	uint64_t reserved[2];
 } __attribute__((aligned(64)));
 
 struct tcp_server_options {

@@ -77,8 +77,7 @@ static void note_usage(struct worker *w, int64_t now)
 	__atomic_store_n(&u->lag_ms, (uint64_t)max_i64(late, 0),
 			 __ATOMIC_RELAXED);
 	if (w->sample) /* nobody came since the last time */
-		__atomic_store_n(&u->reserved[WORKER_USAGE_ACCEPT_MS], 0,
-				 __ATOMIC_RELAXED);
+		__atomic_store_n(&u->accept_ms, 0, __ATOMIC_RELAXED);
 	w->sample = true;
 	__atomic_store_n(&u->pipes, w->net.pipes.count, __ATOMIC_RELAXED);
 	__atomic_store_n(&u->buffer_bytes, w->net.buffers.used,

@@ -7,13 +7,6 @@
 
 #include <pthread.h>
 
-/*
- * Of tcp_worker_usage.reserved: how long, in ms, the first client accepted
- * since the last tick but one had waited in the queue of its listening socket;
- * 0: nobody came.
- */
-#define WORKER_USAGE_ACCEPT_MS 0
-
 struct worker {
 	struct tcp_server *server;
 	unsigned number;

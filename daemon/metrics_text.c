@@ -164,6 +164,24 @@ static void put_workers(struct metrics_text *t)
 	}
 }
 
+/* Of one client a second, who tells for the others. */
+static void put_accepts(struct metrics_text *t)
+{
+	const struct published *p = &t->answer->admin->setup->published;
+
+	metrics_begin(t, "spliced_worker_accept_delay_seconds", "gauge",
+		      "How long a client waited until a worker accepted it.");
+	for (unsigned i = 0; i < t->answer->admin->setup->workers; i++) {
+		uint64_t ms = __atomic_load_n(&p->metrics.usage[i].accept_ms,
+					      __ATOMIC_RELAXED);
+
+		(void)fprintf(t->out,
+			      "spliced_worker_accept_delay_seconds"
+			      "{worker=\"%u\"} %" PRIu64 ".%03" PRIu64 "\n",
+			      i, ms / 1000, ms % 1000);
+	}
+}
+
 static uint64_t limited(const struct metrics *m)
 {
 	static const enum outcome limits[] = { OUTCOME_LIMIT };
@@ -221,6 +239,7 @@ static void put_inside(struct metrics_text *t)
 		metrics_put_plain(t, rows[i].name, rows[i].type, rows[i].help,
 				  rows[i].value);
 	put_workers(t);
+	put_accepts(t);
 }
 
 int admin_make_metrics(struct admin_answer *a)

@@ -5,7 +5,6 @@
 #include "daemon/ctl/top.h"
 
 #include "core/clock.h"
-#include "core/worker.h"
 #include "daemon/ctl/ask.h"
 #include "daemon/ctl/kill.h"
 #include "daemon/ctl/top_draw.h"
@@ -73,8 +72,7 @@ static int add_workers(struct top *t, const struct segment *s, int64_t now)
 
 		if (u && i < used) {
 			w.lag_ms = ms_of(&u[i].lag_ms);
-			w.accept_ms = ms_of(
-				&u[i].reserved[WORKER_USAGE_ACCEPT_MS]);
+			w.accept_ms = ms_of(&u[i].accept_ms);
 		}
 		r = top_add_worker(t, &w);
 	}

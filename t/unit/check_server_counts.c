@@ -121,6 +121,68 @@ START_TEST(a_loop_that_hangs_does_not_tick)
 }
 END_TEST
 
+static struct tcp_worker_usage usage[1];
+static atomic_bool hanging;
+
+/* By its byte: hangs until it is told, or looks at what was noted. */
+static void handle_hang_or_look(struct tcp_conn *c, void *ctx)
+{
+	atomic_bool *told = ctx;
+	uint64_t ms = 0;
+	char byte;
+
+	if (tcp_conn_read(c, &byte, 1, TCPSERVER_NEVER) != 1)
+		return;
+	while (byte == 'h' && !atomic_load(told)) {
+		atomic_store(&hanging, true);
+		(void)usleep(1000);
+	}
+	ms = count_of(&usage->accept_ms);
+	(void)!tcp_conn_write_all(c, &ms, sizeof(ms), TCPSERVER_NEVER);
+}
+
+static uint64_t answer(int fd)
+{
+	uint64_t ms;
+
+	ck_assert_int_eq(recv(fd, &ms, sizeof(ms), MSG_WAITALL), sizeof(ms));
+	close_fd(&fd);
+	return ms;
+}
+
+START_TEST(how_long_a_client_waited_in_the_queue_is_noted)
+{
+	static struct tcp_worker_counts counts[1];
+	static atomic_bool told;
+	struct tcp_server_options o = {
+		.workers = 1, .counts = counts, .usage = usage, .tick_ms = 100
+	};
+	struct tcp_addr a = served_start(&o, &plain, handle_hang_or_look,
+					 &told);
+	int hangs = tcp_connected(&a), waits;
+
+	served_until(active, 1);
+	/* From a tick on the next client is asked. */
+	(void)ticked(counts, tick_of(counts));
+	ck_assert_int_eq(send(hangs, "h", 1, 0), 1);
+	for (int i = 0; i < SOON_MS && !atomic_load(&hanging); i++)
+		(void)usleep(1000);
+	ck_assert(atomic_load(&hanging));
+	waits = tcp_connected(&a);
+	ck_assert_int_eq(send(waits, "l", 1, 0), 1);
+	(void)usleep(60000);
+	atomic_store(&told, true);
+	(void)answer(hangs);
+	/* The kernel counts by its own clock of 4 to 10 ms. */
+	ck_assert_uint_ge(answer(waits), 40);
+	/* Nobody came for longer than a tick. */
+	for (int i = 0; i < SOON_MS && count_of(&usage->accept_ms); i++)
+		(void)usleep(1000);
+	ck_assert_uint_eq(count_of(&usage->accept_ms), 0);
+	served_stop();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("server_counts");
@@ -130,6 +192,7 @@ int main(void)
 	tcase_add_test(t, counts_are_kept_where_they_are_wanted);
 	tcase_add_test(t, loops_tell_that_they_turn_though_nothing_happens);
 	tcase_add_test(t, a_loop_that_hangs_does_not_tick);
+	tcase_add_test(t, how_long_a_client_waited_in_the_queue_is_noted);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }
