@@ -9,8 +9,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CLIENTS_MAX 32
-
 static void *admin_ctx(struct setup *s, size_t listener UNUSED)
 {
 	return s->admin;
@@ -24,7 +22,7 @@ static struct tcp_listen_options admin_options(const struct conf *c,
 		.nodelay = l->nodelay,
 		.v6only = l->v6only,
 		.unix_mode = l->mode,
-		.tls_handshake_ms = c->timeouts.tls_ms,
+		.tls_handshake_ms = min_i64(c->timeouts.tls_ms, ADMIN_FIRST_MS),
 	};
 }
 
@@ -46,7 +44,8 @@ static int make_server(struct admin *a)
 {
 	const struct tcp_server_options o = {
 		.workers = 1,
-		.max_connections = CLIENTS_MAX,
+		/* As many again, who shake hands or wait for their turn. */
+		.max_connections = (size_t)2 * ADMIN_CLIENTS,
 		.thread_name = "admin",
 		.worker_start = thread_starts,
 		.worker_stop = thread_ends,
@@ -80,6 +79,7 @@ int admin_new(struct admin **ret, struct setup *s, int control,
 	a->control = -1;
 	json_object_seed(0); /* now, since it opens a device */
 	list_init(&a->waiting);
+	list_init(&a->silent);
 	(void)pthread_mutex_init(&a->lock, NULL);
 	(void)gethostname(a->machine, sizeof(a->machine) - 1);
 	/* Ours, since another thread closes the other one. */

@@ -1,16 +1,18 @@
 /*
  * Requests of the admin listener: GET and HEAD, one after the other, each head
- * within its time and bounds.  Whatever else comes ends the connection.
+ * within its time and bounds.  Whatever else comes ends the connection.  Who
+ * has asked for nothing yet goes when there is no place for somebody else.
  */
 #include "daemon/admin_pages.h"
 
+#include "core/task.h"
 #include "daemon/proxy/http_head.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#define HEAD_MS   10000 /* for a head, also to wait for one */
+#define HEAD_MS   10000 /* for a further head, also to wait for it */
 #define LOOK_MS   2000  /* for the master to answer */
 #define LOGIN_MS  20000
 #define ANSWER_MS 30000 /* for the client to take what it asked for */
@@ -21,6 +23,9 @@ struct conversation {
 	size_t len; /* bytes that came */
 	bool keep;  /* the connection goes on after this response */
 	bool busy;  /* something is to be answered, or that is to be seen */
+	bool again; /* a request of his was answered */
+	struct list silent; /* in admin.silent */
+	struct task *task;
 	struct http_head head;
 	uint8_t bytes[HTTP_HEAD_MAX];
 };
@@ -288,9 +293,9 @@ static void set_busy(struct conversation *v, bool busy)
 }
 
 /* The length of a head; 0: the client has gone; -errno, -EBADMSG. */
-static int read_head(struct conversation *v)
+static int read_silent(struct conversation *v)
 {
-	int64_t deadline = tcp_deadline(HEAD_MS);
+	int64_t deadline = tcp_deadline(v->again ? HEAD_MS : ADMIN_FIRST_MS);
 
 	http_head_init(&v->head, HTTP_REQUEST);
 	for (;;) {
@@ -313,6 +318,29 @@ static int read_head(struct conversation *v)
 	}
 }
 
+/* The same; -ECANCELED: somebody else has got his place. */
+static int read_head(struct conversation *v)
+{
+	int r;
+
+	list_append(&v->admin->silent, &v->silent);
+	r = read_silent(v);
+	list_remove(&v->silent);
+	return r;
+}
+
+/* Beyond the bound who has been silent for longest gives up his place. */
+static void make_room(struct admin *a)
+{
+	struct conversation *v;
+
+	if (a->clients <= ADMIN_CLIENTS || list_empty(&a->silent))
+		return;
+	v = list_entry(a->silent.next, struct conversation, silent);
+	list_remove(&v->silent); /* once is enough */
+	task_cancel(v->task);
+}
+
 /* What could not be understood, or did not come. */
 static void give_up(struct conversation *v, int r)
 {
@@ -329,34 +357,50 @@ static void give_up(struct conversation *v, int r)
 		(void)!refuse(v, status);
 }
 
-void admin_serve(struct tcp_conn *c, void *ctx)
+/* -errno of the last head; 0: there was an answer after which all is over. */
+static int converse(struct conversation *v)
 {
-	struct conversation *v = malloc(sizeof(*v));
 	int r;
 
-	if (!v)
-		return;
-	v->admin = ctx;
-	v->client = c;
-	v->len = 0;
-	v->busy = false;
-	set_busy(v, true);
 	do {
 		r = read_head(v);
 		if (r <= 0) {
 			give_up(v, r);
-			break;
+			return r;
 		}
 		if (respond(v) < 0)
-			break;
+			return 0;
 		/* A login stays nowhere. */
 		set_busy(v, v->len > (size_t)r);
 		v->len -= (size_t)r;
 		memmove(v->bytes, v->bytes + r, v->len);
 		explicit_bzero(v->bytes + v->len, sizeof(v->bytes) - v->len);
+		v->again = true;
 	} while (v->keep);
+	return 0;
+}
+
+void admin_serve(struct tcp_conn *c, void *ctx)
+{
+	struct conversation *v = malloc(sizeof(*v));
+	struct admin *a = ctx;
+	int r;
+
+	if (!v)
+		return;
+	v->admin = a;
+	v->client = c;
+	v->len = 0;
+	v->busy = v->again = false;
+	v->task = task_self();
+	a->clients++;
+	make_room(a);
+	set_busy(v, true);
+	r = converse(v);
 	set_busy(v, false);
-	explicit_bzero(v->bytes, v->len); /* nor one that came in part */
+	a->clients--;
+	explicit_bzero(v->bytes, v->len); /* one that came in part */
 	free(v);
-	tcp_conn_linger(c, HTTP_HEAD_MAX, tcp_deadline(1000));
+	if (r != -ECANCELED)
+		tcp_conn_linger(c, HTTP_HEAD_MAX, tcp_deadline(1000));
 }

@@ -21,6 +21,13 @@
 
 struct admin_login;
 
+/* So many are served at a time; one more takes the place of who is silent. */
+#define ADMIN_CLIENTS 32u
+
+/* Until a stranger's first head has come; with TLS, until he has shaken hands,
+ * and as long again. */
+#define ADMIN_FIRST_MS 5000
+
 /* What was to be seen at one moment; counted, for the admin's thread only. */
 struct admin_view {
 	unsigned references;
@@ -37,10 +44,12 @@ struct admin {
 	pthread_mutex_t lock;          /* of `proxy` */
 	char machine[256];             /* its own name */
 	struct tcp_server *server;
-	struct loop *loop;         /* of its thread */
-	int control;               /* our own; -1: without a master */
-	struct list waiting;       /* who wait for the next view */
-	int64_t asked_until;       /* an answer may come so long; 0: none */
+	struct loop *loop;   /* of its thread */
+	int control;         /* our own; -1: without a master */
+	struct list waiting; /* who wait for the next view */
+	struct list silent;  /* of whom a request is awaited, longest first */
+	unsigned clients;    /* the last two: for its thread only */
+	int64_t asked_until; /* an answer may come so long; 0: none */
 	struct admin_login *login; /* NULL: everybody may look */
 	bool draining, running;
 	bool stopped;  /* another generation serves: clients shall go there */

@@ -1,4 +1,5 @@
 """The admin listener: metrics, status, health, and who may look."""
+import http.client
 import json
 import os
 import re
@@ -6,6 +7,7 @@ import signal
 import socket
 import ssl
 import threading
+import time
 
 from lib import client, conf, proc
 from lib.admin import get, get_json, metrics, value, went_back
@@ -365,25 +367,51 @@ def test_many_questions_do_not_fill_the_way_to_the_master(t):
     d.rebase()
 
 
-def test_many_clients_wait_for_their_turn(t):
+def test_silent_strangers_make_room_for_who_asks(t):
     d, port = start(t)
-    held = [dial(('127.0.0.1', port)) for _ in range(32)]
-    for s in held:
-        s.sendall(b'GET /readyz HTTP/1.1\r\n')
-    with dial(('127.0.0.1', port)) as late:
-        late.sendall(b'GET /readyz HTTP/1.0\r\n\r\n')
-        served(d, Origin(t, echo), 2)  # clients do not notice
-        for s in held:
-            s.close()
-        assert read_all(late).startswith(b'HTTP/1.1 200')
+    at = ('127.0.0.1', port)
+    rests = http.client.HTTPConnection(*at, timeout=10)
+    t.defer(rests.close)
+    rests.request('GET', '/readyz')
+    same(rests.getresponse().read(), b'ok\n')
+    strangers = []
+    # More than there are places, and than wait for one; some say a word.
+    for i in range(100):
+        s = dial(at)
+        t.defer(s.close)
+        strangers.append(s)
+        if i % 2:
+            s.sendall(b'GET /readyz HTTP/1.1\r\n')
+        if i % 10 == 0:
+            same(get(port, '/readyz')[0], 200)
+    served(d, Origin(t, echo), 2)  # clients do not notice
+    # Whoever was silent for longest has gone, without a word.
+    assert not receives(rests.sock)
+    assert not receives(strangers[1])
+    # The last one has a place still.
+    last = strangers[-1]
+    last.sendall(b'Host: localhost\r\nConnection: close\r\n\r\n')
+    assert read_all(last).startswith(b'HTTP/1.1 200'), 'the last one'
+
+
+def receives(s):
+    """What comes next; nothing: it has ended, in order or by a reset."""
+    try:
+        return s.recv(100)
+    except ConnectionResetError:
+        return b''
 
 
 @slow
-def test_slow_clients_are_let_go(t):
+@each('', 'GET /readyz HTTP/1.1\r\n')
+def test_slow_clients_are_let_go(t, said):
     d, port = start(t)
+    begin = time.monotonic()
     with dial(('127.0.0.1', port), 30) as s:
-        s.sendall(b'GET /readyz HTTP/1.1\r\n')
-        assert read_all(s).startswith(b'HTTP/1.1 408')
+        s.sendall(said.encode())
+        got = read_all(s)
+    assert time.monotonic() - begin > 4.9
+    assert got.startswith(b'HTTP/1.1 408') if said else not got, got
 
 
 # --- Configuration ----------------------------------------------------------
