@@ -2,7 +2,7 @@
 """The benchmark: spliced beside the practical limit and beside its peers.
 
     bench.py --build build [--rounds 11] [--only connect,idle] [--quick]
-             [--peers haproxy,danted | none] [--json FILE]
+             [--peers haproxy,danted | none] [--admin] [--json FILE]
 
 All subjects stay up through the run; each round takes every subject in turn,
 in alternating order, so that each figure can be the median of ratios within
@@ -21,6 +21,7 @@ import time
 sys.dont_write_bytecode = True  # nothing is generated beside the sources
 
 # pylint: disable=wrong-import-position
+import admin_subjects
 import measure
 import report
 import subjects
@@ -31,6 +32,7 @@ WORKS = ["connect", "pingpong", "down", "up", "paced", "idle", "fairness",
 # Which of these are several.
 PARTS = {"udp-burst": "udp", "tls-down": "tls", "tls-up": "tls"}
 ALL = subjects.ALL + web_subjects.ALL
+SCRAPED = admin_subjects.ALL
 # Concurrency of each work.
 TUNNELS = {"connect": 64, "pingpong": 100, "down": 8, "up": 8, "paced": 12,
            "policy": 64, "http": 64, "http-connect": 64, "tls": 64,
@@ -43,7 +45,7 @@ LONGER = {"paced": 2}
 UDP_RATE = 50_000
 UDP_BURST = {"udp": 1, "udp-burst": 8}
 UDP_CLIENTS = 50
-OWN = ("floor", "spliced", "floor2")
+OWN = ("floor", "spliced", "spliced-admin", "floor2")
 # Those that have to be told apart by a few percent.
 CLOSE = {"http": ("spliced", "nginx", "nginx2", "haproxy"),
          "http-connect": ("spliced", "spliced-s5"),
@@ -114,7 +116,7 @@ class Run:
 
     def kinds(self):
         """Those that are here; what is not was said at the beginning."""
-        for kind in ALL:
+        for kind in ALL + (SCRAPED if self.args.admin else []):
             if not kind.name.startswith(OWN) and not self.wanted(kind.name):
                 continue
             if kind.path(self.build):
@@ -158,7 +160,8 @@ class Run:
         """
         close = CLOSE.get(work, OWN)
         running = [s for s in running if s.does(work)]
-        own = [s for s in running if s.name in close]
+        own = sorted((s for s in running if s.name in close),
+                     key=lambda s: close.index(s.name))
         peers = [s for s in running if s.name not in close
                  and (s.name not in RARE or n % 3 == 0)]
         if not self.args.quick:
@@ -271,6 +274,8 @@ def arguments():
                         help="of each measurement")
     parser.add_argument("--only", default=",".join(WORKS))
     parser.add_argument("--peers", help="a list, or none; all by default")
+    parser.add_argument("--admin", action="store_true",
+                        help="spliced with its admin listener scraped, too")
     parser.add_argument("--json")
     parser.add_argument("--quick", action="store_true",
                         help="3 short rounds: for a look, not for a figure")

@@ -49,6 +49,9 @@ TARGETS = {
 }
 LATENCY = ("connect", "pingpong", "udp", "udp-burst", "policy", "http",
            "http-connect", "tls")
+# What the admin listener, scraped each second, may cost, beyond what two equals
+# differ by in the same rounds.
+ADMIN = 1.02
 IDLE_BYTES = {"idle": 800, "tls-idle": 12 << 10}
 FAIR_P99_US = 20000
 UDP_LOSS = 0.001
@@ -218,6 +221,19 @@ def work_verdicts(rounds, work, rows):
     return out
 
 
+def admin_verdicts(rounds, work, rows):
+    """Of the same rounds, beside the daemon without it."""
+    share, wide, n = ratio(rounds, work, "spliced-admin", "spliced")
+    if not n:
+        return []
+    apart = abs(rows.get("floor2", {}).get("ratio", float("nan")) - 1)
+    most = ADMIN + apart
+    return [verdict(share <= most if apart <= VOID else None,
+                    f"{work}: spliced-admin / spliced {share:.3f} ± "
+                    f"{wide:.1%} (at most {most:.3f}: {ADMIN:.2f} and what "
+                    f"floors differ by)")]
+
+
 def idle_verdicts(work, subjects):
     out = []
     idle = {k: v["bytes"] for k, v in subjects.items() if "bytes" in v}
@@ -229,6 +245,11 @@ def idle_verdicts(work, subjects):
             share = idle["spliced"] / idle["microsocks"]
             out.append(verdict(share <= 0.10, f"{work}: spliced / microsocks "
                                f"{share:.3f} (at most 0.10)"))
+    if "spliced-admin" in idle:
+        out.append(verdict(idle["spliced-admin"] <= IDLE_BYTES[work],
+                           f"{work}: spliced-admin "
+                           f"{idle['spliced-admin']:.0f} bytes a tunnel (at "
+                           f"most {IDLE_BYTES[work]})"))
     return out
 
 
@@ -237,6 +258,7 @@ def verdicts(rounds, result):
     out = []
     for work, rows in result["work"].items():
         out += work_verdicts(rounds, work, rows)
+        out += admin_verdicts(rounds, work, rows)
     for work, subjects in result["idle"].items():
         out += idle_verdicts(work, subjects)
     fair = result["fairness"].get("spliced")
@@ -280,7 +302,7 @@ def table(head, result, what):
     for work, rows in result["work"].items():
         title, unit, rate = UNIT[work]
         base = "/" + BASE.get(work, FLOOR)[0]
-        lines += ["", f"{title}", f"  {'':12}{unit:>14}    ± {base:>8}"
+        lines += ["", f"{title}", f"  {'':13}{unit:>13}    ± {base:>8}"
                   f"    ± {rate:>10} {'p50 µs':>9} {'p99 µs':>9}"]
         for name, r in rows.items():
             note = f"  {r['failed_rounds']} rounds with errors" \
@@ -290,7 +312,7 @@ def table(head, result, what):
             if "lost" in r:
                 note = f"  {r['lost']:.3%} lost" + note
             lines.append(
-                f"  {name:12}{number(r['cost']):>14} {r['spread']:4.0%} "
+                f"  {name:13}{number(r['cost']):>13} {r['spread']:4.0%} "
                 f"{r['ratio']:8.3f} {r['ratio_spread']:4.0%} "
                 f"{number(r['rate']):>10} {lat[0]:>9} {lat[1]:>9}{note}")
     for work, subjects in result["idle"].items():
