@@ -44,6 +44,11 @@ events() {
 	sh t/helper/events.sh
 }
 
+# What the log may say has a remedy in spliced-troubleshooting(7).
+remedies() {
+	sh t/helper/remedies.sh
+}
+
 habits() {
 	awk -f t/helper/lint.awk $c_files
 }
@@ -131,7 +136,7 @@ tidy() {
 			2>/dev/null' sh "$checks" "$defines"
 }
 
-checks="layers exports events layout habits self_contained manuals syntax lengths defects"
+checks="layers exports events remedies layout habits self_contained manuals syntax lengths defects"
 [ "${1:-}" != tidy ] || checks=tidy
 
 for check in $checks; do
