@@ -62,6 +62,7 @@ class Running:
         self.started = time.monotonic()
         self.limit = limit
         self.late = False
+        sys.stdout.flush()  # or the child says it again
         self.pid = os.fork()
         if self.pid == 0:
             self.child(build)

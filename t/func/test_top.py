@@ -27,7 +27,9 @@ class Terminal:
         t.defer(self.tmux, 'kill-server')
 
     def tmux(self, *words):
-        env = {**os.environ, 'LANG': 'C.UTF-8'}
+        # Not whatever the user has, who may be one of a service.  Unlike
+        # dash this one goes on when its command takes a ^C.
+        env = {**os.environ, 'LANG': 'C.UTF-8', 'SHELL': '/bin/bash'}
         done = self.t.run('tmux', '-S', self.socket, *words, env=env)
         return done.stdout.decode('utf-8', 'replace')
 

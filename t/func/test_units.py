@@ -3,12 +3,11 @@ import os
 import pwd
 import re
 import resource
-import shutil
 import signal
 import time
 
-from lib import client, conf, proc
-from lib.box import ADDRESS, TOP, Service, listening, unit_text
+from lib import client, conf, proc, under_unit
+from lib.box import ADDRESS, Service, listening, unit_text
 from lib.case import (Skip, alone, eventually, same, slow, timeout,
                       tool)
 from lib.client import dial, echoes, tunnel
@@ -424,78 +423,13 @@ def test_reload_by_signal_and_answer(t):
 
 # --- Everything, under the unit ---------------------------------------------
 
-def suite_unit(arguments):
-    """A unit that confines the other tests, and what they start, like this."""
-    keep = [line for line in unit_text('spliced.service').splitlines()
-            if not re.match(r'(Type|NotifyAccess|Exec\w+|Restart\w*|'
-                            r'WatchdogSec|KillMode|ProtectProc)=', line)]
-    return '\n'.join(keep).replace('[Service]', f'''[Service]
-Type=oneshot
-TimeoutStartSec=infinity
-StandardOutput=truncate:/run/suite.out
-StandardError=inherit
-ExecStart=/usr/bin/python3 -B /opt/suite/t/func/run.py {arguments}''')
-
-
-# What these look at is another thing there: the filters of the unit count, and
-# other processes' descriptors are not to be seen.  No thread may be nicer: the
-# unit's filter leaves out all of @resources.  The next two measure time,
-# one of them with a priority; the last ones write and run code, as their
-# languages do, which is what a unit forbids.
-NOT_THERE = ('sandbox.all_threads_of_a_generation_are_confined',
-             'sandbox.sandbox_off_is_for_finding_faults',
-             'auth.others_go_on_meanwhile',
-             'guessing.a_flood_of_guesses_is_in_nobodys_way',
-             'reload.the_number_of_workers_may_change',
-             'reload_load.no_new_connection_waits_for_a_reload',
-             'udp_load.who_floods_harms_himself',
-             # These compile as they run.
-             'clients_languages.', 'clients_http.node', 'clients_http.java',
-             'clients_web.node', 'clients_web.java', 'clients_web.chromium',
-             'http2.', 'http_differ.', 'page.',
-             # These make network namespaces.
-             'scale.')
-
-
-def run_suite(s, pattern=None):
-    """Names and last words of the tests that fail."""
-    only = f' -j 1 -k "{pattern}"' if pattern else ''
-    s.box.write('/etc/systemd/system/suite.service',
-                suite_unit('--build /opt/suite/build' + only))
-    s.box.systemctl('daemon-reload')
-    s.box.systemctl('start', 'suite.service', check=False, seconds=1100)
-    text = s.box.read('/run/suite.out')
-    counts = re.search(r'^func: (\d+) passed', text, re.M)
-    assert counts and (pattern or int(counts[1]) > 300), text[-1000:]
-    # One that failed is followed by what it said, indented.
-    return [(name, said) for name, said in re.findall(
-        r'^FAIL +[\d.]+ s  (.*)\n((?:    .*\n)*)', text, re.M)
-        if not name.startswith(NOT_THERE)]
-
-
 @slow
 @alone
 @timeout(1200)
 def test_the_other_tests_pass_under_the_unit(t):
+    """SPLICED_UNDER_UNIT: a pattern of those to run, as run.py's -k."""
     s = Service(t, start=False)
-    top = s.box.path('/opt/suite')
-    mine = shutil.ignore_patterns('test_units.py', 'test_systemd.py',
-                                  # These need the sources.
-                                  'test_library.py', 'test_packages.py',
-                                  'test_image.py')
-    for name in ('t/func', 't/helper', 'conf', 'man', 'systemd'):
-        shutil.copytree(os.path.join(TOP, name), f'{top}/{name}', ignore=mine)
-    for name in ('spliced', 'splicedctl', 'spliced-pam', 't/helper',
-                 'bench'):
-        path = os.path.join(t.build, name)
-        if not os.path.exists(path):
-            continue
-        copy = shutil.copytree if os.path.isdir(path) else shutil.copy
-        os.makedirs(os.path.dirname(f'{top}/build/{name}'), exist_ok=True)
-        copy(path, f'{top}/build/{name}')
-    failed = run_suite(s)
-    # What fails for lack of a right fails again.
-    again = {name: said for name, _ in failed
-             for name, said in run_suite(s, name)}
-    print('\n'.join(f'{name}\n{said}' for name, said in again.items()))
-    assert not again, ' '.join(again)
+    log = os.path.join(t.build, 'under-unit.log')
+    failed = under_unit.run(s, log, os.environ.get('SPLICED_UNDER_UNIT'))
+    print('\n'.join(failed))
+    assert not failed, f'{len(failed)} failed, {log} has what they said'
