@@ -54,6 +54,19 @@ static int make_ready(struct admin_answer *a)
 	return fprintf(a->body, "%s\n", ready ? "ok" : state) < 0 ? -ENOMEM : 0;
 }
 
+/*
+ * How long workers of a generation may stand still: by the configuration that
+ * it runs with, since they tick as that one says.  0: for ever.
+ */
+static int64_t patience_ms(const struct segment *s)
+{
+	const int64_t *ms;
+	uint32_t count;
+
+	ms = segment_table(s, "watch", sizeof(*ms), &count);
+	return ms && count ? *ms : 0;
+}
+
 /* How long the worker that stands still for longest has done so. */
 static int64_t standstill_ms(const struct segment *s, int64_t now)
 {
@@ -74,13 +87,16 @@ static int64_t standstill_ms(const struct segment *s, int64_t now)
 /* Whoever restarts what hangs asks this one. */
 static int make_health(struct admin_answer *a)
 {
-	int64_t bound = a->admin->setup->conf->timeouts.watchdog_ms;
 	int64_t now = monotonic_ms();
 	int bad = 0;
 
-	for (size_t i = 0; bound && i < a->view->count; i++)
-		if (standstill_ms(a->view->segments[i], now) > bound)
+	for (size_t i = 0; i < a->view->count; i++) {
+		const struct segment *s = a->view->segments[i];
+		int64_t bound = patience_ms(s);
+
+		if (bound > 0 && standstill_ms(s, now) > bound)
 			bad++;
+	}
 	a->status = bad ? 503 : 200;
 	return fputs(bad ? "a worker stands still\n" : "ok\n", a->body) < 0
 		       ? -ENOMEM

@@ -54,6 +54,7 @@ enum {
 	LIMIT_RATES,
 	QUOTA_USERS,
 	USAGE,
+	WATCH,
 	/* Only where there is a listener for metrics. */
 	BY_LISTENER,
 	BY_PARENT,
@@ -106,6 +107,7 @@ static size_t specify(struct segment_spec *s, const struct conf *c,
 	TABLE(LIMIT_RATES, "limit-rates", struct limits_rate, entries);
 	TABLE(QUOTA_USERS, "quota-users", struct quota_entry,
 	      c->quota_count ? QUOTA_ENTRIES : 1);
+	TABLE(WATCH, "watch", int64_t, 1);
 	TABLE(BY_LISTENER, "by-listener", struct listener_counts,
 	      c->listener_count * workers);
 	TABLE(BY_PARENT, "by-parent", struct parent_counts,
@@ -193,6 +195,7 @@ int publish_init(struct published *ret, const struct conf *c,
 		return r;
 	put_about(table(s, &specs[ABOUT]), c, generation, workers);
 	put_names(s, specs, c);
+	*(int64_t *)table(s, &specs[WATCH]) = c->timeouts.watchdog_ms;
 	*ret = (struct published){
 		.segment = s,
 		.workers = table(s, &specs[WORKERS]),

@@ -23,6 +23,7 @@ struct table_about {
 	char config[256];   /* path, terminated, maybe cut; "" built-in */
 };
 
+/* "watch": int64_t, its timeouts.watchdog in milliseconds; 0: off. */
 /* "workers": struct tcp_worker_counts, one a worker (core/tcpserver.h). */
 /* "proxy": struct proxy_counts, one a worker (daemon/proxy/proxy_counts.h). */
 /* "sessions": struct session, slots (daemon/proxy/session.h). */
