@@ -7,30 +7,19 @@ import signal
 import time
 
 from lib import client, conf, proc, under_unit
-from lib.box import ADDRESS, Service, listening, unit_text
+from lib.box import (ADDRESS, SOCKET, Service, listening, socket_unit,
+                     unit_text)
 from lib.case import (Skip, alone, eventually, same, slow, timeout,
                       tool)
 from lib.client import dial, echoes, tunnel
 from lib.origin import Origin, echo
 
-SOCKET = 'spliced.socket'
 CAP_NET_BIND_SERVICE = 1 << 10
 
 
 def serves(o, address=ADDRESS):
     with tunnel(address, o.target) as s:
         return echoes(s)
-
-
-def socket_unit(s, name, *lines, service=False):
-    """A socket unit that differs from the one that is installed."""
-    text = re.sub(r'^(ListenStream|FileDescriptorName)=.*\n', '',
-                  unit_text(SOCKET), flags=re.M)
-    more = ['Service=spliced.service'] if service else []
-    text = text.replace('[Socket]\n',
-                        '\n'.join(['[Socket]', *lines, *more]) + '\n')
-    s.box.write('/etc/systemd/system/' + name, text)
-    s.box.systemctl('daemon-reload')
 
 
 # --- How exposed they are ---------------------------------------------------

@@ -21,6 +21,7 @@ TOP = os.path.normpath(os.path.join(HERE, '..', '..', '..'))
 BOX = os.path.join(TOP, 't', 'helper', 'box.sh')
 
 ADDRESS = ('127.0.0.1', 1080)
+SOCKET = 'spliced.socket'
 
 
 def unit_text(name):
@@ -254,6 +255,17 @@ class Service:
 
     def ctl(self, *args, check=True):
         return self.box.run('splicedctl', *args, check=check)
+
+
+def socket_unit(s, name, *lines, service=False):
+    """A socket unit that differs from the one that is installed."""
+    text = re.sub(r'^(ListenStream|FileDescriptorName)=.*\n', '',
+                  unit_text(SOCKET), flags=re.M)
+    more = ['Service=spliced.service'] if service else []
+    text = text.replace('[Socket]\n',
+                        '\n'.join(['[Socket]', *lines, *more]) + '\n')
+    s.box.write('/etc/systemd/system/' + name, text)
+    s.box.systemctl('daemon-reload')
 
 
 def listening(port):
