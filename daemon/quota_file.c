@@ -230,8 +230,10 @@ int quota_file_write(struct quota_file *f, const struct quota_state *s,
 		return -ENOMEM;
 	r = write_beside(f, beside, text, len);
 	free(text);
-	if (r == 0 && f->locked >= 0 && fsync(f->locked) < 0)
-		r = -errno;
+	/* Whoever reads sees it from here on, so that it counts as written
+	 * whatever the disk says: else it would be added once more. */
+	if (r == 0 && f->locked >= 0)
+		(void)fsync(f->locked);
 	if (r == 0)
 		f->stamp = stamp_of(f->path);
 	return r;

@@ -70,6 +70,34 @@ void quota_used_turn(struct quota_used *u, uint32_t day, uint32_t month)
 	u->month = month;
 }
 
+/* --- Sums ---------------------------------------------------------------- */
+
+uint64_t quota_sum(uint64_t bytes, uint64_t more)
+{
+	if (bytes >= QUOTA_BYTES_MAX || more >= QUOTA_BYTES_MAX - bytes)
+		return QUOTA_BYTES_MAX;
+	return bytes + more;
+}
+
+static uint64_t without(uint64_t bytes, uint64_t less)
+{
+	if (bytes >= QUOTA_BYTES_MAX)
+		return QUOTA_BYTES_MAX;
+	return bytes > less ? bytes - less : 0;
+}
+
+void quota_used_add(struct quota_used *u, uint64_t more)
+{
+	u->day_bytes = quota_sum(u->day_bytes, more);
+	u->month_bytes = quota_sum(u->month_bytes, more);
+}
+
+void quota_used_take(struct quota_used *u, uint64_t less)
+{
+	u->day_bytes = without(u->day_bytes, less);
+	u->month_bytes = without(u->month_bytes, less);
+}
+
 /* --- Reading ------------------------------------------------------------- */
 
 /* A number and the blank behind it. */
@@ -136,8 +164,9 @@ static int read_user(struct quota_state *s, char *line)
 	if (r == 0)
 		*u = (struct quota_used){ .day = (uint32_t)day,
 					  .month = (uint32_t)month,
-					  .day_bytes = day_bytes,
-					  .month_bytes = month_bytes };
+					  .day_bytes = quota_sum(day_bytes, 0),
+					  .month_bytes = quota_sum(month_bytes,
+								   0) };
 	return r;
 }
 

@@ -18,6 +18,9 @@ struct quota_state {
 	size_t room;
 };
 
+/* No sum goes beyond what JSON and the options' sizes can say. */
+#define QUOTA_BYTES_MAX ((uint64_t)INT64_MAX)
+
 #define QUOTA_STATE_USERS_MAX 65536u
 #define QUOTA_STATE_BYTES_MAX (64u << 20)
 
@@ -35,6 +38,13 @@ struct quota_used *quota_state_find(const struct quota_state *s,
 
 /* What was used on another day, or in another month, is forgotten. */
 void quota_used_turn(struct quota_used *u, uint32_t day, uint32_t month);
+
+/* The sum, QUOTA_BYTES_MAX at most. */
+uint64_t quota_sum(uint64_t bytes, uint64_t more);
+
+/* Adds to both; what was too much for one of them does not come off again. */
+void quota_used_add(struct quota_used *u, uint64_t more);
+void quota_used_take(struct quota_used *u, uint64_t less);
 
 /*
  * Adds what a file of quota_state_format() holds to an empty state; `text` is

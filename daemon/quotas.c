@@ -66,74 +66,15 @@ static void today(uint32_t *day, uint32_t *month)
 	*day = *month * 100 + (uint32_t)tm.tm_mday;
 }
 
-/* --- The file ------------------------------------------------------------- */
+/* --- Siblings ------------------------------------------------------------- */
 
-/* What is not written yet goes into the state; false: nothing. */
-static bool add_own(struct quota_keeper *k)
+static void add_other(struct quota_keeper *k, const struct quota_entry *e,
+		      uint64_t more)
 {
-	struct quota_entry *e;
-	struct quota_used *u;
-	uint32_t at = 0;
-	bool any = false;
+	uint64_t *sum = &k->others[index_of(k, e)];
 
-	while ((e = quotas_next(k->quotas, &at))) {
-		uint64_t more = get(&e->counted) - get(&e->saved);
-
-		k->added[index_of(k, e)] = 0;
-		if (!more || quota_state_get(&k->state, user_of(e), &u) < 0)
-			continue;
-		quota_used_turn(u, k->day, k->month);
-		u->day_bytes += more;
-		u->month_bytes += more;
-		k->added[index_of(k, e)] = more;
-		any = true;
-	}
-	return any;
+	*sum = quota_sum(*sum, more);
 }
-
-/* It is in the file now (`kept`), or must not be in the state. */
-static void settle(struct quota_keeper *k, bool kept)
-{
-	struct quota_entry *e;
-	uint32_t at = 0;
-
-	while ((e = quotas_next(k->quotas, &at))) {
-		uint64_t *added = &k->added[index_of(k, e)];
-		struct quota_used *u = quota_state_find(&k->state, user_of(e));
-
-		if (kept) {
-			put(&e->saved, get(&e->saved) + *added);
-		} else if (u && *added) {
-			u->day_bytes -= *added;
-			u->month_bytes -= *added;
-		}
-		*added = 0;
-	}
-}
-
-/*
- * Reads what others have written, adds what is ours, writes it.  At the end of
- * a day (`last`) what cannot be written counts for that day nevertheless.
- */
-static int save(struct quota_keeper *k, bool last)
-{
-	int r = quota_file_lock(&k->file, last);
-	bool any;
-
-	if (r == 0)
-		r = quota_file_read(&k->file, &k->state);
-	any = add_own(k);
-	if (r == 0 && any)
-		r = quota_file_write(&k->file, &k->state, k->month);
-	settle(k, r == 0 || last);
-	quota_file_unlock(&k->file);
-	quota_file_tell(&k->file, r);
-	k->dirty = r < 0 && any;
-	k->save_ms = clock_deadline(QUOTA_SAVE_MS);
-	return r;
-}
-
-/* --- What was used -------------------------------------------------------- */
 
 static void add_sibling(struct quota_keeper *k, const struct segment *s)
 {
@@ -157,7 +98,7 @@ static void add_sibling(struct quota_keeper *k, const struct segment *s)
 			quota_members_find(policy_quotas(k->setup->policy),
 					   name));
 		if (own)
-			k->others[index_of(k, own)] += more;
+			add_other(k, own, more);
 	}
 }
 
@@ -170,6 +111,75 @@ static void sum_others(struct quota_keeper *k)
 	(void)pthread_mutex_unlock(&k->lock);
 }
 
+/* --- The file ------------------------------------------------------------- */
+
+/* What is not written yet goes into the state; false: nothing. */
+static bool add_own(struct quota_keeper *k)
+{
+	struct quota_entry *e;
+	struct quota_used *u;
+	uint32_t at = 0;
+	bool any = false;
+
+	while ((e = quotas_next(k->quotas, &at))) {
+		uint64_t more = get(&e->counted) - get(&e->saved);
+
+		k->added[index_of(k, e)] = 0;
+		if (!more || quota_state_get(&k->state, user_of(e), &u) < 0)
+			continue;
+		quota_used_turn(u, k->day, k->month);
+		quota_used_add(u, more);
+		k->added[index_of(k, e)] = more;
+		any = true;
+	}
+	return any;
+}
+
+/* It is in the file now (`kept`), or must not be in the state. */
+static void settle(struct quota_keeper *k, bool kept)
+{
+	struct quota_entry *e;
+	uint32_t at = 0;
+
+	while ((e = quotas_next(k->quotas, &at))) {
+		uint64_t *added = &k->added[index_of(k, e)];
+		struct quota_used *u = quota_state_find(&k->state, user_of(e));
+
+		if (kept) {
+			put(&e->saved, get(&e->saved) + *added);
+		} else if (u && *added) {
+			quota_used_take(u, *added);
+		}
+		*added = 0;
+	}
+}
+
+/*
+ * Reads what others have written, adds what is ours, writes it.  At the end of
+ * a day (`last`) what cannot be written counts for that day nevertheless.
+ */
+static int save(struct quota_keeper *k, bool last)
+{
+	int r = quota_file_lock(&k->file, last);
+	bool any;
+
+	if (r == 0)
+		r = quota_file_read(&k->file, &k->state);
+	if (r == 0)
+		sum_others(k);
+	any = add_own(k);
+	if (r == 0 && any)
+		r = quota_file_write(&k->file, &k->state, k->month);
+	settle(k, r == 0 || last);
+	quota_file_unlock(&k->file);
+	quota_file_tell(&k->file, r);
+	k->dirty = r < 0 && any;
+	k->save_ms = clock_deadline(QUOTA_SAVE_MS);
+	return r;
+}
+
+/* --- What was used -------------------------------------------------------- */
+
 /* Of this day and month, all that is known but our own unwritten bytes. */
 static struct quota_used known_of(const struct quota_keeper *k,
 				  const struct quota_entry *e)
@@ -179,8 +189,7 @@ static struct quota_used known_of(const struct quota_keeper *k,
 	struct quota_used sum = u ? *u : (struct quota_used){ 0 };
 
 	quota_used_turn(&sum, k->day, k->month);
-	sum.day_bytes += others;
-	sum.month_bytes += others;
+	quota_used_add(&sum, others);
 	return sum;
 }
 
@@ -238,6 +247,33 @@ static void turn_day(struct quota_keeper *k)
 	k->month = month;
 }
 
+static bool has_siblings(struct quota_keeper *k)
+{
+	bool any;
+
+	(void)pthread_mutex_lock(&k->lock);
+	any = k->siblings > 0;
+	(void)pthread_mutex_unlock(&k->lock);
+	return any;
+}
+
+/*
+ * The file and what it does not have yet.  While a sibling writes, the same
+ * bytes are in both or in neither: what we know then stays for another second.
+ */
+static void look_at_others(struct quota_keeper *k)
+{
+	bool beside = has_siblings(k);
+	int r = beside ? quota_file_lock(&k->file, false) : 0;
+
+	if (r == -EWOULDBLOCK)
+		return;
+	if (quota_file_has_changed(&k->file))
+		quota_file_tell(&k->file, quota_file_read(&k->file, &k->state));
+	sum_others(k);
+	quota_file_unlock(&k->file);
+}
+
 /* What was used, and who has used it up; true: some sessions are to end. */
 static bool look(struct quota_keeper *k)
 {
@@ -246,9 +282,7 @@ static bool look(struct quota_keeper *k)
 	bool end = false;
 
 	turn_day(k);
-	if (quota_file_has_changed(&k->file))
-		quota_file_tell(&k->file, quota_file_read(&k->file, &k->state));
-	sum_others(k);
+	look_at_others(k);
 	while ((e = quotas_next(k->quotas, &at))) {
 		end |= judge(k, e);
 		k->dirty |= get(&e->counted) != get(&e->saved);
@@ -279,16 +313,15 @@ void quota_keeper_each(struct quota_keeper *k,
 		const struct quota_bound *b = quotas_bound(k->quotas,
 							   e->number);
 		struct quota_used u = known_of(k, e);
-		uint64_t more = get(&e->counted) - get(&e->saved);
 
+		quota_used_add(&u, get(&e->counted) - get(&e->saved));
 		if (b)
-			fn(ctx,
-			   &(struct quota_view){ .user = e->user,
-						 .quota = b->name,
-						 .day = u.day_bytes + more,
-						 .month = u.month_bytes + more,
-						 .bound = b,
-						 .over = e->over });
+			fn(ctx, &(struct quota_view){ .user = e->user,
+						      .quota = b->name,
+						      .day = u.day_bytes,
+						      .month = u.month_bytes,
+						      .bound = b,
+						      .over = e->over });
 	}
 }
 
@@ -303,6 +336,8 @@ int quota_keeper_reset(struct quota_keeper *k, struct span user)
 	}
 	if (r == 0)
 		r = quota_file_read(&k->file, &k->state);
+	if (r == 0)
+		sum_others(k);
 	(void)add_own(k);
 	u = quota_state_find(&k->state, user);
 	if (u)

@@ -1,8 +1,10 @@
 """Volume quotas: how much users may move, over reloads, crashes and days."""
+import fcntl
 import json
 import os
 import re
 import signal
+import time
 
 from lib import client
 from lib.case import eventually, same, tool
@@ -223,6 +225,57 @@ def test_a_file_that_cannot_be_written_does_not_matter(t):
     d.reload()
     d.stop()
     same(len(re.findall('error quotas: what was used', d.log())), 2)
+
+
+def write_state(t, *lines):
+    """As another generation does: beside it, then in its place."""
+    path = state(t)
+    with open(path + '.new', 'w', encoding='ascii') as f:
+        f.write('\n'.join(['spliced-quotas 1', *lines,
+                           f'end {len(lines)}']) + '\n')
+    os.chmod(path + '.new', 0o666)
+    os.rename(path + '.new', path)
+
+
+def test_a_sum_that_is_as_large_as_can_be_stays_so(t):
+    more = changes(t, {'users': ['alice'], 'day': '1G'},
+                   {'users': ['bob'], 'month': '1G'})
+    month = time.strftime('%Y%m')
+    write_state(t, *(f'0 0 {month} {2**64 - 1} {name}'
+                     for name in ('alice', 'bob')))
+    d = Daemon(t, more)
+    o = Origin(t, web(BODY))
+    assert curl(t, d, o)
+    assert not curl(t, d, o, BOB)
+    found = used(d)
+    assert len(BODY) < found['day'] < len(BODY) + 2000, found
+    same((found['month'], used(d, 'bob')['month']), (2**63 - 1, 2**63 - 1))
+    d.stop()
+    d = Daemon(t, more)
+    same(used(d)['month'], 2**63 - 1)
+    assert not curl(t, d, o, BOB)
+
+
+def test_while_a_sibling_writes_nothing_is_counted_twice(t):
+    """The file and what a sibling has not written are seen together."""
+    d = Daemon(t, changes(t, {'users': ['alice'], 'day': '1G'}))
+    lasting = Origin(t, lambda s: (s.sendall(b'y' * 1000), s.recv(1)))
+    s, reply = socks5_ask(d.address, lasting.target, login=ALICE)
+    same(reply.code, client.SUCCEEDED)
+    with s:
+        read_exact(s, 1000)
+        d.reload(rebase=False)  # the old one drains: a sibling
+        before = eventually(lambda: (used(d) or {}).get('day'))
+        folder = os.open(t.path('state'), os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            day = time.strftime('%Y%m%d')
+            write_state(t, f'{day} {5 << 30} {day[:6]} {5 << 30} alice')
+            same((used(d)['day'], used(d)['used_up']), (before, False))
+        finally:
+            os.close(folder)
+        eventually(lambda: used(d)['used_up'])
+    d.wait_alone()
 
 
 BASE = ('listeners: ( { name = "a"; address = "127.0.0.1:1080"; } );\n'

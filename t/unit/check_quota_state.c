@@ -174,6 +174,42 @@ START_TEST(users_have_a_bound)
 }
 END_TEST
 
+START_TEST(sums_do_not_wrap)
+{
+	struct quota_used u = { .day_bytes = 1,
+				.month_bytes = QUOTA_BYTES_MAX - 5 };
+
+	quota_used_add(&u, 7);
+	ck_assert_uint_eq(u.day_bytes, 8);
+	ck_assert_uint_eq(u.month_bytes, QUOTA_BYTES_MAX);
+	quota_used_take(&u, 7);
+	ck_assert_uint_eq(u.day_bytes, 1);
+	ck_assert_uint_eq(u.month_bytes, QUOTA_BYTES_MAX);
+	quota_used_add(&u, UINT64_MAX);
+	ck_assert_uint_eq(u.day_bytes, QUOTA_BYTES_MAX);
+	ck_assert_uint_eq(quota_sum(QUOTA_BYTES_MAX - 1, 1), QUOTA_BYTES_MAX);
+	ck_assert_uint_eq(quota_sum(UINT64_MAX, UINT64_MAX), QUOTA_BYTES_MAX);
+	ck_assert_uint_eq(quota_sum(0, 0), 0);
+}
+END_TEST
+
+START_TEST(a_number_beyond_all_is_the_most)
+{
+	char text[] = "spliced-quotas 1\n"
+		      "20261123 18446744073709551615 202611 "
+		      "9223372036854775808 a\n"
+		      "end 1\n";
+	struct quota_used *u;
+	unsigned line;
+
+	ck_assert_int_eq(quota_state_parse(&s, text, &line), 0);
+	u = quota_state_find(&s, span("a"));
+	ck_assert_ptr_nonnull(u);
+	ck_assert_uint_eq(u->day_bytes, QUOTA_BYTES_MAX);
+	ck_assert_uint_eq(u->month_bytes, QUOTA_BYTES_MAX);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("quota_state");
@@ -185,6 +221,8 @@ int main(void)
 	tcase_add_test(t, lines_that_make_no_sense_are_named);
 	tcase_add_test(t, days_and_months_forget);
 	tcase_add_test(t, users_have_a_bound);
+	tcase_add_test(t, sums_do_not_wrap);
+	tcase_add_test(t, a_number_beyond_all_is_the_most);
 	suite_add_tcase(suite, t);
 	return run_suite(suite);
 }
