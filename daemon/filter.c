@@ -297,6 +297,18 @@ bool filters_match(const struct filters *f, const struct row *r)
 	return true;
 }
 
+const char *filters_vague(const struct filters *f)
+{
+	_Static_assert(SESSION_USER_BYTES == 32, "as the sentence says");
+	for (size_t i = 0; i < f->count; i++)
+		if (f->at[i].key->kind == KIND_USER &&
+		    strlen(f->at[i].text) >= SESSION_USER_BYTES)
+			return "sessions hold the first 32 bytes of a user's "
+			       "name, so that others may be meant, too: give "
+			       "their ids";
+	return NULL;
+}
+
 void filters_help(FILE *out)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)

@@ -37,5 +37,11 @@ int filters_add(struct filters *f, const char *text, char *why) MUST_CHECK;
 
 bool filters_match(const struct filters *f, const struct row *r);
 
+/*
+ * A sentence where they would take others than are meant, which matters to who
+ * ends them: of a long user's name a record holds the beginning.  NULL: none.
+ */
+const char *filters_vague(const struct filters *f);
+
 /* Prints a line for each key to out, for the help. */
 void filters_help(FILE *out);

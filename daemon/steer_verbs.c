@@ -76,6 +76,9 @@ static int take_words(struct victims *v, char *words, uint32_t generation)
 			r = take_word(v, word, generation);
 	if (r < 0)
 		return r;
+	v->why = filters_vague(&v->filters);
+	if (v->why)
+		return -EINVAL;
 	v->why = "kill takes ids or filters, one at least";
 	return (v->count > 0) == (v->filters.count > 0) ? -EINVAL : 0;
 }

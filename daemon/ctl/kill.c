@@ -33,6 +33,17 @@ static bool is_id(const char *word)
 	return *word >= '0' && *word <= '9' && !strpbrk(word, "=<>");
 }
 
+static char **take_filters(struct args *a, char **words)
+{
+	char **end = args_take_filters(a, words);
+	const char *why = end ? filters_vague(&a->filters) : NULL;
+
+	if (!why)
+		return end;
+	(void)fprintf(stderr, "splicedctl: %s\n", why);
+	return NULL;
+}
+
 char **kill_take(struct args *a, char **words)
 {
 	uint32_t generation;
@@ -45,7 +56,7 @@ char **kill_take(struct args *a, char **words)
 		return NULL;
 	}
 	if (!is_id(*words))
-		return args_take_filters(a, words);
+		return take_filters(a, words);
 	a->ids = words;
 	for (; *words; words++) {
 		if (row_id_parse(&generation, &id, *words))

@@ -78,6 +78,21 @@ START_TEST(users_and_upstreams_are_names)
 }
 END_TEST
 
+START_TEST(a_long_name_of_a_user_may_be_anothers)
+{
+	static char at_most[] = "user=xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+	static char cut[] = "user=xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+	char why[FILTER_WHY_BYTES];
+	struct filters f = { .count = 0 };
+
+	ck_assert_ptr_null(filters_vague(&f));
+	ck_assert_int_eq(filters_add(&f, at_most, why), 0);
+	ck_assert_ptr_null(filters_vague(&f));
+	ck_assert_int_eq(filters_add(&f, cut, why), 0);
+	ck_assert_ptr_nonnull(filters_vague(&f));
+}
+END_TEST
+
 START_TEST(clients_are_addresses_and_prefixes)
 {
 	ck_assert(passes("client=10.1.2.3"));
@@ -212,6 +227,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, without_filters_all_pass);
 	tcase_add_test(t, users_and_upstreams_are_names);
+	tcase_add_test(t, a_long_name_of_a_user_may_be_anothers);
 	tcase_add_test(t, clients_are_addresses_and_prefixes);
 	tcase_add_test(t, hosts_are_names_domains_or_addresses);
 	tcase_add_test(t, texts_and_words_are_exact);
