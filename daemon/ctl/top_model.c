@@ -1,6 +1,8 @@
 /*
- * Samples.  A rate is the difference of two of them over the time between;
- * what ends in between is in the daemon's totals, so that none is lost.
+ * Samples.  A record changes once a second, at another moment than we look: the
+ * rate of a session is the difference of two states of its record over the time
+ * between these, and stays until there is another one.  What ends in between is
+ * in the daemon's totals, so that none is lost; these have our own time.
  */
 #include "daemon/ctl/top_model.h"
 
@@ -9,6 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define TELL_MS  1000 /* a record of what moves is not older, */
+#define STALE_MS 2000 /* and this old only where nothing moves */
 
 /* The array with room for one more of `size` bytes; NULL: no memory. */
 static void *with_room(void *at, size_t *room, size_t count, size_t size)
@@ -70,7 +75,7 @@ void top_begin(struct top *t, int64_t now_ms)
 	t->now = (struct top_counts){ .at_ms = now_ms };
 	t->session_count = t->user_count = t->generation_count = 0;
 	t->worker_count = t->seen_count = 0;
-	t->live_up = t->live_down = 0;
+	memset(t->live_rate, 0, sizeof(t->live_rate));
 }
 
 void top_add_status(struct top *t, const json_t *j)
@@ -129,37 +134,75 @@ static int compare_before(const void *a, const void *b)
 	return (x->id > y->id) - (x->id < y->id);
 }
 
-/* Bytes a second since the sample before; of a new one since it began. */
-static uint64_t rate_of(const struct top *t, const struct row *r,
-			uint64_t bytes)
+static const struct top_before *find_before(const struct top *t,
+					    const struct top_before *n)
 {
-	const struct top_before key = { r->session.generation, r->session.id,
-					0 };
-	const struct top_before *b = NULL;
-	int64_t ms = t->now.at_ms - t->last.at_ms;
-
-	if (t->before_count)
-		b = bsearch(&key, t->before, t->before_count, sizeof(key),
-			    compare_before);
-	if (t->last.at_ms == 0 || ms <= 0)
-		return 0;
-	if (!b && r->age_ms > ms)
-		return 0; /* it was not seen, for want of a sample */
-	if (b && b->bytes > bytes)
-		return 0;
-	return (bytes - (b ? b->bytes : 0)) * 1000 / (uint64_t)ms;
+	if (!t->before_count)
+		return NULL;
+	return bsearch(n, t->before, t->before_count, sizeof(*n),
+		       compare_before);
 }
 
-static void fill(const struct top *t, struct top_session *s,
-		 const struct row *r)
+/* False where nothing was before, or another request has the record now. */
+static bool goes_on(const struct top_before *b, const struct top_before *n)
+{
+	return b && b->bytes[0] <= n->bytes[0] && b->bytes[1] <= n->bytes[1];
+}
+
+static bool is_the_same(const struct top_before *b, const struct top_before *n)
+{
+	return b->bytes[0] == n->bytes[0] && b->bytes[1] == n->bytes[1];
+}
+
+/*
+ * The time in which it has moved what is new.  One that was at rest when we
+ * looked last has done so since.
+ */
+static int64_t moved_in(const struct top *t, const struct top_before *b,
+			const struct top_before *n)
+{
+	int64_t sample = t->now.at_ms - t->last.at_ms;
+	int64_t own = b ? n->changed_ms - b->changed_ms : 0;
+
+	if (own <= 0)
+		return sample;
+	if (t->last.at_ms - b->changed_ms < STALE_MS)
+		return own;
+	return min_i64(own, max_i64(sample, TELL_MS));
+}
+
+static void note_rate(const struct top *t, struct top_before *n, int64_t age_ms)
+{
+	static const struct top_before nothing;
+	const struct top_before *b = find_before(t, n);
+	int64_t sample = t->now.at_ms - t->last.at_ms, ms;
+
+	if (t->last.at_ms == 0 || sample <= 0)
+		return;
+	/* It was not seen, for want of a sample; or is another one now. */
+	if ((!b && age_ms > sample) || (b && !goes_on(b, n)))
+		return;
+	if (b && is_the_same(b, n)) {
+		if (t->now.at_ms - n->changed_ms < STALE_MS)
+			memcpy(n->rate, b->rate, sizeof(n->rate));
+		return;
+	}
+	ms = moved_in(t, b, n);
+	b = b ? b : &nothing;
+	for (int i = 0; i < 2; i++)
+		n->rate[i] = (n->bytes[i] - b->bytes[i]) * 1000 / (uint64_t)ms;
+}
+
+static void fill(struct top_session *s, const struct row *r,
+		 const struct top_before *n)
 {
 	char user[SESSION_USER_BYTES + 1], target[ROW_TARGET_BYTES];
 	size_t len = min_size(r->session.user_len, SESSION_USER_BYTES);
 
 	memcpy(user, r->session.user, len);
 	user[len] = '\0';
-	s->bytes = r->session.bytes_up + r->session.bytes_down;
-	s->rate = rate_of(t, r, s->bytes);
+	s->bytes = n->bytes[0] + n->bytes[1];
+	s->rate = n->rate[0] + n->rate[1];
 	s->age_ms = r->age_ms;
 	s->idle_ms = r->idle_ms;
 	s->client = r->session.client;
@@ -172,21 +215,27 @@ static void fill(const struct top *t, struct top_session *s,
 
 int top_add_row(struct top *t, const struct row *r)
 {
-	struct top_before *b;
+	struct top_before *n;
 
 	if (!MAKE_ROOM(t->seen, t->seen_room, t->seen_count))
 		return -ENOMEM;
-	b = &t->seen[t->seen_count++];
-	b->generation = r->session.generation;
-	b->id = r->session.id;
-	b->bytes = r->session.bytes_up + r->session.bytes_down;
-	t->live_up += r->session.bytes_up;
-	t->live_down += r->session.bytes_down;
+	n = &t->seen[t->seen_count++];
+	*n = (struct top_before){
+		.generation = r->session.generation,
+		.id = r->session.id,
+		.bytes = { r->session.bytes_up, r->session.bytes_down },
+		/* Whatever it says: the past. */
+		.changed_ms = min_i64(max_i64(r->session.changed_ms, 0),
+				      t->now.at_ms),
+	};
+	note_rate(t, n, r->age_ms);
+	t->live_rate[0] += n->rate[0];
+	t->live_rate[1] += n->rate[1];
 	if (!filters_match(&t->filters, r))
 		return 0;
 	if (!MAKE_ROOM(t->sessions, t->session_room, t->session_count))
 		return -ENOMEM;
-	fill(t, &t->sessions[t->session_count++], r);
+	fill(&t->sessions[t->session_count++], r, n);
 	return 0;
 }
 
@@ -342,18 +391,39 @@ static uint64_t per_second(uint64_t now, uint64_t last, int64_t ms)
 	return now > last && ms > 0 ? (now - last) * 1000 / (uint64_t)ms : 0;
 }
 
+/* Of sessions that have ended since, what was known of them before. */
+static void add_gone(const struct top *t, uint64_t ret[2])
+{
+	const struct top_before *n = t->seen, *end = n + t->seen_count;
+
+	ret[0] = ret[1] = 0;
+	for (size_t i = 0; i < t->before_count; i++) {
+		const struct top_before *b = &t->before[i];
+
+		while (n < end && compare_before(n, b) < 0)
+			n++;
+		if (n < end && compare_before(n, b) == 0 && goes_on(b, n))
+			continue;
+		ret[0] += b->bytes[0];
+		ret[1] += b->bytes[1];
+	}
+}
+
 void top_end(struct top *t)
 {
 	int64_t ms = t->now.at_ms - t->last.at_ms;
+	uint64_t gone[2];
 
 	if (t->seen_count)
 		qsort(t->seen, t->seen_count, sizeof(*t->seen), compare_before);
-	t->now.up += t->live_up;
-	t->now.down += t->live_down;
 	t->up_rate = t->down_rate = t->accept_rate = 0;
 	if (t->last.at_ms) {
-		t->up_rate = per_second(t->now.up, t->last.up, ms);
-		t->down_rate = per_second(t->now.down, t->last.down, ms);
+		add_gone(t, gone);
+		t->up_rate = t->live_rate[0] +
+			     per_second(t->now.up, t->last.up + gone[0], ms);
+		t->down_rate = t->live_rate[1] +
+			       per_second(t->now.down, t->last.down + gone[1],
+					  ms);
 		t->accept_rate = per_second(t->now.accepted, t->last.accepted,
 					    ms);
 	}

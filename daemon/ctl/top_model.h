@@ -36,7 +36,7 @@ struct top {
 	size_t session_count, session_room, user_count, generation_count;
 	size_t generation_room, worker_count, worker_room;
 	size_t seen_count, seen_room, before_count, before_room;
-	uint64_t live_up, live_down; /* of sessions that have not ended */
+	uint64_t live_rate[2]; /* of all sessions that have not ended */
 };
 
 /* One all zero is fine. */

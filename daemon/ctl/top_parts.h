@@ -43,10 +43,12 @@ struct top_worker {
 	int64_t silent_ms; /* since its last tick; -1: it has none */
 };
 
-/* What a session had carried at the sample before. */
+/* What a session had carried as of its record, and how fast. */
 struct top_before {
 	uint32_t generation;
-	uint64_t id, bytes;
+	uint64_t id, bytes[2]; /* up, down */
+	uint64_t rate[2];      /* a second, as of changed_ms */
+	int64_t changed_ms;
 };
 
 struct top_counts {

@@ -21,28 +21,43 @@ static void teardown(void)
 	top_done(&t);
 }
 
+static void add_row(struct row *r, unsigned count, const char *user)
+{
+	r->session.generation = 1;
+	r->session.id = count;
+	r->session.state = SESSION_RELAY;
+	r->session.user_len = (uint8_t)strlen(user);
+	memcpy(r->session.user, user, strlen(user));
+	ck_assert_int_eq(tcp_addr_parse(&r->session.client, "10.0.0.1", 0), 0);
+	r->session.client.port = (uint16_t)(1000 + count);
+	ck_assert_int_eq(tcp_addr_parse(&r->session.target, "192.0.2.7", 443),
+			 0);
+	r->session.target.port = 443;
+	ck_assert_int_eq(top_add_row(&t, r), 0);
+}
+
 /* Session `count` of generation 1, worker 0. */
 static void add(unsigned count, const char *user, uint64_t up, uint64_t down,
 		int64_t age_ms)
 {
-	struct row r = { .age_ms = age_ms, .idle_ms = 1000 * (int64_t)count };
+	struct row r = { .age_ms = age_ms,
+			 .idle_ms = 1000 * (int64_t)count,
+			 .session = { .bytes_up = up, .bytes_down = down } };
 
-	r.session.generation = 1;
-	r.session.id = count;
-	r.session.state = SESSION_RELAY;
-	r.session.bytes_up = up;
-	r.session.bytes_down = down;
-	r.session.user_len = (uint8_t)strlen(user);
-	memcpy(r.session.user, user, strlen(user));
-	ck_assert_int_eq(tcp_addr_parse(&r.session.client, "10.0.0.1", 0), 0);
-	r.session.client.port = (uint16_t)(1000 + count);
-	ck_assert_int_eq(tcp_addr_parse(&r.session.target, "192.0.2.7", 443),
-			 0);
-	r.session.target.port = 443;
-	ck_assert_int_eq(top_add_row(&t, &r), 0);
+	add_row(&r, count, user);
 }
 
-static void begin(int64_t now_ms, int64_t accepted, int64_t bytes_up)
+static void add_changed(unsigned count, uint64_t down, int64_t changed_ms)
+{
+	struct row r = { .age_ms = 60000,
+			 .session = { .bytes_down = down,
+				      .changed_ms = changed_ms } };
+
+	add_row(&r, count, "");
+}
+
+static void begin_with(int64_t now_ms, int64_t accepted, int64_t up,
+		       int64_t down)
 {
 	json_t *j = json_pack(
 		"{s:s, s:s, s:I, s:I, s:{s:I, s:I, s:I}, s:{s:I, s:I, s:I}}",
@@ -50,13 +65,23 @@ static void begin(int64_t now_ms, int64_t accepted, int64_t bytes_up)
 		(json_int_t)(now_ms / 1000), "generation", (json_int_t)1,
 		"connections", "active", (json_int_t)9, "handshakes",
 		(json_int_t)2, "tunnels", (json_int_t)7, "totals", "accepted",
-		(json_int_t)accepted, "bytes_up", (json_int_t)bytes_up,
-		"bytes_down", (json_int_t)0);
+		(json_int_t)accepted, "bytes_up", (json_int_t)up, "bytes_down",
+		(json_int_t)down);
 
 	ck_assert_ptr_nonnull(j);
 	top_begin(&t, now_ms);
 	top_add_status(&t, j);
 	json_decref(j);
+}
+
+static void begin(int64_t now_ms, int64_t accepted, int64_t bytes_up)
+{
+	begin_with(now_ms, accepted, bytes_up, 0);
+}
+
+static void begin_down(int64_t now_ms, int64_t bytes_down)
+{
+	begin_with(now_ms, 0, 0, bytes_down);
 }
 
 static const char *line(size_t y, size_t lines, size_t columns)
@@ -95,6 +120,62 @@ START_TEST(rates_are_of_the_time_between_two_samples)
 	ck_assert_uint_eq(t.sessions[1].rate, 2000);
 	ck_assert_uint_eq(t.sessions[2].rate, 1000);
 	ck_assert_uint_eq(t.sessions[3].rate, 0);
+}
+END_TEST
+
+/* A sample of one session whose record was written at another moment. */
+static void look(int64_t now_ms, uint64_t down, int64_t changed_ms)
+{
+	begin(now_ms, 0, 0);
+	add_changed(1, down, changed_ms);
+	top_end(&t);
+}
+
+START_TEST(rates_are_of_the_time_between_two_records)
+{
+	look(10000, 0, 9900);
+	/* 1000 bytes a second, as of each second; we look once more. */
+	look(10800, 0, 9900);
+	ck_assert_uint_eq(t.sessions[0].rate, 0);
+	look(11000, 1000, 10900);
+	ck_assert_uint_eq(t.sessions[0].rate, 1000);
+	look(11800, 1000, 10900);
+	ck_assert_uint_eq(t.sessions[0].rate, 1000);
+	ck_assert_uint_eq(t.down_rate, 1000);
+	/* Two records came, or one, in as long. */
+	look(13000, 3000, 12900);
+	ck_assert_uint_eq(t.sessions[0].rate, 1000);
+	look(14000, 4100, 14000);
+	ck_assert_uint_eq(t.sessions[0].rate, 1000);
+	ck_assert_uint_eq(t.down_rate, 1000);
+	ck_assert_uint_eq(t.up_rate, 0);
+	/* Nothing moves any more. */
+	look(15000, 4100, 14000);
+	ck_assert_uint_eq(t.sessions[0].rate, 1000);
+	look(16000, 4100, 14000);
+	ck_assert_uint_eq(t.sessions[0].rate, 0);
+	ck_assert_uint_eq(t.down_rate, 0);
+	/* After a long rest it was not slow. */
+	look(60000, 4100, 14000);
+	look(61000, 6100, 61000);
+	ck_assert_uint_eq(t.sessions[0].rate, 2000);
+	/* The last of it is in the totals: 500 in the second since. */
+	begin_down(62000, 6600);
+	top_end(&t);
+	ck_assert_uint_eq(t.down_rate, 500);
+}
+END_TEST
+
+START_TEST(what_a_record_says_of_time_is_not_believed)
+{
+	look(10000, 0, INT64_MIN);
+	look(11000, 1000, INT64_MAX);
+	ck_assert_uint_eq(t.sessions[0].rate, 1000);
+	look(12000, 1500, INT64_MIN);
+	ck_assert_uint_eq(t.sessions[0].rate, 500);
+	/* Another request in the same record. */
+	look(13000, 20, 12500);
+	ck_assert_uint_eq(t.sessions[0].rate, 0);
 }
 END_TEST
 
@@ -368,6 +449,8 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, rates_are_of_the_time_between_two_samples);
+	tcase_add_test(tc, rates_are_of_the_time_between_two_records);
+	tcase_add_test(tc, what_a_record_says_of_time_is_not_believed);
 	tcase_add_test(tc, what_ends_between_two_samples_counts_for_the_rates);
 	tcase_add_test(tc, users_are_added_up);
 	tcase_add_test(tc, keys_sort);
