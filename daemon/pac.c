@@ -69,7 +69,8 @@ static void host_read_field(struct host *h, struct span field)
 	if (*text == '[') {
 		begin++;
 		end = strchr(text, ']');
-		if (!end || (end[1] && end[1] != ':'))
+		if (!end || !memchr(begin, ':', (size_t)(end - begin)) ||
+		    (end[1] && end[1] != ':'))
 			end = begin;
 	} else {
 		end = begin + strcspn(text, ":");

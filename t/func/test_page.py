@@ -8,7 +8,7 @@ from lib import client, conf
 from lib.browser import Browser
 from lib.case import each, eventually, long, same, timeout, tool
 from lib.client import noise, tunnel
-from lib.clients import CLEAN
+from lib.clients import CLEAN, HELLO, NAME, pages, url
 from lib.daemon import Daemon, check
 from lib.origin import Origin, echo, unused_port
 from lib.tls import Certificate
@@ -280,6 +280,42 @@ def test_a_browser_fetches_without_us_what_it_may(t):
     same(dict(zip(direct, got)), {h: 'DIRECT' for h in direct})
     for host, way in zip(others, got[len(direct):]):
         assert way.startswith('PROXY '), (host, way)
+
+
+def browse(t, d, port, *flags):
+    """A page of a name that only the daemon knows, in a browser that was told
+    where the program is and nothing else; and one that goes straight."""
+    o = Origin(t, pages({}))
+    b = Browser(t, '--headless=new',
+                f'--proxy-pac-url=http://127.0.0.1:{port}/proxy.pac',
+                '--host-resolver-rules=MAP straight.example 127.0.0.1, '
+                'MAP * ~NOTFOUND, EXCLUDE 127.0.0.1', *flags,
+                program='chromium')
+    hello = f'document.body.innerText === {json.dumps(HELLO.decode().strip())}'
+    b.open(url(o, NAME))
+    b.wait(hello)
+    line = d.wait_access(target=f'{NAME}:{o.port}')
+    b.open(url(o, 'straight.example'))
+    b.wait(f'location.host === "straight.example:{o.port}" && {hello}')
+    b.close()
+    same(d.access(target=f'straight.example:{o.port}'), [])
+    return line
+
+
+@long
+@timeout(60)
+@each('http', 'https', 'socks5')  # by SOCKS4 it asks for names itself
+def test_a_browser_finds_its_way_by_the_program(t, kind):
+    c = Certificate(t)
+    d, port = start(t, {
+        'tls': [{'name': 'edge', 'certificate': c.path, 'key': c.key}],
+        'names': {'hosts': t.file('hosts', f'127.0.0.1 {NAME}\n')},
+        'listeners': [conf.listener(protocols=[kind.removesuffix('s')],
+                                    **({'tls': 'edge'} if kind == 'https'
+                                       else {}))]},
+        {'pac_direct': ['straight.example']})
+    line = browse(t, d, port, '--ignore-certificate-errors')
+    same(line['protocol'], kind.removesuffix('s'))
 
 
 @each(('any', 'around this proxy'), ('internet', 'around this proxy'),

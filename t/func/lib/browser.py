@@ -19,8 +19,9 @@ FLAGS = ('--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
 class Browser:
     """One that runs until the test's end, with one page of `size`."""
 
-    def __init__(self, t, *flags, size=(1600, 1000)):
-        program = tool('chromium-headless-shell', 'chromium-headless-shell')
+    def __init__(self, t, *flags, size=(1600, 1000),
+                 program='chromium-headless-shell'):
+        program = tool(program, program)
         profile = t.folder('profile')
         t.defer(shutil.rmtree, profile, True)
         theirs, ours = os.pipe(), os.pipe()
