@@ -1,10 +1,12 @@
 """The status page in a browser, and the program by which browsers find us."""
+import http.server
 import json
 import re
 import signal
 import socket
+import threading
 
-from lib import client, conf
+from lib import admin, client, conf
 from lib.browser import Browser
 from lib.case import each, eventually, long, same, timeout, tool
 from lib.client import noise, tunnel
@@ -15,6 +17,12 @@ from lib.tls import Certificate
 from lib.users import demand, readable, users
 
 HOSTILE = '<script>alert(1)</script>'
+ODD = ('<img src=x onerror="hit=1">',
+       '\'"`&lt;</td></table></script><script>hit=1</script>',
+       'javascript;hit=1//${hit=1}{{hit=1}}%00&#x3c;',
+       '\u202eecila\u2066\u200f\u0634',   # turns the line around
+       'w' * 30 + '\u00fc' * 20,
+       '<b>' + 'w' * 252)                   # all that SOCKS5 can say
 
 # What is read beside what it stands on, less than 4.5 to 1 (WCAG 2.2, 1.4.3).
 PALE = '''(() => {
@@ -52,10 +60,10 @@ FOCUS = '''(e => e.id || e.textContent.trim() ||
 	document.activeElement)'''
 
 
-def start(t, changes=None, admin=None, **options):
+def start(t, changes=None, more=None, **options):
     port = unused_port()
     d = Daemon(t, conf.merge(changes, {'admin': {
-        'http': [f'127.0.0.1:{port}'], **(admin or {})}}), **options)
+        'http': [f'127.0.0.1:{port}'], **(more or {})}}), **options)
     return d, port
 
 
@@ -150,6 +158,99 @@ def restart(t, d, b):
     assert 'answers again' in b.value(
         'document.querySelector("#said").textContent')
     b.close()  # else the daemon's end would wait for it
+
+
+def logged_in(t, d, target, names):
+    """Tunnels of users of these names, which stay."""
+    for name in names:
+        s = tunnel(d.address, target, login=(name, 'secret'))
+        t.defer(s.close)
+
+
+def column(b, section, number):
+    return b.value(f'[...document.querySelector("#{section} tbody").rows].'
+                   f'map(r => r.cells[{number}].textContent)')
+
+
+def nothing_was_made(b):
+    """No element but the page's own, and no script has run."""
+    same(b.value('[...document.querySelectorAll("tbody *")].map(e => '
+                 'e.localName).filter(n => !["tr", "th", "td", "span", "small",'
+                 ' "i"].includes(n))'), [])
+    same(b.value('document.querySelectorAll("img, iframe, object, '
+                 '[onerror], [href^=javascript]").length'), 0)
+    same(b.value('[document.scripts.length, typeof window.hit]'),
+         [1, 'undefined'])
+    same(b.errors, [])
+
+
+def as_kept(name):
+    """As a record has a name, 32 bytes of it, and all but ASCII escaped."""
+    return ''.join(f'\\x{c:02x}' if c > 126 else
+                   '\\' + chr(c) if chr(c) in '"\\' else chr(c)
+                   for c in name.encode()[:32])
+
+
+def lying(t, port):
+    """A server in front of the daemon that puts what is hostile into each
+    text of its JSON."""
+    def worse(value):
+        if isinstance(value, dict):
+            return {k: worse(v) for k, v in value.items()}
+        if isinstance(value, list):
+            return list(map(worse, value))
+        return value + ODD[0] if isinstance(value, str) else value
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            status, fields, body = admin.get(port, self.path)
+            if fields['content-type'] == 'application/json':
+                body = json.dumps(worse(json.loads(body)))
+            self.send_response(status)
+            for name in ('content-type', 'content-security-policy'):
+                if name in fields:
+                    self.send_header(name, fields[name])
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_):
+            pass
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    t.defer(server.server_close)
+    t.defer(server.shutdown)
+    return server.server_address[1]
+
+
+@long
+@timeout(60)
+def test_hostile_names_are_text(t):
+    d, port = start(t, demand(readable(users(t, dict.fromkeys(ODD,
+                                                              'secret')))))
+    o = Origin(t, echo)
+    logged_in(t, d, o.target, ODD)
+    # What is no host name never becomes a session.
+    s, code = client.ask(d.address, (ODD[0], 80), 'socks5',
+                         login=(ODD[0], 'secret'))
+    s.close()
+    assert code != 0
+    b = Browser(t)
+    b.open(f'http://127.0.0.1:{port}/')
+    rows = 'document.querySelector("#sessions tbody").rows'
+    b.wait(f'{rows}.length === {len(ODD)}')
+    same(sorted(column(b, 'sessions', 2)), sorted(map(as_kept, ODD)))
+    nothing_was_made(b)
+    b.resize(360, 900)
+    b.wait('innerWidth === 360 && document.documentElement.scrollWidth === 360')
+    # Nor does what the daemon itself would have been made to say.
+    b.open(f'http://127.0.0.1:{lying(t, port)}/')
+    b.wait(f'{rows}.length === {len(ODD)} && '
+           f'{rows}[0].cells[0].textContent.endsWith({json.dumps(ODD[0])})')
+    for number in (0, 1, 2, 3, 4, 5):
+        for said in column(b, 'sessions', number):
+            assert said.endswith(ODD[0]), (number, said)
+    nothing_was_made(b)
+    b.close()
 
 
 def test_the_page_may_do_nothing_but_what_it_does(t):
