@@ -84,6 +84,7 @@ _splicedctl()
 		options+=' --address --at --command --listener --protocol'
 		;;
 	passwd) options+=' --file --remove' ;;
+	quotas) options+=' --reset' ;;
 	drain)
 		options+=' --off'
 		if [[ " ${COMP_WORDS[*]} " == *' --off '* ]]; then

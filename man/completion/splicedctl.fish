@@ -76,6 +76,7 @@ complete -c splicedctl -n "$of explain" -l listener -x \
 complete -c splicedctl -n "$of explain" -l protocol -x -a 'socks5 socks4 http'
 complete -c splicedctl -n "$of passwd" -l file -r -F -d 'the file of users'
 complete -c splicedctl -n "$of passwd" -l remove -d 'remove the user'
+complete -c splicedctl -n "$of quotas" -l reset -d 'the user has used nothing'
 complete -c splicedctl -n "$of drain" -a '(__splicedctl_drained)'
 complete -c splicedctl -n "$of drain" -l off -d 'the listener serves again'
 complete -c splicedctl -n "$of log-level" -a 'error warning notice info debug'
