@@ -2,18 +2,22 @@
 import json
 import os
 import re
+import shutil
 import signal
+import subprocess
 
 from lib import net
+from lib.admin import get
 from lib.box import TOP
 from lib.case import (SANITIZED, VALGRIND, Skip, eventually, netns, patient,
-                      same, tool)
+                      same, slow, timeout, tool)
 from lib.client import dial, echoes, tunnel
 from lib.notify import Notify
 from lib.origin import Origin, echo, web
 
 PUBLIC = '198.51.100.7'
 ADDRESS = ('127.0.0.1', 1080)
+ADMIN = 9180
 
 START = '''
     root=$1
@@ -28,18 +32,26 @@ START = '''
 '''
 
 
-def containerfile():
-    """What the last stage says, by instruction."""
+def stages():
+    """Of each stage its (instruction, words)."""
     path = os.path.join(TOP, 'systemd/container/Containerfile')
     with open(path, encoding='utf-8') as f:
-        last = f.read().split('\nFROM scratch\n')[1]
-    return dict(line.split(' ', 1) for line in last.splitlines() if line)
+        lines = re.sub(r'\\\n', ' ', f.read()).splitlines()
+    said = [tuple(line.split(' ', 1)) for line in lines
+            if line and line[0] != '#']
+    last = said.index(('FROM', 'scratch'))
+    return said[:last], said[last:]
+
+
+def containerfile():
+    """What the last stage says, by instruction."""
+    return dict(stages()[1])
 
 
 class Container:
     """What an engine does with the image: a root, a user, no rights."""
 
-    def __init__(self, t):
+    def __init__(self, t, more=''):
         if SANITIZED or VALGRIND:
             raise Skip('a run-time that checks is no part of the image')
         if os.geteuid():
@@ -49,6 +61,9 @@ class Container:
         done = t.run('sh', os.path.join(TOP, 't/helper/image.sh'), t.build,
                      self.root, cwd=TOP)
         same(done.returncode, 0)
+        with open(os.path.join(self.root, 'etc/spliced/spliced.conf'), 'a',
+                  encoding='utf-8') as f:
+            f.write(more)
         said = containerfile()
         self.user, self.group = said['USER'].split(':')
         self.entry = json.loads(said['ENTRYPOINT'])
@@ -66,6 +81,13 @@ class Container:
             pass
         return self
 
+    def readyz(self):
+        """What a probe of the pod's address is told; None: nothing."""
+        try:
+            return get(ADMIN, '/readyz')[0]
+        except OSError:
+            return None
+
     def first(self):
         """Process 1 of the container, by its number outside."""
         path = f'/proc/{self.process.pid}/task/{self.process.pid}/children'
@@ -82,7 +104,8 @@ class Container:
 @netns
 def test_the_image_serves_and_drains(t):
     net.add_address(PUBLIC + '/32')
-    c = Container(t).ready()
+    c = Container(t, f'admin: {{ http = "127.0.0.1:{ADMIN}"; }};\n').ready()
+    same(c.readyz(), 200)
     page = Origin(t, web(b'through it'), host=PUBLIC)
     curl = t.run(tool('curl', 'curl'), '-sS', '-x', 'socks5h://127.0.0.1:1080',
                  f'http://{PUBLIC}:{page.port}/')
@@ -107,6 +130,7 @@ def test_the_image_serves_and_drains(t):
             return False
         eventually(is_closed)
         assert echoes(s)
+        eventually(lambda: c.readyz() == 503)
         same(c.process.poll(), None)
     same(c.process.wait(patient(10)), 0)
 
@@ -133,3 +157,61 @@ def test_nothing_of_the_image_is_to_spare(t):
     same(c.process.wait(patient(10)), 0)
     size = t.run('du', '-sk', c.root).stdout.split()[0]
     assert int(size) < 30 << 10, size
+
+
+def test_the_build_stage_has_what_a_build_needs(_):
+    with open(os.path.join(TOP, 't/helper/packages'), encoding='utf-8') as f:
+        needed = set(re.findall(r'^run (\S+)', f.read(), re.M))
+    installs, = [words for name, words in stages()[0]
+                 if name == 'RUN' and 'apt-get install' in words]
+    # The last two are for the image: authorities, and where they belong.
+    same(set(re.findall(r'[a-z]\S*', installs.split('recommends')[1])),
+         needed | {'ca-certificates', 'openssl'})
+
+
+def sources(t, root):
+    """COPY . /src, without what is built and who made it."""
+    os.mkdir(os.path.join(root, 'src'))
+    done = t.run('sh', '-c', 'git ls-files -z --cached --others '
+                 '--exclude-standard | tar --null -T - -c | '
+                 'tar -x -C "$0"', os.path.join(root, 'src'), cwd=TOP)
+    same((done.returncode, done.stderr), (0, b''))
+
+
+@slow
+@timeout(1500)
+def test_the_containerfile_builds_the_image(t):
+    """As an engine would, in a root of the distribution that it names."""
+    if os.geteuid():
+        raise Skip('only root can enter another root')
+    build, last = stages()
+    same(build[0], ('FROM', 'docker.io/library/debian:12 AS build'))
+    root = t.path('debian')
+    t.defer(shutil.rmtree, root, True)
+    log = t.path('build.log')
+
+    def run(*command):
+        with open(log, 'ab') as f:
+            done = subprocess.run(command, stdout=f, stderr=f, check=False,
+                                  stdin=subprocess.DEVNULL,
+                                  env={'PATH': '/usr/sbin:/usr/bin',
+                                       'DEBIAN_FRONTEND': 'noninteractive'})
+        with open(log, encoding='utf-8', errors='replace') as f:
+            same((command, done.returncode, f.read()[-2000:]
+                  if done.returncode else ''), (command, 0, ''))
+    run(tool('debootstrap', 'debootstrap'), '--variant=minbase', 'bookworm',
+        root)
+    for name, words in build[1:]:
+        if name == 'RUN':
+            run('unshare', '--mount', '--pid', '--fork', 'sh', '-euc',
+                'mount -t proc proc "$0/proc"; mount --rbind /dev "$0/dev"; '
+                'exec chroot "$0" sh -c "$1"', root, words)
+        else:
+            same((name, words), ('COPY', '. /src'))
+            sources(t, root)
+    made = re.match(r'--from=build (\S+)/ /$', dict(last)['COPY'])[1]
+    image = root + made
+    user = dict(last)['USER']
+    done = t.run('chroot', f'--userspec={user}', image,
+                 *json.loads(dict(last)['ENTRYPOINT']), '--check')
+    same((done.returncode, done.stderr), (0, b''))

@@ -1,6 +1,7 @@
 """Several replicas behind a balancer, as spliced-scale(7) shows it: one leaves
 and comes back, and nobody notices."""
 import contextlib
+import json
 import os
 import re
 import signal
@@ -8,9 +9,12 @@ import subprocess
 import threading
 
 from lib import client, conf, net, origin
+from lib.admin import get
 from lib.box import TOP
-from lib.case import Skip, eventually, netns, patient, same, tool
-from lib.client import dial
+from lib.case import (Skip, eventually, netns, patient, same, slow, timeout,
+                      tool)
+from lib.client import ProxyError, dial, echoes, tunnel
+from lib.clients import node_modules
 from lib.daemon import Daemon
 from lib.origin import Origin, echo, unused_port
 
@@ -120,7 +124,7 @@ def test_a_replica_behind_nft_leaves_and_comes_back(t):
     bulk = Origin(t, lambda s: origin.send_bulk(s, 8, 3), host=CLIENT)
     vip = (BALANCER, 1080)
     # In turn, so one of these is at the second replica.
-    held = [client.tunnel(vip, bulk.target) for _ in range(2)]
+    held = [tunnel(vip, bulk.target) for _ in range(2)]
     with Callers(vip, o.target) as callers:
         eventually(lambda: served(one) > 3 and served(two) > 3)
         # The client's own address, although packets were rewritten.
@@ -174,3 +178,143 @@ def test_a_replica_behind_haproxy_leaves_without_being_taken_out(t):
         two.wait_exit()
         callers.more(20)
     same(callers.failed, [])
+
+
+# --- One address, two machines ----------------------------------------------
+
+PAIR = ('192.0.2.11', '192.0.2.12')
+
+
+def segment(t):
+    """Two machines at a switch, and we at it, too."""
+    try:
+        net.ip('link', 'add', 'lan', 'type', 'bridge')
+    except AssertionError as e:
+        raise Skip(f'this kernel has no bridge: {e}') from None
+    net.add_address(CLIENT + '/24', 'lan')
+    net.ip('link', 'set', 'lan', 'up')
+    machines = []
+    for n, address in enumerate(PAIR):
+        machine = net.Namespace(t)
+        net.join(f'port{n}', machine)
+        net.ip('link', 'set', f'port{n}', 'master', 'lan')
+        machine.ip('address', 'add', address + '/24', 'dev', 'wan0')
+        machines.append(machine)
+    return machines
+
+
+def keep(t, machine, text, n):
+    """keepalived, with the manual's configuration."""
+    path = t.file(f'keepalived-{n}.conf', text, 0o600)
+    flags = [f'--{what}={t.path(f"{what}-{n}")}'
+             for what in ('pid', 'vrrp_pid', 'checkers_pid')]
+    t.start('nsenter', f'--net={machine.path}',
+            tool('keepalived', 'keepalived'), '--dont-fork', '--log-console',
+            '--vrrp', f'--use-file={path}', *flags)
+
+
+def has_address(machine):
+    return f' {BALANCER}/' in machine.ip('-o', 'address')
+
+
+def serves(t, address, target):
+    """Whether somebody does at an address that may be on its way."""
+    with contextlib.suppress(OSError, AssertionError, ProxyError), \
+            tunnel(address, target) as s:
+        return echoes(s)
+    return False
+
+
+@slow
+@netns
+@timeout(60)
+def test_an_address_leaves_a_replica_that_drains_or_dies(t):
+    tool('curl', 'curl')
+    text, = examples('vrrp_instance')
+    conf_text, = examples('http = "127.0.0.1:9180"')
+    machines = segment(t)
+
+    said = {'listeners': conf.Raw(re.search(r'listeners: (.*);',
+                                            conf_text)[1]),
+            'admin': {'http': [re.search('http = "(.*)"', conf_text)[1]]},
+            'timeouts': {'shutdown': '60s'}}
+
+    def begin(machine):
+        with machine.inside():
+            return Daemon(t, said)
+    one, two = map(begin, machines)
+    o = Origin(t, echo, host=CLIENT)
+    vip = (BALANCER, 1080)
+    keep(t, machines[0], text, 0)
+    eventually(lambda: has_address(machines[0]), 20)
+    keep(t, machines[1], text, 1)
+    eventually(lambda: serves(t, vip, o.target))
+    eventually(lambda: served(one))
+    assert not served(two)
+
+    # It drains: nobody new comes to it, and who is there stays.
+    with tunnel((PAIR[0], 1080), o.target) as held:
+        one.signal(signal.SIGTERM)
+        eventually(lambda: has_address(machines[1]) and
+                   not has_address(machines[0]), 20)
+        eventually(lambda: serves(t, vip, o.target))
+        eventually(lambda: served(two))
+        assert echoes(held)
+    one.wait_exit()
+
+    # It is back, and the address stays where it is until that one dies.
+    again = begin(machines[0])
+    with machines[0].inside():
+        eventually(lambda: get(9180, '/readyz')[0] == 200)
+    assert not has_address(machines[0])
+    two.kill()
+    eventually(lambda: has_address(machines[0]), 20)
+    eventually(lambda: serves(t, vip, o.target))
+    eventually(lambda: served(again))
+    again.signal(signal.SIGTERM)
+    again.wait_exit()
+
+
+# --- Kubernetes ---------------------------------------------------------------
+
+def test_the_pod_is_one_of_kubernetes(t):
+    """Its fields are those of the API, its numbers those of spliced.conf."""
+    yaml = load_yaml()
+    text, = examples('terminationGracePeriodSeconds')
+    spec = yaml.safe_load(text)['spec']
+    with open(t.path('pod.ts'), 'w', encoding='utf-8') as f:
+        f.write('import { PodSpec } from "kubernetes-types/core/v1";\n'
+                f'export const spec: PodSpec = {json.dumps(spec)};\n')
+    os.symlink(os.path.abspath(node_modules(t)), t.path('node_modules'))
+    done = t.run(tool('tsc', 'node-typescript'), '--strict', '--noEmit',
+                 'pod.ts', cwd=t.dir)
+    same((done.returncode, done.stdout), (0, b''))
+
+    box, = spec['containers']
+    ports = {p['name']: p['containerPort'] for p in box['ports']}
+    conf_text, = examples('admin.users')
+    at = re.search(r'http = \[ "0.0.0.0:(\d+)" \]', conf_text)
+    same(int(at[1]), ports['admin'])
+    probe = box['readinessProbe']['httpGet']
+    same((probe['path'], probe['port']), ('/readyz', 'admin'))
+    shutdown = re.search(r'shutdown = "(\d+)m"', conf_text)
+    pause = box['lifecycle']['preStop']['sleep']['seconds']
+    assert int(shutdown[1]) * 60 + pause + 5 <= \
+        spec['terminationGracePeriodSeconds']
+    mounted = {m['mountPath'] for m in box['volumeMounts']}
+    assert os.path.dirname(re.search('users = "(.*)"', conf_text)[1]) in \
+        mounted
+    same({m['name'] for m in box['volumeMounts']},
+         {v['name'] for v in spec['volumes']})
+    with open(os.path.join(TOP, 'systemd/container/spliced.conf'),
+              encoding='utf-8') as f:
+        same(set(map(int, re.findall(r'[\d\]]:(\d+)"', f.read()))),
+             {ports['proxy']})
+
+
+def load_yaml():
+    try:
+        import yaml
+    except ImportError:
+        raise Skip('no YAML: apt-get install python3-yaml') from None
+    return yaml
