@@ -92,7 +92,7 @@ def test_fish_completes(t):
 # A zsh at a terminal of its own, whose matches go into a file before it ends.
 ZSHRC = r'''
 fpath=($FOLDER $fpath)
-autoload -U compinit && compinit -u -D
+autoload -U compinit && compinit -u -d $DUMP
 zstyle ':completion:*' insert-tab false
 bindkey '^I' complete-word
 compadd()
@@ -123,7 +123,7 @@ def zsh(t, line):
     rc, hits = t.file('zshrc', ZSHRC), t.file('hits', '')
     done = t.run('zsh', '-f', '-c', ZSH, env={
         **environment(t), 'TERM': 'dumb', 'FOLDER': os.path.abspath(FOLDER),
-        'HITS': hits, 'RC': rc, 'LINE': line})
+        'HITS': hits, 'RC': rc, 'LINE': line, 'DUMP': t.path('zcompdump')})
     same((done.returncode, done.stderr), (0, b''))
     with open(hits, encoding='utf-8') as f:
         return set(filter(None, f.read().split('\n')))

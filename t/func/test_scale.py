@@ -113,24 +113,22 @@ def served(d):
     return len(d.access(event='disconnect'))
 
 
-@netns
-def test_a_replica_behind_nft_leaves_and_comes_back(t):
-    balancer, machines = network(t)
-    choose, without = examples('table ip proxies')
-    nft(balancer, choose)
+def leaves_and_comes_back(t, machines, out, back):
+    """Two replicas behind VIP, the second of which is drained in between;
+    `out` and `back` tell the balancer."""
     at = [f'{a}:1080' for a in REPLICAS]
     one, two = [replica(t, m, address=[a]) for m, a in zip(machines, at)]
     o = Origin(t, echo, host=CLIENT)
     bulk = Origin(t, lambda s: origin.send_bulk(s, 8, 3), host=CLIENT)
     vip = (BALANCER, 1080)
-    # In turn, so one of these is at the second replica.
+    # Each has one of these.
     held = [tunnel(vip, bulk.target) for _ in range(2)]
     with Callers(vip, o.target) as callers:
         eventually(lambda: served(one) > 3 and served(two) > 3)
         # The client's own address, although packets were rewritten.
         same(one.access(event='disconnect')[0]['client'].split(':')[0],
              CLIENT)
-        nft(balancer, without)
+        out()
         two.signal(signal.SIGTERM)
         two.wait_log('ending')
         callers.more(20)
@@ -143,12 +141,40 @@ def test_a_replica_behind_nft_leaves_and_comes_back(t):
 
         # And back again.
         again = replica(t, machines[1], address=[at[1]])
-        nft(balancer, 'flush chain ip proxies choose\n' + choose)
+        back()
         eventually(lambda: served(again) > 3)
     same(callers.failed, [])
     for d in (one, again):
         d.signal(signal.SIGTERM)
         d.wait_exit()
+
+
+@netns
+def test_a_replica_behind_nft_leaves_and_comes_back(t):
+    balancer, machines = network(t)
+    choose, without = examples('table ip proxies')
+    nft(balancer, choose)
+    leaves_and_comes_back(
+        t, machines, lambda: nft(balancer, without),
+        lambda: nft(balancer, 'flush chain ip proxies choose\n' + choose))
+
+
+@netns
+def test_a_replica_behind_ipvs_leaves_and_comes_back(t):
+    balancer, machines = network(t)
+
+    def ipvs(line):
+        done = t.run('nsenter', f'--net={balancer.path}',
+                     tool('ipvsadm', 'ipvsadm'), *line.split()[2:])
+        if b"Can't initialize ipvs" in done.stderr:
+            raise Skip('this kernel has no IPVS (CONFIG_IP_VS)')
+        same((done.returncode, done.stderr), (0, b''))
+    text, = examples('# ipvsadm')
+    *begin, without = text.splitlines()
+    for line in begin:
+        ipvs(line)
+    leaves_and_comes_back(t, machines, lambda: ipvs(without),
+                          lambda: ipvs(without.replace('-w 0', '-w 1')))
 
 
 def test_a_replica_behind_haproxy_leaves_without_being_taken_out(t):
