@@ -172,13 +172,16 @@ static void slot_give(struct sessions *a, struct range *r, uint32_t i)
 	r->free = i;
 }
 
-/* Empties a slot but for its sequence count, which readers rely on. */
+/*
+ * Empties a slot but for its sequence count, which readers rely on, and its
+ * state, which they look at before they do.
+ */
 static void slot_clear(struct session *s, enum session_state state)
 {
-	size_t head = sizeof(s->sequence);
+	size_t rest = offsetof(struct session, state) + 1;
 
-	memset((char *)s + head, 0, sizeof(*s) - head);
-	s->state = (uint8_t)state;
+	memset((char *)s + rest, 0, sizeof(*s) - rest);
+	session_set_state(s, state);
 }
 
 struct session *sessions_open(struct sessions *a, unsigned worker)
