@@ -224,6 +224,17 @@ size_t parent_connect(uint8_t *out, const struct parent_target *t,
 	return (size_t)(put_text(at, "\r\n") - out);
 }
 
+size_t parent_options(uint8_t *out, const struct parent_target *t,
+		      struct span fields)
+{
+	uint8_t *at = put_text(out, "OPTIONS * HTTP/1.1\r\nHost: ");
+
+	at = put_authority(at, t);
+	at = put_text(at, "\r\nMax-Forwards: 0\r\n");
+	at = put(at, fields.at, fields.len);
+	return (size_t)(put_text(at, "\r\n") - out);
+}
+
 /* RFC 4648 §4. */
 static uint8_t *put_base64(uint8_t *at, const uint8_t *bytes, size_t len)
 {

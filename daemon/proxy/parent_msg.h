@@ -40,6 +40,13 @@ size_t parent_connect(uint8_t *out, const struct parent_target *t,
 		      struct span fields);
 
 /*
+ * What a proxy answers by itself (RFC 9110 §7.6.2) if it is well: with 200, or
+ * that it does not do that.  `t` is the proxy.
+ */
+size_t parent_options(uint8_t *out, const struct parent_target *t,
+		      struct span fields);
+
+/*
  * Room for parent_basic(): "Proxy-Authorization: Basic ", twice 255 bytes and a
  * colon in base64 (RFC 4648 §4), CR LF.
  */

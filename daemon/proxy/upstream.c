@@ -12,9 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One target that never answers is asked for again, but others are, too. */
-#define UNHEARD_MAX 3
-
 #define BACKOFF_MAX_MS (5 * 60 * INT64_C(1000))
 
 /* --- Making -------------------------------------------------------------- */
@@ -303,9 +300,6 @@ void upstream_is_well(struct group_state *s, unsigned parent)
 					    .parent = parent,
 					    .said = "" };
 
-	/* Mostly it was: then the line is not written to. */
-	if (atomic_load_explicit(&p->unheard, memory_order_relaxed))
-		atomic_store(&p->unheard, 0);
 	if (is_well(p))
 		return;
 	atomic_store(&p->failures, 0);
@@ -316,10 +310,25 @@ void upstream_is_well(struct group_state *s, unsigned parent)
 	tell(s, &news);
 }
 
-bool upstream_unheard(struct group_state *s, unsigned parent)
+void upstream_heard(struct group_state *s, unsigned parent)
 {
-	return atomic_fetch_add(&s->parent[parent].unheard, 1) + 1 >=
-	       UNHEARD_MAX;
+	atomic_store_explicit(&s->parent[parent].heard_ms, tcp_deadline(0),
+			      memory_order_relaxed);
+	upstream_is_well(s, parent);
+}
+
+bool upstream_suspect(struct group_state *s, unsigned parent, int64_t since)
+{
+	struct parent_state *p = &s->parent[parent];
+
+	if (atomic_load_explicit(&p->heard_ms, memory_order_relaxed) >= since)
+		return false;
+	return !atomic_exchange(&p->probed, true);
+}
+
+void upstream_suspected(struct group_state *s, unsigned parent)
+{
+	atomic_store(&s->parent[parent].probed, false);
 }
 
 void upstream_is_silent(struct group_state *s, unsigned parent)

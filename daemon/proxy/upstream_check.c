@@ -1,7 +1,8 @@
 /*
  * Active checks: the first worker connects to each parent of a group that
  * wants it, or by each chain, shakes hands, and asks for the group's target if
- * there is one.  Whoever serves does not have to find out then.
+ * there is one.  Whoever serves does not have to find out then, but where a
+ * parent has left him without an answer.
  */
 #include "daemon/proxy/upstream_way.h"
 
@@ -15,6 +16,58 @@
 
 /* No check lasts longer than this, whatever requests may. */
 #define CHECK_MS 5000
+
+/* --- One ----------------------------------------------------------------- */
+
+static enum outcome go(struct upstream_way *w, struct proxy_worker *here,
+		       struct group_state *group)
+{
+	static const struct tcp_addr nobody = { .family = AF_UNSPEC };
+	const struct upstream_host *t = &group->g->check_target;
+	const struct proxy_timeouts *times = &here->proxy->options.timeouts;
+	struct outbound_choice out;
+	enum outcome o;
+
+	outbound_choose(here->outbound, AF_UNSPEC, &nobody, &nobody, &out);
+	w->group = group;
+	w->here = here;
+	w->dial = &out.dial;
+	w->out = &out;
+	w->command = COMMAND_CONNECT;
+	w->hops_ms = times->upstream_ms;
+	w->until = w->try_until = tcp_deadline(CHECK_MS);
+	w->connect_until = min_i64(w->until, tcp_deadline(times->connect_ms));
+	if (t->port)
+		w->target = (struct parent_target){
+			.addr = t->addr.family == AF_UNSPEC ? NULL : &t->addr,
+			.host = t->host,
+			.port = t->port,
+		};
+	o = upstream_go(w);
+	if (w->conn)
+		tcp_conn_close(TAKE_PTR(w->conn));
+	w->dial = NULL;
+	w->out = NULL;
+	return o;
+}
+
+void upstream_probe(struct proxy_worker *here, struct group_state *s,
+		    unsigned parent, enum parent_health health)
+{
+	struct upstream_way w = { .first = parent,
+				  .last = parent,
+				  .probe = true };
+	enum outcome o = go(&w, here, s);
+
+	if (o == OUTCOME_NONE) {
+		upstream_heard(s, parent);
+	} else if (w.blame == BLAME_PARENT || o == OUTCOME_CONNECT_TIMEOUT) {
+		upstream_is_silent(s, parent);
+		upstream_failed(s, health, &w, o);
+	}
+}
+
+/* --- All, again and again ------------------------------------------------ */
 
 struct upstream_check {
 	struct timer timer;
@@ -57,43 +110,14 @@ static void note(struct upstream_check *c, const struct upstream_way *w,
 
 static void check(void *arg)
 {
-	static const struct tcp_addr nobody = { .family = AF_UNSPEC };
 	struct upstream_check *c = arg;
-	const struct upstream_group *g = c->group->g;
-	const struct upstream_host *t = &g->check_target;
-	const struct proxy_timeouts *times = &c->here->proxy->options.timeouts;
-	int64_t until = tcp_deadline(CHECK_MS);
-	struct outbound_choice out;
-	struct upstream_way w = {
-		.group = c->group,
-		.here = c->here,
-		.dial = &out.dial,
-		.out = &out,
-		.command = COMMAND_CONNECT,
-		.first = c->first,
-		.last = c->last,
-		.hops_ms = times->upstream_ms,
-		.connect_until = min_i64(until,
-					 tcp_deadline(times->connect_ms)),
-		.try_until = until,
-		.until = until,
-	};
-	enum outcome o;
+	struct upstream_way w = { .first = c->first, .last = c->last };
+	enum outcome o = go(&w, c->here, c->group);
 
-	outbound_choose(c->here->outbound, AF_UNSPEC, &nobody, &nobody, &out);
-	if (t->port)
-		w.target = (struct parent_target){
-			.addr = t->addr.family == AF_UNSPEC ? NULL : &t->addr,
-			.host = t->host,
-			.port = t->port,
-		};
-	o = upstream_go(&w);
 	note(c, &w, o);
-	if (w.conn)
-		tcp_conn_close(w.conn);
 	c->task = NULL;
 	count_add(&net_self()->counts->tasks, -1);
-	rearm(c, g->check_ms);
+	rearm(c, c->group->g->check_ms);
 }
 
 static void fire(struct timer *timer)

@@ -210,19 +210,34 @@ static enum outcome try_targets(struct journey *j)
 	return o;
 }
 
-/* Whether it is the parent that did not answer, again and again. */
-static bool is_silent(struct journey *j, unsigned parent, enum outcome o)
+/*
+ * What the try says of the parent.  An answer that did not come may be the
+ * target's fault, or the parent's: somebody has to find out.
+ */
+static void note_parent(struct journey *j, unsigned parent,
+			enum parent_health health, int64_t since,
+			enum outcome o)
 {
-	if (o != OUTCOME_CONNECT_TIMEOUT || j->way.blame != BLAME_NOBODY ||
-	    !upstream_unheard(j->group, parent))
-		return false;
-	upstream_is_silent(j->group, parent);
-	return true;
+	if (o == OUTCOME_NONE) {
+		/* Whoever is to forward shows it by his answer only, and a
+		 * connection of before tells nothing. */
+		if (!j->rq->parent_forwards && !j->rq->reused)
+			upstream_heard(j->group, parent);
+	} else if (j->way.blame == BLAME_PARENT) {
+		upstream_failed(j->group, health, &j->way, o);
+	} else if (j->way.blame != BLAME_NOBODY) {
+		upstream_heard(j->group, parent);
+	} else if (o == OUTCOME_CONNECT_TIMEOUT && health != PARENT_FAILING &&
+		   upstream_suspect(j->group, parent, since)) {
+		upstream_probe(j->rq->here, j->group, parent, health);
+		upstream_suspected(j->group, parent);
+	}
 }
 
 static enum outcome try_parent(struct journey *j, unsigned parent,
 			       enum parent_health health)
 {
+	int64_t since = tcp_deadline(0);
 	enum outcome o;
 
 	j->way.first = j->way.last = parent;
@@ -230,13 +245,7 @@ static enum outcome try_parent(struct journey *j, unsigned parent,
 	o = try_targets(j);
 	j->left--;
 	j->rq->parent_health = (uint8_t)health;
-	if ((o != OUTCOME_NONE && j->way.blame == BLAME_PARENT) ||
-	    is_silent(j, parent, o))
-		upstream_failed(j->group, health, &j->way, o);
-	else if (o == OUTCOME_NONE && j->rq->parent_forwards)
-		return o; /* its answer will tell */
-	else if (j->way.blame != BLAME_NOBODY || o == OUTCOME_NONE)
-		upstream_is_well(j->group, parent);
+	note_parent(j, parent, health, since, o);
 	return o;
 }
 
@@ -416,7 +425,7 @@ void upstream_answered(const struct request *rq)
 					       rq->upstream);
 
 	if (g && rq->hop)
-		upstream_is_well(g, rq->hop - 1u);
+		upstream_heard(g, rq->hop - 1u);
 }
 
 bool upstream_has_another(const struct request *rq)

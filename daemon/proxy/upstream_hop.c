@@ -204,6 +204,21 @@ static enum outcome unheard(struct upstream_way *w, int r)
 	return blame(w, BLAME_NOBODY, OUTCOME_CONNECT_TIMEOUT);
 }
 
+/*
+ * A word is enough, and so is an end: who hangs does neither.  What the word
+ * means is not looked at, since it was asked for nothing.
+ */
+static enum outcome find_alive(struct dialog *d, size_t len)
+{
+	int r = say(d, len);
+
+	if (r == 0)
+		r = (int)min_i64(look(d, 0), 0);
+	return r == 0 || r == -ECONNRESET || r == -EPIPE
+		       ? OUTCOME_NONE
+		       : upstream_error(d->way, r);
+}
+
 /* --- SOCKS5 -------------------------------------------------------------- */
 
 static enum outcome log_in(struct dialog *d)
@@ -267,12 +282,18 @@ static enum outcome ask_socks5(struct dialog *d, const struct parent_target *t)
 
 static enum outcome ask_socks4(struct dialog *d, const struct parent_target *t)
 {
+	/* No host has it: refused by whoever reads it. */
+	static const struct tcp_addr none = { .family = AF_INET };
+	static const struct parent_target nothing = { .addr = &none };
 	struct upstream_way *w = d->way;
 	const char *user = d->parent->user ? d->parent->user : "";
 	struct parent_reply reply = { 0 };
 	size_t len;
 	int r;
 
+	if (!t && w->probe)
+		return find_alive(
+			d, parent_socks4_request(d->out, user, &nothing));
 	if (!t)
 		return OUTCOME_NONE;
 	len = parent_socks4_request(d->out, user, t);
@@ -293,12 +314,21 @@ static enum outcome ask_socks4(struct dialog *d, const struct parent_target *t)
 static enum outcome ask_http(struct dialog *d, const struct parent_target *t)
 {
 	struct upstream_way *w = d->way;
+	const struct span login = w->group->parent[w->hop].login;
+	const struct upstream_host *at = &d->parent->at;
+	const struct parent_target itself = {
+		.addr = at->addr.family == AF_UNSPEC ? NULL : &at->addr,
+		.host = at->host,
+		.port = at->port,
+	};
 	int r;
 
+	if (!t && w->probe)
+		return find_alive(d, parent_options(d->out, &itself, login));
 	if (!t)
 		return OUTCOME_NONE;
 	d->deadline = w->hops_until;
-	r = say(d, parent_connect(d->out, t, w->group->parent[w->hop].login));
+	r = say(d, parent_connect(d->out, t, login));
 	for (unsigned i = 0; r == 0 && i < INTERIM_MAX; i++) {
 		http_head_init(&d->head, HTTP_RESPONSE);
 		r = hear(d, parse_head, &d->head);

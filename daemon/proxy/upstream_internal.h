@@ -5,7 +5,7 @@
  *   upstream_way.c      a connection by one parent, or by a chain of them
  *   upstream_hop.c      what is said to one parent
  *   upstream_connect.c  a request: one parent after the other
- *   upstream_check.c    active checks
+ *   upstream_check.c    active checks, and one where a parent seems to hang
  *   parent_msg.c        bytes
  */
 #pragma once
@@ -23,8 +23,9 @@ struct parent_state {
 	_Atomic int64_t until_ms; /* it failed: not before; 0: it is well */
 	atomic_uint failures;     /* since it was well */
 	atomic_uint active;       /* sessions */
-	atomic_bool silent;  /* it failed so: a connection proves nothing */
-	atomic_uint unheard; /* questions in a row that it did not answer */
+	atomic_bool silent; /* it failed so: a connection proves nothing */
+	atomic_bool probed; /* somebody is finding out whether it hangs */
+	_Atomic int64_t heard_ms; /* when it answered anything last */
 	uint64_t hash;
 	struct span login; /* its field line for HTTP; in a secret */
 } __attribute__((aligned(64)));
@@ -73,11 +74,24 @@ void upstream_failed(struct group_state *s, enum parent_health health,
 		     const struct upstream_way *w, enum outcome why);
 void upstream_is_well(struct group_state *s, unsigned parent);
 
+/* It has answered, whatever it was: no parent that hangs does. */
+void upstream_heard(struct group_state *s, unsigned parent);
+
 /*
- * A question got no answer, which may be for the target's silence.  Tells
- * whether so many in a row are the parent's.
+ * A question that was put at `since` got no answer, which may be for the
+ * target's silence.  Tells whether it is to be found out now, by the caller,
+ * who says when he is done: it has answered nobody else meanwhile, and nobody
+ * else is at it.
  */
-bool upstream_unheard(struct group_state *s, unsigned parent);
+bool upstream_suspect(struct group_state *s, unsigned parent, int64_t since);
+void upstream_suspected(struct group_state *s, unsigned parent);
+
+/*
+ * Finds out, then, by asking the parent for something that it need not wait
+ * for, and notes its health.  Lasts 5 s at most.
+ */
+void upstream_probe(struct proxy_worker *here, struct group_state *s,
+		    unsigned parent, enum parent_health health);
 
 /* It takes an answer to be well again, not only a connection; whether so. */
 void upstream_is_silent(struct group_state *s, unsigned parent);

@@ -25,6 +25,7 @@ struct upstream_way {
 	const struct tcp_addr *inbound;    /* to which that came, or NULL */
 	struct parent_target target;       /* port 0: hands are shaken only */
 	enum session_command command;
+	bool probe;           /* where that takes no word, it shall say one */
 	unsigned first, last; /* parents */
 	unsigned variant;     /* which of each further hop's addresses */
 	/* For each step to the parent's readiness; for its last answer, which

@@ -1,6 +1,9 @@
 """Groups of parents: whose turn it is, and what becomes of one that fails."""
 import collections
+import concurrent.futures
 import json
+import os
+import signal
 import socket
 import threading
 
@@ -8,9 +11,9 @@ from lib import client, conf
 from lib.case import each, eventually, fewer, same
 from lib.conf import allow
 from lib.daemon import Daemon
-from lib.origin import Origin, echo, unused_port
+from lib.origin import Origin, Silent, echo, unused_port
 from lib.parents import Microsocks
-from test_upstreams import by, reach, refused
+from test_upstreams import KINDS, by, reach, refused
 
 
 def socks(t, host='127.0.0.1', **options):
@@ -22,6 +25,12 @@ def socks(t, host='127.0.0.1', **options):
         s.sendall(b'\5\0\0\1\0\0\0\0\0\0')
         echo(s)
     return Origin(t, serve, host=host, **options)
+
+
+def hang(s):
+    """It is connected to, and read from, and says nothing."""
+    while s.recv(1 << 16):
+        pass
 
 
 def url(o):
@@ -196,16 +205,70 @@ def test_a_check_does_not_wait_for_ever(t):
     d.wait_log('upstream paris: parent 1, .* has failed: connect-timeout')
 
 
-def test_who_answers_nobody_has_failed(t):
-    """One answer that does not come may be the target's, three are not."""
-    silent, well = Origin(t, lambda s: s.recv(1000) and s.recv(1000)), socks(t)
-    d = by(t, [f'http://127.0.0.1:{silent.port}', url(well)], {
-        'timeouts': {'upstream': '200ms'}}, retry='5m')
-    for _ in range(3):
-        assert 'has failed' not in d.log()
-        same(refused(d, ('192.0.2.1', 80), 'http'), 504)
-    d.wait_log('upstream paris: parent 1, .* has failed: connect-timeout')
+def at_once(*calls):
+    """What each of them returns, all under way at the same time."""
+    with concurrent.futures.ThreadPoolExecutor(len(calls)) as pool:
+        return [f.result() for f in [pool.submit(c) for c in calls]]
+
+
+@each('tinyproxy', 'squid', 'microsocks', 'socks4', 'spliced')
+def test_a_target_that_hangs_is_no_parents_fault(t, kind):
+    """A parent waits for it, and answers whoever asks for nothing."""
+    if kind == 'spliced':
+        far = Daemon(t, {'http': {'via': 'far'}})
+        parent = f'http://127.0.0.1:{far.address[1]}'
+    else:
+        program, scheme = KINDS[kind]
+        parent = program(t).at(scheme)
+    d = by(t, [parent, url(socks(t))], {'timeouts': {'upstream': '2s'}},
+           retry='5m')
+    silent, o = Silent(t), Origin(t, echo)
+    same(at_once(*[lambda: refused(d, silent.target, 'http')] * 4), [504] * 4)
+    same(reach(d, o.target)()['hop'], '1')
+    assert 'has failed' not in d.log()
+
+
+@each('http', 'socks4', 'tinyproxy, stopped', 'microsocks, stopped')
+def test_a_parent_that_hangs_has_failed(t, kind):
+    """One answer that does not come is enough to find out."""
+    if 'stopped' in kind:
+        program, scheme = KINDS[kind.split(',')[0]]
+        parent = program(t)
+        os.killpg(parent.process.pid, signal.SIGSTOP)
+    else:
+        parent, scheme = Origin(t, hang), kind
+    d = by(t, [f'{scheme}://127.0.0.1:{parent.port}', url(socks(t))], {
+        'timeouts': {'upstream': '300ms', 'connect': '300ms'}}, retry='5m')
+    same(at_once(*[lambda: refused(d, ('192.0.2.1', 80), 'http')] * 3)
+         if scheme != 'socks5' else ask(d, 1),
+         [504] * 3 if scheme != 'socks5' else {2: 1})
+    d.wait_log('upstream paris: parent 1, .* has failed: parent-failed')
     same(ask(d, 2), {2: 2})
+    if 'stopped' not in kind:  # one has asked what all wanted to know
+        same(parent.accepted, 4)
+
+
+def test_who_has_answered_others_meanwhile_is_not_asked(t):
+    asked = threading.Event()
+
+    def serve(s):
+        if b'192.0.2.1' in s.recv(1000):
+            asked.set()
+            s.recv(1)
+        else:
+            s.sendall(b'HTTP/1.1 200 OK\r\n\r\n')
+            echo(s)
+    parent = Origin(t, serve)
+    d = by(t, [f'http://127.0.0.1:{parent.port}', url(socks(t))], {
+        'timeouts': {'upstream': '2s'}}, retry='5m')
+
+    def other():
+        assert asked.wait(10)
+        return ask(d, 1, ('192.0.2.2', 80))
+    same(at_once(lambda: refused(d, ('192.0.2.1', 80), 'http'), other),
+         [504, {1: 1}])
+    same(parent.accepted, 2)
+    assert 'has failed' not in d.log()
 
 
 def test_checks_end_with_the_daemon(t):

@@ -265,6 +265,26 @@ START_TEST(connect_is_written_as_our_own_parser_reads_it)
 END_TEST
 
 /* RFC 4648 §10, RFC 7617 §2. */
+START_TEST(options_are_for_the_proxy_itself)
+{
+	const struct tcp_addr v6 = addr("[2001:db8::1]:80");
+	const struct parent_target t = { &v6, "2001:db8::1", 80 };
+	static const char fields[] = "X: y\r\n";
+	uint8_t out[PARENT_MSG_MAX];
+	struct span in = {
+		out, parent_options(out, &t,
+				    (struct span){ (const uint8_t *)fields, 6 })
+	};
+	static struct http_head h;
+
+	http_head_init(&h, HTTP_REQUEST);
+	ck_assert_int_eq(http_head_parse(&h, in), (int)in.len);
+	ck_assert_int_eq(h.method, HTTP_METHOD_OPTIONS);
+	ck_assert_int_eq(h.forwards, 0);
+	ck_assert_int_eq(h.count, 3);
+}
+END_TEST
+
 START_TEST(logins_are_written_in_base64)
 {
 	static const char *const cases[][3] = {
@@ -325,6 +345,7 @@ int main(void)
 	tcase_add_test(t, socks5_is_written_as_our_own_parser_reads_it);
 	tcase_add_test(t, socks4_is_written_as_our_own_parser_reads_it);
 	tcase_add_test(t, connect_is_written_as_our_own_parser_reads_it);
+	tcase_add_test(t, options_are_for_the_proxy_itself);
 	tcase_add_test(t, logins_are_written_in_base64);
 	tcase_add_test(t, every_message_has_its_room);
 	suite_add_tcase(s, t);

@@ -222,6 +222,39 @@ START_TEST(one_that_failed_is_left_alone_and_tried_by_one)
 }
 END_TEST
 
+START_TEST(who_says_nothing_is_suspected_once_unless_others_heard_of_him)
+{
+	int64_t now;
+
+	make(UPSTREAM_FAILOVER);
+	now = tcp_deadline(0);
+	ck_assert(upstream_suspect(state, 0, now));
+	/* Somebody is at it; of others it says nothing. */
+	ck_assert(!upstream_suspect(state, 0, now));
+	ck_assert(upstream_suspect(state, 1, now));
+	upstream_suspected(state, 0);
+	ck_assert(upstream_suspect(state, 0, now));
+	upstream_suspected(state, 0);
+	upstream_heard(state, 0);
+	ck_assert(!upstream_suspect(state, 0, now));
+	ck_assert(upstream_suspect(state, 0, now + 1));
+	done();
+}
+END_TEST
+
+START_TEST(who_is_heard_is_well)
+{
+	make(UPSTREAM_FAILOVER);
+	lose(0, PARENT_WELL);
+	upstream_is_silent(state, 0);
+	upstream_heard(state, 0);
+	ck_assert(upstream_seems_well(state, 0));
+	ck_assert(!upstream_owes_answer(state, 0));
+	ck_assert_uint_eq(told_well, 1);
+	done();
+}
+END_TEST
+
 START_TEST(the_back_off_doubles_to_five_minutes)
 {
 	int64_t wait = RETRY_MS, now;
@@ -256,6 +289,10 @@ int main(void)
 	tcase_add_test(t, whoever_has_fewest_comes_first);
 	tcase_add_test(t, hashes_move_only_what_they_must);
 	tcase_add_test(t, one_that_failed_is_left_alone_and_tried_by_one);
+	tcase_add_test(
+		t,
+		who_says_nothing_is_suspected_once_unless_others_heard_of_him);
+	tcase_add_test(t, who_is_heard_is_well);
 	tcase_add_test(t, the_back_off_doubles_to_five_minutes);
 	suite_add_tcase(s, t);
 	return run_suite(s);
