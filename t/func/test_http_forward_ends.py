@@ -1,5 +1,7 @@
 """HTTP forwarding where something goes wrong, or has an end set to it."""
+import contextlib
 import socket
+import threading
 import time
 
 from lib import client, conf
@@ -184,6 +186,31 @@ def test_an_upload_that_stalls_is_408(t, how):
             assert client.read_to_end(far)[1] == 'reset'
         assert c.ended()
     d.wait_access(outcome='target-timeout' if waits else 'idle')
+
+
+@each('length', 'chunked')
+def test_an_upload_that_a_target_does_not_take_is_504(t, how):
+    """Which is no silence of the client, who has more to send."""
+    d = Daemon(t, {'timeouts': {'idle': '1s'}})
+    o = Listener(t, receive=65536)
+    body = bytes(64 << 20)
+    fields, data = {
+        'length': ([f'Content-Length: {len(body)}'], body),
+        'chunked': (['Transfer-Encoding: chunked'], chunks(body, 1 << 16)),
+    }[how]
+
+    def upload(s):
+        with contextlib.suppress(OSError):
+            s.sendall(data)
+    with Client(d) as c:
+        c.send(ask(o, method='POST', fields=fields))
+        thread = threading.Thread(target=upload, args=(c.s,))
+        thread.start()
+        with o.accept():
+            same(c.response().status, 504)
+            c.s.shutdown(socket.SHUT_RDWR)
+            thread.join()
+    d.wait_access(outcome='target-timeout')
 
 
 def taken(s, most):
