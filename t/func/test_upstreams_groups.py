@@ -11,7 +11,7 @@ from lib import client, conf
 from lib.case import each, eventually, fewer, same
 from lib.conf import allow
 from lib.daemon import Daemon
-from lib.origin import Origin, Silent, echo, unused_port
+from lib.origin import Origin, Silent, echo, hang, unused_port
 from lib.parents import Microsocks
 from test_upstreams import KINDS, by, reach, refused
 
@@ -25,12 +25,6 @@ def socks(t, host='127.0.0.1', **options):
         s.sendall(b'\5\0\0\1\0\0\0\0\0\0')
         echo(s)
     return Origin(t, serve, host=host, **options)
-
-
-def hang(s):
-    """It is connected to, and read from, and says nothing."""
-    while s.recv(1 << 16):
-        pass
 
 
 def url(o):

@@ -10,7 +10,7 @@ from lib.case import each, eventually, same
 from lib.clients import secure
 from lib.daemon import Daemon
 from lib.dns import DnsServer, a
-from lib.origin import Origin, echo, unused_port
+from lib.origin import Origin, echo, hang, unused_port
 from lib.parents import Danted, Microsocks, Squid, Tinyproxy
 from lib.tls import Certificate
 from lib.web import Client, End, Stream, Web, ask, reply
@@ -130,11 +130,6 @@ def test_forwarding_fails_over(t):
 # --- Parents that take requests and do not answer ----------------------------
 
 SILENT = {'http': {'response': '300ms', 'pool_idle': '1s'}, 'workers': 1}
-
-
-def hang(s):
-    while s.recv(1 << 16):
-        pass
 
 
 @each('a parent that hangs', 'tinyproxy, stopped', 'one that only ends')

@@ -96,6 +96,12 @@ def sink(s):
     s.sendall(struct.pack('>Q', n))
 
 
+def hang(s):
+    """Takes all and says nothing."""
+    while s.recv(1 << 16):
+        pass
+
+
 def say(text):
     """A server that says one thing and closes."""
     def serve(s):
