@@ -129,7 +129,7 @@ def test_forwarding_fails_over(t):
 
 # --- Parents that take requests and do not answer ----------------------------
 
-SILENT = {'http': {'response': '300ms', 'pool_idle': '1s'}, 'workers': 1}
+SILENT = {'http': {'response': '1s', 'pool_idle': '1s'}, 'workers': 1}
 
 
 @each('a parent that hangs', 'tinyproxy, stopped', 'one that only ends')
