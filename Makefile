@@ -429,8 +429,11 @@ ifneq ($(filter check-unit,$(goals)),)
 check-func: | check-unit
 endif
 
-step = @printf '\n==== %s ====\n' "$1"; $2
+# Each step runs whatever became of those before it; the end names the failed.
+failed_steps := build/check-all.failed
+step = @printf '\n==== %s ====\n' "$1"; $2 || echo "  $1" >>$(failed_steps)
 check-all: ## check, clang, sanitizers, valgrind, fuzz, slow tests
+	@rm -f $(failed_steps)
 	$(call step,gcc: make check,$(MAKE) check)
 	$(call step,clang: every warning an error,\
 		$(MAKE) CC=clang WERROR=1 tests check-unit)
@@ -441,7 +444,8 @@ check-all: ## check, clang, sanitizers, valgrind, fuzz, slow tests
 	$(call step,valgrind over the unit tests,$(MAKE) check-valgrind)
 	$(call step,fuzzers,$(MAKE) fuzz T=60)
 	$(call step,slow functional tests,$(MAKE) check-func ARGS=--slow)
-	@printf '\ncheck-all: all passed\n'
+	@printf '\ncheck-all: '; if test -e $(failed_steps); then \
+		echo failed:; cat $(failed_steps); exit 1; else echo all passed; fi
 
 # Else threads that never wait keep all others from running.
 valgrind := valgrind --quiet --fair-sched=yes --error-exitcode=99 \
