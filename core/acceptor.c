@@ -139,6 +139,7 @@ static int accept_one(struct acceptor *a)
 	struct tcp_addr peer;
 	int fd, tag;
 
+	ss.ss_family = AF_UNSPEC;
 	if (!server_admit(a->worker->server))
 		return -EBUSY;
 	fd = accept4(a->watch.fd, (struct sockaddr *)&ss, &len,

@@ -64,7 +64,7 @@ static int find_file(int fd, struct sockaddr_un *room, const char **ret_name,
 static void note_file(struct held_socket *s)
 {
 	struct sockaddr_un room;
-	struct stat file, of_socket;
+	struct stat file = { 0 }, of_socket;
 	const char *name;
 	CLEANUP(close_fd)
 	int folder = find_file(s->fd, &room, &name, &file);

@@ -64,7 +64,7 @@ static const struct option_row {
 	const char *name;
 	char letter;
 	bool text;
-	size_t at;
+	uint16_t at;
 	unsigned of;
 } rows[] = {
 #define SWITCH(f) false, offsetof(struct args, f)

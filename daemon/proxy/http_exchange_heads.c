@@ -149,9 +149,10 @@ static enum pump_step pass_head(struct http_exchange *x, uint8_t *at,
 
 /* --- The response ------------------------------------------------------- */
 
+/* Never 0, with which realloc() would free. */
 static size_t held_room(size_t len)
 {
-	return (len + HELD_STEP - 1) & ~(size_t)(HELD_STEP - 1);
+	return (len / HELD_STEP + 1) * HELD_STEP;
 }
 
 /*
@@ -163,7 +164,7 @@ static enum pump_step hold(struct http_exchange *x, const uint8_t *at,
 {
 	size_t room = held_room(len);
 
-	if (room != held_room(x->held_len)) {
+	if (!x->held || room != held_room(x->held_len)) {
 		uint8_t *held = realloc(x->held, room);
 
 		if (!held)

@@ -100,17 +100,29 @@ uint32_t limits_table_count(const struct limits_table *t, uint64_t key)
 	return (uint32_t)f.sum;
 }
 
-/* The key comes last, and goes first: no reader takes half of a label. */
+/* What is written has this key; no count has, since its upper part is 0. */
+#define BEING_WRITTEN 1
+
+/*
+ * The key comes last, and goes first: no reader takes half of a label.  Where
+ * a place is left and taken again while its label is being written, the newer
+ * count stays without one: two writers would mix theirs.
+ */
 static void put_label(const struct limits_table *t, const uint64_t *word,
 		      uint64_t key, uint32_t bound,
 		      const struct limits_name *name)
 {
 	struct limits_label *l;
+	uint64_t old;
 
 	if (!t->labels)
 		return;
 	l = &t->labels[(const struct limits_count *)word - t->counts];
-	__atomic_store_n(&l->key, 0, __ATOMIC_RELAXED);
+	old = __atomic_load_n(&l->key, __ATOMIC_RELAXED);
+	if (old == BEING_WRITTEN ||
+	    !__atomic_compare_exchange_n(&l->key, &old, BEING_WRITTEN, false,
+					 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		return;
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	l->bound = bound;
 	l->number = name->number;

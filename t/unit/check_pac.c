@@ -204,8 +204,8 @@ static const char *const odd[] = {
 	"a@b",
 	"a<b>",
 	"caf\xc3\xa9",
-	"\xe2\x80\xae"
-	"evil",
+	("\xe2\x80\xae"
+	 "evil"),
 	".",
 	".a",
 	"[",
