@@ -8,6 +8,8 @@
 
 #include "conf/conf.h"
 #include "daemon/options.h"
+#include "daemon/proxy/account_file.h"
+#include "daemon/setup_tls.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -97,6 +99,8 @@ static bool is_right(const char *path)
 	struct conf *c = NULL;
 	int r = conf_load(&c, path, &errors);
 
+	if (r == 0)
+		r = setup_tls_check(c, &errors);
 	conf_errors_print(&errors, stderr);
 	conf_errors_done(&errors);
 	conf_free(c);
@@ -147,11 +151,23 @@ static bool make_user(const struct init_plan *p, const char *users)
 
 /* --- The end -------------------------------------------------------------- */
 
+static bool speaks(const struct init_plan *p, const char *protocol)
+{
+	for (size_t i = 0; i < p->protocol_count; i++)
+		if (!strcmp(p->protocols[i], protocol))
+			return true;
+	return false;
+}
+
 static void tell_next(const struct init_plan *p, const char *users,
 		      bool has_user)
 {
 	const char *at = p->listen[0];
 	bool all = !strncmp(at, "0.0.0.0:", 8);
+	const char *scheme = speaks(p, "http") && *p->certificate ? "https"
+			     : speaks(p, "socks5")                ? "socks5h"
+			     : speaks(p, "http")                  ? "http"
+								  : "socks4a";
 
 	(void)printf("\n%s has been written.\n\n", p->output);
 	if (!has_user)
@@ -165,9 +181,21 @@ static void tell_next(const struct init_plan *p, const char *users,
 		(void)printf("  spliced --config %s\n", p->output);
 	(void)printf(
 		"Try it:\n  curl -x %s://%s%s %s%s%shttps://example.org/\n",
-		*p->certificate ? "https" : "socks5h", all ? "127.0.0.1" : "",
-		all ? at + 7 : at, *p->user ? "--proxy-user " : "", p->user,
-		*p->user ? " " : "");
+		scheme, all ? "127.0.0.1" : "", all ? at + 7 : at,
+		*p->user ? "--proxy-user " : "", p->user, *p->user ? " " : "");
+}
+
+/* Before anything is written, what would be refused by who makes the user. */
+static int check_user(const char *user)
+{
+	if (!*user || (user_name_is_usable(user, strlen(user)) &&
+		       !strchr(user, ':') && *user != '#'))
+		return 0;
+	(void)fputs("spliced: a user's name has 1 to 255 bytes, no control "
+		    "character and no\n':', and does not begin with '#'; "
+		    "nothing was written\n",
+		    stderr);
+	return -EINVAL;
 }
 
 int init_run(struct init_plan *p)
@@ -187,6 +215,8 @@ int init_run(struct init_plan *p)
 		return EXIT_FAILED;
 	}
 	set_usual(p);
+	if (check_user(p->user) < 0)
+		return EXIT_FAILED;
 	slash = strrchr(p->output, '/');
 	(void)snprintf(users, sizeof(users), "%.*susers",
 		       slash ? (int)(slash - p->output + 1) : 0, p->output);

@@ -33,14 +33,14 @@ static const char help[] =
 	"and\n"
 	"                       --at for another time than now (\"mon "
 	"14:00\")\n"
-	"      --init               write a first configuration, after some\n"
+	"      --init           write a first configuration, after some\n"
 	"                       questions on a terminal; or from --listen "
 	"ADDR,\n"
-	"                       --allow PREFIX, --user NAME, --tls PEMFILE, "
-	"--log\n"
-	"                       TARGET; to --output FILE, with --force over "
-	"one\n"
-	"                       that is there\n"
+	"                       --allow PREFIX, --protocol NAME, --user "
+	"NAME,\n"
+	"                       --tls PEMFILE, --log TARGET; to --output "
+	"FILE,\n"
+	"                       with --force over one that is there\n"
 	"      --import-danted FILE\n"
 	"                       print the configuration that a danted.conf "
 	"becomes,\n"
@@ -121,6 +121,19 @@ static int take_allow(struct init_plan *p)
 	return 0;
 }
 
+/* For --explain the last one counts, --init makes a list of them. */
+static int take_protocol(struct options *o)
+{
+	if (o->init.protocol_count == INIT_LIST_MAX) {
+		(void)fprintf(stderr, "spliced: at most %d --protocol\n",
+			      INIT_LIST_MAX);
+		return -EINVAL;
+	}
+	o->init.protocols[o->init.protocol_count++] = optarg;
+	o->explain.protocol = optarg;
+	return 0;
+}
+
 /* Those of --init; 1: it is none of them. */
 static int take_init(struct init_plan *p, int option)
 {
@@ -158,6 +171,12 @@ static int check_init(struct options *o)
 			return 0;
 		(void)fputs("spliced: --allow, --user, --tls, --log, --output "
 			    "and --force belong to --init\n",
+			    stderr);
+		return -EINVAL;
+	}
+	if (o->config) {
+		(void)fputs("spliced: --init reads no --config; --output says "
+			    "where it writes\n",
 			    stderr);
 		return -EINVAL;
 	}
@@ -211,8 +230,7 @@ static int take(struct options *o, int option)
 		o->explain.listener = optarg;
 		return 0;
 	case OPT_PROTOCOL:
-		o->explain.protocol = optarg;
-		return 0;
+		return take_protocol(o);
 	case OPT_IMPORT:
 		o->verb = VERB_IMPORT;
 		o->danted = optarg;
@@ -240,11 +258,14 @@ static int take_question(struct options *o, char **words, int count)
 	struct explain_words *w = &o->explain;
 
 	if (o->verb != VERB_EXPLAIN) {
-		if (!w->address && !w->command && !w->listener &&
-		    !w->protocol && !w->at)
+		bool protocol = w->protocol && o->verb != VERB_INIT;
+
+		if (!w->address && !w->command && !w->listener && !protocol &&
+		    !w->at)
 			return 0;
-		(void)fputs("spliced: --address, --at, --command, --listener "
-			    "and --protocol belong to --explain\n",
+		(void)fputs("spliced: --address, --at, --command and "
+			    "--listener belong to --explain,\n--protocol to "
+			    "--explain or --init\n",
 			    stderr);
 		return -EINVAL;
 	}

@@ -73,8 +73,16 @@ def test_nothing_is_replaced_unasked(t):
 
 
 @each((['--listen', 'nowhere'], 'nothing was written'),
+      (['--listen', '127.0.0.1:99999'], 'is not 0 to 65535'),
       (['--allow', 'evrybody'], 'nothing was written'),
-      (['--allow', '10.0.0.1/8'], 'write 10.0.0.0/8 or'))
+      (['--allow', '10.0.0.1/8'], 'write 10.0.0.0/8 or'),
+      (['--protocol', 'ftp'], "'ftp' is not known"),
+      (['--protocol', 'http', '--protocol', 'http'], 'stands twice'),
+      (['--log', 'syslog'], 'must be "stderr", "journal" or'),
+      (['--tls', '/nonexistent'], 'cannot read /nonexistent'),
+      (['--tls', '/etc/passwd'], 'nothing was written'),
+      (['--user', 'a:b'], "no\n':'"),
+      (['--user', 'u' * 256], '1 to 255 bytes'))
 def test_what_would_not_load_is_not_written(t, case):
     args, words = case
     path = t.path('new.conf')
@@ -121,3 +129,42 @@ def test_its_flags_are_its_own(t):
         same(done.returncode, 2)
         assert 'belong to --init' in done.err, done.err
     same(once(t, '--init', '--user', 'a', '--output', 'b').returncode, 2)
+    done = init(t, '--config', 'a')
+    same((done.returncode, '--output says' in done.err), (2, True))
+    done = init(t, *['--protocol', 'http'] * 17)
+    same((done.returncode, 'at most 16 --protocol' in done.err), (2, True))
+    done = once(t, '--protocol', 'http')
+    same((done.returncode, '--protocol to --explain or --init' in done.err),
+         (2, True))
+
+
+def protocols(path):
+    """What stands there, between the brackets."""
+    with open(path, encoding='ascii') as f:
+        return re.search(r'protocols = \[ (.*) \];', f.read()).group(1)
+
+
+def test_protocols_are_said(t):
+    path, port = t.path('new.conf'), unused_port()
+    address = ('--listen', f'127.0.0.1:{port}')
+    same(init(t, '--output', path, *address, '--protocol', 'http',
+              '--protocol', 'socks5').returncode, 0)
+    same(protocols(path), '"http", "socks5"')
+    works(t, path)
+    # Then it is not asked for.
+    status, text = terminal(
+        t, '--output', path, '--force', *address, '--protocol', 'http',
+        answers=('\n', '\n', '\n', '\n'))
+    same((status, 'What they speak' in text), (0, False))
+    same(protocols(path), '"http"')
+    # What is tried next is what it speaks.
+    assert f'curl -x http://127.0.0.1:{port} ' in text, text
+
+
+def test_each_question_has_a_flag(t):
+    """With all of them said, nothing is asked."""
+    path = t.path('new.conf')
+    status, text = terminal(t, '--output', path, '--listen', '127.0.0.1:0',
+                            '--allow', 'loopback', '--protocol', 'socks5',
+                            '--user', '', '--tls', '', '--log', 'stderr')
+    same((status, '] ' in text.split('has been written')[0]), (0, False))
