@@ -1,4 +1,4 @@
-"""Completion of splicedctl, by the shells themselves."""
+"""Completion of splicedctl and spliced, by the shells themselves."""
 import os
 import re
 import shlex
@@ -31,7 +31,8 @@ def need(shell):
 
 def bash(t, line):
     """What bash offers for the last word of a line, which may be empty."""
-    script = os.path.join(FOLDER, 'splicedctl.bash')
+    name = line.split(' ', maxsplit=1)[0]
+    script = os.path.join(FOLDER, f'{name}.bash')
     words = line.split(' ')
     # As readline cuts them.
     words = [part for w in words for part in
@@ -39,7 +40,7 @@ def bash(t, line):
               re.findall(r'[^=]+|=', w) if w else [''])]
     text = (f'source {shlex.quote(script)}; '
             f'COMP_WORDS=({" ".join(map(shlex.quote, words))}); '
-            f'COMP_CWORD={len(words) - 1}; _splicedctl; '
+            f'COMP_CWORD={len(words) - 1}; _{name}; '
             'printf "%s\\n" "${COMPREPLY[@]}"')
     done = t.run('bash', '--norc', '-c', text, env=environment(t))
     same(done.returncode, 0)
@@ -47,7 +48,7 @@ def bash(t, line):
 
 
 def fish(t, line):
-    script = os.path.join(FOLDER, 'splicedctl.fish')
+    script = os.path.join(FOLDER, line.split(' ', maxsplit=1)[0] + '.fish')
     done = t.run('fish', '--no-config', '-c',
                  f'source {script}; complete -C {shlex.quote(line)}',
                  env=environment(t))
@@ -166,3 +167,62 @@ def test_completion_knows_every_command(t):
         for command in listed:
             assert re.search(rf'\b{command}\b', text), (name, command)
     same(listed - COMMANDS, set())
+
+
+def daemon_offers(t, complete):
+    """What all three know of the daemon's own command line."""
+    t.file('new.conf', '')
+    for line, wanted in (
+            ('--co', {'--config'}),
+            ('--im', {'--import-danted'}),
+            ('--init --pr', {'--protocol'}),
+            ('--init --protocol s', {'socks5', 'socks4'}),
+            ('--init --protocol http --protocol h', {'http'}),
+            ('--init --allow l', {'loopback'}),
+            ('--init --log j', {'journal'}),
+            ('--init --fo', {'--force'}),
+            ('--fo', set()),
+            (f'--config {t.dir}/new.c', {'new.conf'}),
+            ('--explain --com', {'--command'}),
+            ('--explain --command b', {'bind'})):
+        found = complete(t, f'spliced {line}')
+        if '/' in line:
+            # zsh says the folders on the way, too.
+            found = {os.path.basename(f) for f in found} & wanted
+        same((line, found), (line, wanted))
+
+
+def test_bash_completes_the_daemon(t):
+    need('bash')
+    daemon_offers(t, bash)
+
+
+def test_fish_completes_the_daemon(t):
+    need('fish')
+    daemon_offers(t, fish)
+
+
+def test_zsh_completes_the_daemon(t):
+    need('zsh')
+    daemon_offers(t, zsh)
+
+
+def test_completion_knows_every_option(t):
+    """And --help and the manual know them, too."""
+    done = t.run('sed', '-n', r's/^\t{ "\([a-z-]*\)", .*argument.*/\1/p',
+                 os.path.join(FOLDER, '..', '..', 'daemon', 'options.c'))
+    options = set(done.stdout.decode().split())
+    assert {'config', 'init', 'protocol', 'help'} <= options, options
+    shown = t.run(os.path.join(t.build, 'spliced'), '--help').stdout.decode()
+    with open(os.path.join(FOLDER, '..', 'spliced.8'),
+              encoding='utf-8') as f:
+        manual = f.read()
+    texts = {}
+    for name in ('spliced.bash', '_spliced', 'spliced.fish'):
+        with open(os.path.join(FOLDER, name), encoding='utf-8') as f:
+            texts[name] = f.read()
+    for option in options:
+        assert re.search(rf'--{option}\b', shown), option
+        assert rf'Fl \-{option}' in manual, option
+        for name, text in texts.items():
+            assert re.search(rf'-(?:-|l ){option}\b', text), (name, option)
