@@ -30,6 +30,10 @@ NOT_THERE = ('sandbox.all_threads_of_a_generation_are_confined',
              'http2.', 'http_differ.', 'page.the_page_in_chromium',
              'page.a_browser_is_told_the_best', 'page.a_browser_may_be_told',
              'page.a_browser_fetches_without_us',
+             'page.a_browser_finds_its_way_by_the_program',
+             'page.hostile_names_are_text',
+             # It builds, where nothing may be written.
+             'scale.the_pod_is_one_of_kubernetes',
              'tls_listener.python_and_node_use_it_as_an_https_proxy')
 
 
