@@ -165,6 +165,11 @@ static bool read_failed(struct tcp_relay *r, int i, int error)
 /* Writing to side !i failed; what it sent before may still be read. */
 static bool write_failed(struct tcp_relay *r, int i, int error)
 {
+	if (r->broken == i) {
+		/* Both are lost, and its send queue will never be empty. */
+		relay_finish_broken(r);
+		return false;
+	}
 	relay_note_broken(r, !i, error);
 	close_flow(r, i);
 	if (r->flow[!i].closed)
