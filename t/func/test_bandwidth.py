@@ -1,4 +1,5 @@
 """How fast sessions are: as fast as they may be, and all alike."""
+import random
 import socket
 import threading
 import time
@@ -114,16 +115,39 @@ def test_a_session_is_as_fast_as_its_rule_says(t, rate):
                seconds=1 if rate == 200 else 1.5)
 
 
-def test_both_directions_have_a_rate_each(t):
-    d = start(t, [conf.allow()], {'bandwidth_session': str(4 * MB)})
-    o = Listener(t)
-    flow = Flow(t, d, o)
+def both_ways(t, d, listener):
+    """A flow and another the other way through the same tunnel."""
+    flow = Flow(t, d, listener)
     back = Flow.__new__(Flow)
     back.__dict__.update(source=flow.drain, drain=flow.source, ends=flow.ends,
                          slow=0, seen=[])
     for run in (back.send, back.take):
         threading.Thread(target=run, daemon=True).start()
-    expect([flow, back], [(4 * MB, 10)])
+    return [flow, back]
+
+
+def test_both_directions_have_a_rate_each(t):
+    d = start(t, [conf.allow()], {'bandwidth_session': str(4 * MB)})
+    expect(both_ways(t, d, Listener(t)), [(4 * MB, 10)])
+
+
+@each(1, 2, 3)
+def test_a_session_that_waits_ends_with_both_sides(t, seed):
+    """Whichever is lost first, and however full the queues are."""
+    d = start(t, [conf.allow()], {'bandwidth_session': str(4 * MB)})
+    o = Listener(t)
+    chance = random.Random(seed)
+    for _ in range(12):
+        flows = [f for _ in range(6) for f in both_ways(t, d, o)]
+        time.sleep(chance.random() * 0.5)
+        for f in flows:
+            f.stop()
+            if chance.random() < 0.3:
+                time.sleep(chance.random() * 0.02)
+        for f in flows:
+            for s in f.ends:
+                s.close()
+        d.wait_rest()
 
 
 @still
