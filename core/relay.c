@@ -12,6 +12,7 @@
  *   then the other socket's own send queue - and then the other side gets a
  *   reset, so that it sees a truncation as such.  A failed write does not end
  *   reading: what the failed side sent before is still in its socket.
+ * - Both sides fail: nobody is left to whom anything could go.
  * - A time is up, or it is killed: both sides get a reset.  While a direction
  *   is paused it is not quiet: it is us who keep it waiting.
  *
