@@ -7,6 +7,7 @@
 #include "conf/source.h"
 
 #include "conf/arena.h"
+#include "conf/file_advice.h"
 #include "conf/scan.h"
 
 #include <fcntl.h>
@@ -158,9 +159,10 @@ static void include(struct conf_source *s, const struct place *p,
 		*r = err;
 	} else if (err < 0) {
 		conf_errors_add(errors, CONF_ERROR, p->file, t->line,
-				"cannot include %s: %s", inner.file,
+				"cannot include %s: %s%s", inner.file,
 				err == -EFBIG ? "the file is too large"
-					      : strerrordesc_np(-err));
+					      : strerrordesc_np(-err),
+				file_read_advice(err));
 		*r = -EBADMSG;
 	} else {
 		take_in(s, &b, &inner, errors, r);
@@ -265,8 +267,11 @@ int conf_source_read(struct conf_source *ret, struct conf_arena *arena,
 	}
 	if (r < 0) {
 		conf_errors_add(errors, CONF_ERROR, path, 0,
-				"cannot read the file: %s",
-				strerrordesc_np(-r));
+				"cannot read the file: %s%s",
+				strerrordesc_np(-r),
+				r == -ENOENT ? " (correct the path, or let "
+					       "'spliced --init' write one)"
+					     : file_read_advice(r));
 		return r;
 	}
 	if (slash == path)

@@ -9,6 +9,7 @@
  */
 #include "daemon/generation_internal.h"
 
+#include "conf/file_advice.h"
 #include "daemon/control.h"
 #include "daemon/load.h"
 #include "daemon/log.h"
@@ -151,7 +152,9 @@ static int open_control(struct generation *g)
 		log_line(may_lack ? LOG_LEVEL_NOTICE : LOG_LEVEL_ERROR,
 			 "the control socket %s cannot be opened: %s%s%s", path,
 			 strerror(-fd),
-			 fd == -EADDRINUSE ? " (another daemon has it)" : "",
+			 fd == -EADDRINUSE ? " (another daemon has it: "
+					     "admin.socket names another path)"
+					   : file_write_advice(fd),
 			 may_lack ? "; splicedctl will not work" : "");
 		return may_lack ? 0 : fd;
 	}

@@ -6,6 +6,7 @@
 
 #include "conf/conf.h"
 #include "conf/danted.h"
+#include "conf/file_advice.h"
 #include "core/sock.h"
 #include "daemon/options.h"
 
@@ -187,7 +188,8 @@ int import_danted(const char *path)
 			"%s: nothing was written, for the reasons above\n",
 			path);
 	else if (r < 0)
-		(void)fprintf(stderr, "spliced: %s: %s\n", path, strerror(-r));
+		(void)fprintf(stderr, "spliced: %s: %s%s\n", path, strerror(-r),
+			      file_read_advice(r));
 	else if (fputs(result, stdout) < 0 || fflush(stdout) != 0)
 		r = -EIO;
 	code = status(r, &remarks);

@@ -7,6 +7,7 @@
 #include "daemon/init.h"
 
 #include "conf/conf.h"
+#include "conf/file_advice.h"
 #include "daemon/options.h"
 #include "daemon/proxy/account_file.h"
 #include "daemon/setup_tls.h"
@@ -208,8 +209,8 @@ int init_run(struct init_plan *p)
 	p->output = p->output ? p->output : USUAL_OUTPUT;
 	if (!p->force && access(p->output, F_OK) == 0)
 		return wrong(p->output, -EEXIST,
-			     "; --force replaces it, --output FILE writes "
-			     "elsewhere");
+			     " (--force replaces it, --output FILE writes "
+			     "elsewhere)");
 	if (isatty(STDIN_FILENO) && init_ask(p) < 0) {
 		(void)fputs("\nspliced: nothing was written\n", stderr);
 		return EXIT_FAILED;
@@ -230,8 +231,8 @@ int init_run(struct init_plan *p)
 	r = write_beside(p, users, beside);
 	if (r < 0)
 		return wrong(beside, r,
-			     "; run it as root, or with --output FILE where "
-			     "you may write");
+			     " (run it as root, or with --output FILE where "
+			     "you may write)");
 	if (!is_right(beside)) {
 		(void)unlink(beside);
 		(void)fputs("spliced: nothing was written; try again with "
@@ -242,7 +243,7 @@ int init_run(struct init_plan *p)
 	r = put_there(p, beside);
 	if (r < 0) {
 		(void)unlink(beside);
-		return wrong(p->output, r, "");
+		return wrong(p->output, r, file_write_advice(r));
 	}
 	if (*p->user)
 		has_user = make_user(p, users);

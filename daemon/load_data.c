@@ -4,6 +4,7 @@
  */
 #include "daemon/load_data.h"
 
+#include "conf/file_advice.h"
 #include "daemon/proxy/groups.h"
 #include "daemon/proxy/match_list.h"
 
@@ -29,11 +30,12 @@ static void refuse_reading(struct loading *l, const struct conf_file *f, int r)
 
 	if (f->where)
 		conf_errors_add(l->errors, severity, f->where, 0,
-				"the list '%s' cannot be read: %s", f->path,
-				strerror(-r));
+				"the list '%s' cannot be read: %s%s", f->path,
+				strerror(-r), file_read_advice(r));
 	else
 		conf_errors_add(l->errors, severity, f->path, 0,
-				"cannot be read: %s", strerror(-r));
+				"cannot be read: %s%s", strerror(-r),
+				file_read_advice(r));
 	if (!may_not && l->result == 0)
 		l->result = r;
 }

@@ -5,6 +5,7 @@
  */
 #include "daemon/log_writer.h"
 
+#include "conf/file_advice.h"
 #include "daemon/log_format.h"
 #include "daemon/log_journal.h"
 #include "daemon/log_sink.h"
@@ -311,8 +312,8 @@ static void reopen(void)
 	int r = own.journal ? 0 : log_sink_reopen(&own.sink);
 
 	if (r < 0)
-		say("cannot open %s again, still writing to the old file: %s",
-		    own.sink.path, strerrordesc_np(-r));
+		say("cannot open %s again, still writing to the old file: %s%s",
+		    own.sink.path, strerrordesc_np(-r), file_write_advice(r));
 }
 
 /* Sleeps for good unless a line came in since the last look. */

@@ -5,6 +5,7 @@
  */
 #include "daemon/prepare.h"
 
+#include "conf/file_advice.h"
 #include "daemon/log.h"
 #include "daemon/privileges.h"
 #include "daemon/quotas.h"
@@ -95,8 +96,8 @@ int prepare_log_file(const struct conf *c, const char *user)
 	if (fd < 0 || fchown(fd, pw->pw_uid, pw->pw_gid) < 0) {
 		int r = -errno;
 
-		log_line(LOG_LEVEL_ERROR, "cannot open the log %s: %s", path,
-			 strerror(-r));
+		log_line(LOG_LEVEL_ERROR, "cannot open the log %s: %s%s", path,
+			 strerror(-r), file_write_advice(r));
 		return r;
 	}
 	return 0;
@@ -119,11 +120,11 @@ int prepare_log(const struct conf *c)
 	int r = log_start(&o);
 
 	if (r < 0)
-		log_line(LOG_LEVEL_ERROR, "cannot open the log %s: %s",
+		log_line(LOG_LEVEL_ERROR, "cannot open the log %s: %s%s",
 			 c->log.path      ? c->log.path
 			 : c->log.journal ? "journal"
 					  : "stderr",
-			 strerror(-r));
+			 strerror(-r), c->log.path ? file_write_advice(r) : "");
 	return r;
 }
 

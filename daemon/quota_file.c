@@ -5,6 +5,7 @@
 #include "daemon/quota_file.h"
 
 #include "conf/conf.h"
+#include "conf/file_advice.h"
 #include "core/clock.h"
 #include "daemon/log.h"
 #include "daemon/quotas.h"
@@ -251,8 +252,9 @@ void quota_file_tell(struct quota_file *f, int r)
 	else
 		log_line(LOG_LEVEL_ERROR,
 			 "quotas: what was used cannot be kept in %s, a "
-			 "restart forgets it: %s",
-			 *f->path ? f->path : "a file", strerror(-r));
+			 "restart forgets it: %s%s",
+			 *f->path ? f->path : "a file", strerror(-r),
+			 file_write_advice(r));
 }
 
 /* --- Where it is ---------------------------------------------------------- */

@@ -3,6 +3,7 @@
  * by, with logins from files and contexts for TLS.  Before privileges are
  * dropped, since these files may be root's.
  */
+#include "conf/file_advice.h"
 #include "daemon/log.h"
 #include "daemon/setup_internal.h"
 
@@ -100,9 +101,9 @@ static int read_login(const struct conf_upstream *c, struct conf_url *ret,
 		return 0;
 	n = read_file(c->credentials_file, text, sizeof(text));
 	if (n < 0) {
-		(void)snprintf(why, WHY_BYTES, "%s: '%s' cannot be read: %s",
-			       c->where, c->credentials_file,
-			       strerror((int)-n));
+		(void)snprintf(why, WHY_BYTES, "%s: '%s' cannot be read: %s%s",
+			       c->where, c->credentials_file, strerror((int)-n),
+			       file_read_advice((int)n));
 		return (int)n;
 	}
 	r = conf_credentials_parse(ret, room, only_line(text, (size_t)n),

@@ -219,7 +219,17 @@ char *ask_why(int r, const char *path, char *out, size_t size)
 	switch (r) {
 	case -ENOENT:
 	case -ECONNREFUSED:
-		(void)snprintf(out, size, "no daemon listens at %s", path);
+		(void)snprintf(out, size,
+			       "no daemon listens at %s ("
+			       "'systemctl status spliced' tells whether it "
+			       "runs, --socket names another path)",
+			       path);
+		break;
+	case -EACCES:
+		(void)snprintf(out, size,
+			       "cannot talk to %s: Permission denied (be root, "
+			       "or a member of its group)",
+			       path);
 		break;
 	case -ECONNABORTED:
 		(void)snprintf(out, size,

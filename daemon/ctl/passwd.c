@@ -7,6 +7,7 @@
 
 #include "daemon/ctl/passwd.h"
 
+#include "conf/file_advice.h"
 #include "daemon/ctl/passwd_file.h"
 #include "daemon/proxy/account_file.h"
 #include "daemon/proxy/secret.h"
@@ -111,7 +112,8 @@ static ssize_t read_unseen(const char *prompt, char *to)
 static int check_password(const char *password, ssize_t len)
 {
 	if (len < 0)
-		return tell("there is no password");
+		return tell("there is no password: type one, or give it as a "
+			    "line of the standard input");
 	if (len == 0)
 		return tell("an empty password lets everybody in");
 	if (len > PASSWORD_BYTES)
@@ -168,10 +170,12 @@ static int change(const char *file, const char *user, const char *hash)
 		(void)fprintf(stderr, "splicedctl: %s:%u: %s\n", file,
 			      fault.line, fault.why);
 	else
-		(void)fprintf(stderr, "splicedctl: %s: %s\n", file,
+		(void)fprintf(stderr, "splicedctl: %s: %s%s\n", file,
 			      fault.why     ? fault.why
 			      : r == -ESRCH ? "there is no such user"
-					    : strerror(-r));
+					    : strerror(-r),
+			      hash ? file_write_advice(r)
+				   : file_read_advice(r));
 	return CTL_REFUSED;
 }
 

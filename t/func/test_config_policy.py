@@ -155,7 +155,7 @@ def test_a_list_that_is_missing_is_told_with_who_names_it(t):
     same(done.returncode, 1)
     folder = os.path.dirname(done.path)
     assert f"{done.path}:4: the list '{folder}/nowhere' cannot be read: " \
-        'No such file' in done.err, done.err
+        'No such file or directory (correct the path' in done.err, done.err
     assert ':5: ' not in done.err, done.err
 
 

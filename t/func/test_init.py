@@ -66,7 +66,7 @@ def test_nothing_is_replaced_unasked(t):
     path = t.file('old.conf', 'mine\n')
     done = init(t, '--output', path)
     same(done.returncode, 1)
-    assert 'File exists; --force replaces it' in done.err, done.err
+    assert 'File exists (--force replaces it' in done.err, done.err
     same(open(path, encoding='ascii').read(), 'mine\n')
     same(init(t, '--output', path, '--force').returncode, 0)
     assert 'listeners' in open(path, encoding='ascii').read()

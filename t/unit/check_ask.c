@@ -262,9 +262,11 @@ START_TEST(each_failure_has_a_sentence)
 			strlen(ask_why(failures[i], "/x", why, sizeof(why))),
 			10);
 	ck_assert_str_eq(ask_why(-ENOENT, "/x", why, sizeof(why)),
-			 "no daemon listens at /x");
+			 "no daemon listens at /x ('systemctl status spliced' "
+			 "tells whether it runs, --socket names another path)");
 	ck_assert_str_eq(ask_why(-EACCES, "/x", why, sizeof(why)),
-			 "cannot talk to /x: Permission denied");
+			 "cannot talk to /x: Permission denied (be root, or a "
+			 "member of its group)");
 }
 END_TEST
 

@@ -291,7 +291,8 @@ START_TEST(groups_and_lists_are_compiled_and_let_go)
 	ck_assert_int_eq(setup_policy(&policy, c, why, sizeof(why)), -ENOENT);
 	ck_assert_ptr_null(policy);
 	ck_assert_ptr_nonnull(strstr(why, ": cannot be read: No such file or "
-					  "directory (and 1 more)"));
+					  "directory (correct the path, or "
+					  "make the file) (and 1 more)"));
 	conf_free(c);
 }
 END_TEST
