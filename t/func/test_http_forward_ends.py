@@ -275,7 +275,8 @@ def test_who_does_not_read_costs_little(t, what):
                 Stream(far).request()
                 far.sendall(reply(fields=fields, length=False))
             before = d.memory()
-            assert stuck(c.s if way == 'up' else far, data) < 24 << 20
+            # The kernel takes tcp_rmem and twice tcp_wmem of it, some 40 MiB.
+            assert stuck(c.s if way == 'up' else far, data) < len(data)
             assert d.memory() < before + (4 << 20), (before, d.memory())
 
 
