@@ -3,8 +3,9 @@
  *
  * Capacity is counted in slots, not bytes: a pipe of sixteen takes 256 KiB of
  * bulk but 3 KiB of small segments.  An unprivileged user gets pipes of full
- * size only until pipe-user-pages-soft is used up, pipe(7); a smaller one
- * works, just less well.
+ * size only until pipe-user-pages-soft is used up, pipe(7).  What is left then
+ * are pipes of two slots, and a splice through these costs half as much again
+ * as a copy does: none is better.
  */
 #include "core/pipe.h"
 
@@ -37,23 +38,40 @@ void pipes_done(struct pipes *pool)
 	ASSERT(pool->count == 0);
 }
 
-static struct pipe *pipe_new(struct pipes *pool)
+/* Who has been refused one need not ask again at each of so many turns. */
+#define REFUSED_TURNS 1024
+
+static int pipe_open(struct pipe *p)
 {
-	struct pipe *p = calloc(1, sizeof(*p));
 	int fd[2], size;
 
-	if (!p)
-		return NULL;
-	if (pipe2(fd, O_CLOEXEC | O_NONBLOCK) < 0) {
-		free(p);
-		return NULL;
-	}
+	if (pipe2(fd, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -errno;
 	size = fcntl(fd[1], F_SETPIPE_SZ, PIPE_BYTES);
 	if (size < 0)
 		size = fcntl(fd[1], F_GETPIPE_SZ);
-	*p = (struct pipe){ .in = fd[1],
-			    .out = fd[0],
-			    .size = size > 0 ? (size_t)size : 4096 };
+	*p = (struct pipe){ .in = fd[1], .out = fd[0], .size = (size_t)size };
+	if (size >= (int)PIPE_BYTES_LEAST)
+		return 0;
+	close_fd(&p->in);
+	close_fd(&p->out);
+	return -ENOSPC;
+}
+
+static struct pipe *pipe_new(struct pipes *pool)
+{
+	struct pipe *p;
+
+	if (pool->refused > 0) {
+		pool->refused--;
+		return NULL;
+	}
+	p = calloc(1, sizeof(*p));
+	if (!p || pipe_open(p) < 0) {
+		pool->refused = REFUSED_TURNS;
+		free(p);
+		return NULL;
+	}
 	pool->count++;
 	return p;
 }

@@ -7,7 +7,8 @@
 
 #include "core/list.h"
 
-#define PIPE_BYTES (256u << 10)
+#define PIPE_BYTES       (256u << 10)
+#define PIPE_BYTES_LEAST (64u << 10)
 
 struct pipe {
 	int in, out;      /* written to, read from */
@@ -20,6 +21,7 @@ struct pipe {
 struct pipes {
 	struct list idle, stuck;
 	size_t count, limit;
+	size_t refused; /* turns for which the kernel is not asked again */
 };
 
 void pipes_init(struct pipes *pool, size_t limit);
@@ -27,7 +29,10 @@ void pipes_init(struct pipes *pool, size_t limit);
 /* Closes all idle pipes; none may be held. */
 void pipes_done(struct pipes *pool);
 
-/* Gives an empty pipe; NULL when `limit` are out or none can be made. */
+/*
+ * Gives an empty pipe of PIPE_BYTES_LEAST or more; NULL when `limit` are out or
+ * none can be made, and then for a while only those that were put back.
+ */
 struct pipe *pipe_get(struct pipes *pool);
 
 /* Takes a pipe back; one with bytes in it is closed. */

@@ -54,7 +54,7 @@ static void put_title(const struct top *t, char *out)
 	}
 	(void)snprintf(out, TOP_LINE_BYTES,
 		       "spliced %s  %s, up %s  generation %" PRIu32
-		       " of %zu alive  crashes %" PRId64,
+		       ", %zu alive  crashes %" PRId64,
 		       t->version, t->state, human_age(t->uptime_ms, age),
 		       t->serving, t->generation_count, t->crashes);
 }

@@ -60,7 +60,7 @@ def test_top_shows_what_passes_through(t):
             tunnel(d.address, o.target) as two:
         assert echoes(one, noise(300000)) and echoes(two)
         s = top(t, d)
-        s.shows(r'(?m)^spliced \S+  serving, up .* generation 1 of 1 alive')
+        s.shows(r'(?m)^spliced \S+  serving, up .* generation 1, 1 alive')
         s.shows(r'sessions 2  tunnels 2  handshakes 0  accepts \d+/s')
         s.shows(r'(?m)^threads, lag/accept ms: 1\.0 \d+/\d+')
         first, second = s.shows(r'(?m)^CLIENT .*\n(.*)\n(.*)').groups()

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 static struct pipes pool;
 
@@ -38,7 +39,7 @@ START_TEST(a_pipe_is_non_blocking_and_large)
 	ck_assert_int_eq(write(p->in, &byte, 1), 1);
 	ck_assert_int_eq(read(p->out, &byte, 1), 1);
 	ck_assert_uint_eq(p->size, (size_t)fcntl(p->in, F_GETPIPE_SZ));
-	ck_assert_uint_ge(p->size, 4096);
+	ck_assert_uint_ge(p->size, PIPE_BYTES_LEAST);
 	pipe_put(&pool, p);
 	pipes_done(&pool);
 }
@@ -145,6 +146,56 @@ START_TEST(without_descriptors_there_is_no_pipe)
 }
 END_TEST
 
+/* The kernel's account is of users, and root has none: this is nobody's uid. */
+#define NOBODYS_UID 54321
+
+/* Takes all that pipe-user-pages-soft grants; returns how many pipes it is. */
+static size_t take_all(int (*taken)[2], size_t most)
+{
+	for (size_t i = 0; i < most; i++) {
+		ck_assert_int_eq(pipe2(taken[i], O_CLOEXEC), 0);
+		if (fcntl(taken[i][1], F_SETPIPE_SZ, 1 << 20) < 0 &&
+		    fcntl(taken[i][1], F_GETPIPE_SZ) < (int)PIPE_BYTES_LEAST)
+			return i + 1;
+	}
+	return most;
+}
+
+START_TEST(a_pipe_that_would_be_small_is_none)
+{
+	static int taken[400][2];
+	size_t count, turns = 0;
+	struct pipe *one, *two;
+
+	if (geteuid() != 0)
+		return; /* others may hold some of this user's */
+	ck_assert_int_eq(setresuid(NOBODYS_UID, NOBODYS_UID, 0), 0);
+	pipes_init(&pool, 3);
+	one = get();
+	count = take_all(taken, ARRAY_SIZE(taken));
+	ck_assert_uint_lt(count, ARRAY_SIZE(taken));
+	ck_assert_ptr_null(pipe_get(&pool));
+	ck_assert_uint_eq(pool.count, 1);
+	/* What was put back is given all the same. */
+	pipe_put(&pool, one);
+	ck_assert_ptr_eq(get(), one);
+	for (size_t i = 0; i < count; i++) {
+		(void)close(taken[i][0]);
+		(void)close(taken[i][1]);
+	}
+	/* After a while the kernel is asked again. */
+	while (!(two = pipe_get(&pool)) && turns < 5000)
+		turns++;
+	ck_assert_ptr_nonnull(two);
+	ck_assert_uint_gt(turns, 100);
+	ck_assert_uint_ge(two->size, PIPE_BYTES_LEAST);
+	pipe_put(&pool, one);
+	pipe_put(&pool, two);
+	pipes_done(&pool);
+	ck_assert_int_eq(setresuid(0, 0, 0), 0);
+}
+END_TEST
+
 START_TEST(a_pool_of_none_gives_none)
 {
 	pipes_init(&pool, 0);
@@ -164,6 +215,7 @@ int main(void)
 	tcase_add_test(t, a_pipe_with_bytes_in_it_is_closed_not_reused);
 	tcase_add_test(t, the_oldest_holder_comes_first);
 	tcase_add_test(t, without_descriptors_there_is_no_pipe);
+	tcase_add_test(t, a_pipe_that_would_be_small_is_none);
 	tcase_add_test(t, a_pool_of_none_gives_none);
 	suite_add_tcase(s, t);
 	return run_suite(s);

@@ -342,7 +342,7 @@ START_TEST(a_screen_of_80_columns_holds_all_of_a_session)
 {
 	two_samples();
 	ck_assert_str_eq(line(0, 24, 80),
-			 "spliced 0.1.0  serving, up 3s  generation 1 of 0 "
+			 "spliced 0.1.0  serving, up 3s  generation 1, 0 "
 			 "alive  crashes 0");
 	ck_assert_str_eq(line(1, 24, 80),
 			 "up 1.9k/s  down 49k/s  sessions 4  tunnels 7  "

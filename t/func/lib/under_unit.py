@@ -32,6 +32,8 @@ NOT_THERE = ('sandbox.all_threads_of_a_generation_are_confined',
              'page.a_browser_fetches_without_us',
              'page.a_browser_finds_its_way_by_the_program',
              'page.hostile_names_are_text',
+             # It reads sources.
+             'completion.completion_knows_every_option',
              # It builds, where nothing may be written.
              'scale.the_pod_is_one_of_kubernetes',
              'tls_listener.python_and_node_use_it_as_an_https_proxy')
