@@ -304,9 +304,7 @@ def test_what_comes_piece_by_piece_is_a_chunk_each(t):
     d = Daemon(t)
     o = Listener(t)
     with Client(d) as c:
-        c.send(ask(o))
-        with o.accept() as far:
-            Stream(far).request()
+        with c.asks(o) as far:
             far.sendall(b'HTTP/1.0 200 OK\r\n\r\none')
             c.head()
             same(c.chunk(), b'one')
@@ -320,9 +318,7 @@ def test_one_that_breaks_off_ends_in_a_reset(t):
     d = Daemon(t)
     o = Listener(t)
     with Client(d) as c:
-        c.send(ask(o))
-        with o.accept() as far:
-            Stream(far).request()
+        with c.asks(o) as far:
             far.sendall(b'HTTP/1.0 200 OK\r\n\r\none')
             c.head()
             same(c.chunk(), b'one')
@@ -348,9 +344,7 @@ def test_heads_may_come_byte_by_byte(t, kind):
     if 'interim' in kind:
         head = b'HTTP/1.1 102 Processing\r\nX: z\r\n\r\n' * 3 + head
     with Client(d) as c:
-        c.send(ask(o))
-        with o.accept() as far:
-            Stream(far).request()
+        with c.asks(o) as far:
             for i in range(len(head)):
                 far.sendall(head[i:i + 1])
             answer = c.response()

@@ -133,9 +133,7 @@ def test_silence_within_a_body_ends_it(t):
     d = Daemon(t, {'timeouts': {'idle': '300ms'}})
     o = Listener(t)
     with Client(d) as c:
-        c.send(ask(o))
-        with o.accept() as far:
-            Stream(far).request()
+        with c.asks(o) as far:
             far.sendall(reply(b'x' * 100)[:-1])
             same(client.read_to_end(c.s)[1], 'reset')
     d.wait_access(outcome='idle')
@@ -145,9 +143,7 @@ def test_a_client_that_leaves_is_noticed(t):
     d = Daemon(t)
     o = Listener(t)
     with Client(d) as c:
-        c.send(ask(o))
-        with o.accept() as far:
-            Stream(far).request()
+        with c.asks(o) as far:
             client.reset(c.s)
             same(client.read_to_end(far)[0], b'')
     d.wait_access(outcome='client-left')

@@ -223,6 +223,14 @@ class Client(Stream):
         self.send(ask(o, *args, method=method, **options))
         return self.response(method)
 
+    @contextlib.contextmanager
+    def asks(self, o):
+        """Asks; the connection on which the listener `o` has been asked."""
+        self.send(ask(o))
+        with o.accept() as far:
+            Stream(far).request()
+            yield far
+
     def ended(self, seconds=10):
         """Whether the proxy closes it, and nothing comes before that."""
         self.s.settimeout(patient(seconds))
