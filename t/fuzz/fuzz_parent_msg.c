@@ -5,68 +5,60 @@
  */
 #include "daemon/proxy/parent_msg.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include "t/fuzz/cuts.h"
 
 #define LONGEST (4 + 1 + 255 + 2)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
-static int parse(unsigned which, struct span in)
+/* What each of them may say. */
+static int bounded(struct span in, int r)
 {
-	struct parent_reply reply = { .bound.family = AF_UNIX };
-	uint8_t method;
-	bool success;
-	int r;
-
-	switch (which % 4) {
-	case 0:
-		return parent_choice_parse(&method, in);
-	case 1:
-		return parent_status_parse(&success, in);
-	case 2:
-		r = parent_socks5_parse(&reply, in);
-		break;
-	default:
-		r = parent_socks4_parse(&reply, in);
-		break;
-	}
-	ASSERT((r > 0) == (reply.bound.family != AF_UNIX));
+	ASSERT(r == -EAGAIN || r == -EBADMSG || r > 0);
+	ASSERT(r <= LONGEST && (r != -EAGAIN || in.len < LONGEST));
 	return r;
 }
 
-/* From a copy that ends where it ends. */
-static int parse_cut(unsigned which, struct span in, size_t len)
+static int parse_choice(struct span in)
 {
-	uint8_t *copy = malloc(len + 1);
-	int r;
+	uint8_t method;
 
-	ASSERT(copy);
-	if (len)
-		memcpy(copy + 1, in.at, len);
-	r = parse(which, (struct span){ copy + 1, len });
-	free(copy);
-	ASSERT(r == -EAGAIN || r == -EBADMSG || r > 0);
-	ASSERT(r <= LONGEST && (r != -EAGAIN || len < LONGEST));
-	return r;
+	return bounded(in, parent_choice_parse(&method, in));
+}
+
+static int parse_status(struct span in)
+{
+	bool success;
+
+	return bounded(in, parent_status_parse(&success, in));
+}
+
+static int parse_socks5(struct span in)
+{
+	struct parent_reply reply = { .bound.family = AF_UNIX };
+	int r = parent_socks5_parse(&reply, in);
+
+	ASSERT((r > 0) == (reply.bound.family != AF_UNIX));
+	return bounded(in, r);
+}
+
+static int parse_socks4(struct span in)
+{
+	struct parent_reply reply = { .bound.family = AF_UNIX };
+	int r = parent_socks4_parse(&reply, in);
+
+	ASSERT((r > 0) == (reply.bound.family != AF_UNIX));
+	return bounded(in, r);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-	struct span in;
-	int last = -EAGAIN;
+	static const cuts_parse all[] = { parse_choice, parse_status,
+					  parse_socks5, parse_socks4 };
 
 	if (size == 0)
 		return 0;
-	in = (struct span){ bytes + 1, min_size(size - 1, 300) };
-	for (size_t len = 0; len <= in.len; len++) {
-		int r = parse_cut(bytes[0], in, len);
-
-		ASSERT(last == -EAGAIN || r == last);
-		/* A message ends where it could first be read. */
-		ASSERT(r == -EAGAIN || r == -EBADMSG || r == last ||
-		       (size_t)r == len);
-		last = r;
-	}
+	cuts_check(all[bytes[0] % ARRAY_SIZE(all)],
+		   (struct span){ bytes + 1, min_size(size - 1, 300) });
 	return 0;
 }

@@ -5,8 +5,7 @@
  */
 #include "daemon/proxy/proxy_protocol.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include "t/fuzz/cuts.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
@@ -46,27 +45,13 @@ static int parse(struct span in)
 	return r;
 }
 
-/* Says what the parser says of a cut, from a copy that ends where it ends. */
-static int parse_cut(struct span in, size_t len)
-{
-	uint8_t *copy = malloc(len + 1);
-	int r;
-
-	ASSERT(copy);
-	if (len)
-		memcpy(copy + 1, in.at, len);
-	r = parse((struct span){ copy + 1, len });
-	free(copy);
-	return r;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	const struct span in = { bytes, min_size(size, 300) };
 	int last = -EAGAIN;
 
 	for (size_t len = 0; len <= in.len; len++) {
-		int r = parse_cut(in, len);
+		int r = cut_parse(parse, in, len);
 
 		ASSERT(last == -EAGAIN || r == last);
 		last = r;

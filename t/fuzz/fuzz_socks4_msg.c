@@ -4,7 +4,8 @@
  */
 #include "daemon/proxy/socks4_msg.h"
 
-#include <stdlib.h>
+#include "t/fuzz/cuts.h"
+
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
@@ -49,33 +50,10 @@ static int parse(struct span in)
 	return r;
 }
 
-/* Says what the parser says of a cut, from a copy that ends where it ends. */
-static int parse_cut(struct span in, size_t len)
-{
-	uint8_t *copy = malloc(len + 1);
-	int r;
-
-	ASSERT(copy);
-	if (len)
-		memcpy(copy + 1, in.at, len);
-	r = parse((struct span){ copy + 1, len });
-	free(copy);
-	return r;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	const struct span in = { bytes, min_size(size, 600) };
-	int last = -EAGAIN;
 
-	for (size_t len = 0; len <= in.len; len++) {
-		int r = parse_cut(in, len);
-
-		ASSERT(last == -EAGAIN || r == last);
-		/* A message ends where it could first be read. */
-		ASSERT(r == -EAGAIN || r == -EBADMSG || r == last ||
-		       (r > 0 && (size_t)r == len));
-		last = r;
-	}
+	cuts_check(parse, in);
 	return 0;
 }

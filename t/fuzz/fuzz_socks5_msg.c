@@ -4,39 +4,9 @@
  */
 #include "daemon/proxy/socks5_msg.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include "t/fuzz/cuts.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
-
-/* Says what a parser says of a cut, from a copy that ends where it ends. */
-static int parse_cut(int (*parse)(struct span in), struct span in, size_t len)
-{
-	uint8_t *copy = malloc(len + 1);
-	int r;
-
-	ASSERT(copy);
-	if (len)
-		memcpy(copy + 1, in.at, len);
-	r = parse((struct span){ copy + 1, len });
-	free(copy);
-	return r;
-}
-
-static void check_cuts(int (*parse)(struct span in), struct span in)
-{
-	int last = -EAGAIN;
-
-	for (size_t len = 0; len <= in.len; len++) {
-		int r = parse_cut(parse, in, len);
-
-		ASSERT(last == -EAGAIN || r == last);
-		/* A message ends where it could first be read. */
-		ASSERT(r == -EAGAIN || r == -EBADMSG || r == last ||
-		       (r > 0 && (size_t)r == len));
-		last = r;
-	}
-}
 
 static int parse_greeting(struct span in)
 {
@@ -103,8 +73,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	const struct span in = { bytes, min_size(size, 600) };
 
-	check_cuts(parse_greeting, in);
-	check_cuts(parse_login, in);
-	check_cuts(parse_request, in);
+	cuts_check(parse_greeting, in);
+	cuts_check(parse_login, in);
+	cuts_check(parse_request, in);
 	return 0;
 }
